@@ -1,0 +1,66 @@
+# `make demo` and `make test` need nothing but Python 3.11 or later and a package index.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+PYTEST ?= $(BIN)/python -m pytest
+PYTEST_ARGS ?=
+CROSS ?= riscv64-unknown-elf-
+
+.PHONY: help demo test lint format types rooms unit soak bench firmware clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo      record, decode and check the bundled firmware run"
+	@echo "make test      lint, types, import rooms, tests"
+	@echo "make bench     speed and memory (BENCH_ARGS=--help for choices)"
+	@echo "make soak      the long random tests"
+	@echo "make firmware  rebuild the test programs (needs $(CROSS)gcc)"
+	@echo "make clean     remove the virtual environment and what tools left behind"
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "python3.11 or later is needed" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is too old: set PYTHON to a Python 3.11 or later" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/etrace demo
+
+# The tests come last, so that the closing line of the output is pytest's verdict.
+test: lint types rooms unit
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+rooms: $(STAMP)
+	$(BIN)/lint-imports
+
+unit: $(STAMP)
+	$(PYTEST) -m "not soak" $(PYTEST_ARGS)
+
+soak: $(STAMP)
+	$(PYTEST) -m soak $(PYTEST_ARGS)
+
+bench: $(STAMP)
+	$(BIN)/python bench/run.py $(BENCH_ARGS)
+
+firmware:
+	$(MAKE) -C tests/firmware CROSS=$(CROSS)
+	$(MAKE) -C bench CROSS=$(CROSS)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
+	  .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

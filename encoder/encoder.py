@@ -1,0 +1,180 @@
+"""The trace encoder: retirement chunks in, packets out."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from encoder import kernel
+from encoder.state import MAX_SEGMENTS, Option, Slot, Unit
+from specs import ingress
+from specs.framing import FramingLayout
+from specs.packets import COLUMNS, FORMAT_NAMES, IOPTIONS, Layout
+from specs.packing import WORDS
+
+if TYPE_CHECKING:
+    from specs.parameters import Configuration
+
+_UNITS = {"off": Unit.OFF, "packets": Unit.PACKETS, "instructions": Unit.INSTRUCTIONS}
+_BUFFER = 1 << 18
+
+_ERRORS = {
+    kernel.ERROR_INDEX: "a reference points past its table",
+    kernel.ERROR_CTYPE: "context reports (ctype other than 0) are not available yet",
+    kernel.ERROR_EMPTY_BLOCK: "a retirement block with iretire 0 that is no trap",
+}
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What an encoder has written: packets by format name, bytes, and packets of the loop rule."""
+
+    packets: dict[str, int]
+    bytes: int
+    framing_bytes: int
+    loop_packets: int
+
+
+def _matrix(table: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """An ingress table as uint64 words, a row each."""
+    words = table.dtype.itemsize // 8
+    return np.ascontiguousarray(table).view(np.uint64).reshape(len(table), words)
+
+
+class Encoder:
+    """Encodes one hart's retirement (E-Trace 2.0) into framed packets.
+
+    `feed` takes chunks (`specs.ingress.Chunk`) in order and gives the bytes that they make; `finish`
+    ends the trace. The bytes do not depend on how the run is cut into chunks or blocks. Memory does not
+    grow with the run.
+    """
+
+    def __init__(self, configuration: "Configuration") -> None:
+        parameters = configuration.parameters
+        self.configuration = configuration
+        self._layout = Layout(configuration).array
+        framing = FramingLayout(configuration)
+        self._framing = framing.array()
+        self._opening = framing.sync_sequence() if framing.sync_period else b""
+        self._options = np.zeros(Option.end, dtype=np.int64)
+        self._options[Option.iaddress_lsb] = parameters.iaddress_lsb_p
+        self._options[Option.full_address] = configuration.modes.full_address
+        self._options[Option.itype_width] = parameters.itype_width_p
+        self._options[Option.unit] = _UNITS[configuration.resync.unit]
+        self._options[Option.period] = configuration.resync.period
+        self._options[Option.address_msb] = (
+            parameters.iaddress_width_p - parameters.iaddress_lsb_p - 1
+        )
+        self._state = np.zeros(Slot.end, dtype=np.uint64)
+        self._ioptions = np.uint64(
+            sum(
+                1 << bit
+                for bit, mode in enumerate(IOPTIONS)
+                if getattr(configuration.modes, mode)
+            )
+        )
+        self._queue = np.zeros((kernel.MAX_QUEUE, COLUMNS), dtype=np.uint64)
+        self._words = np.zeros(WORDS, dtype=np.uint64)
+        self._segments = np.zeros((MAX_SEGMENTS, 2), dtype=np.uint64)
+        self._out = np.empty(_BUFFER, dtype=np.uint8)
+        self._privileges: set[int] = set()
+        self._begun = False
+        self._finished = False
+        self._bytes = 0
+
+    def feed(self, chunk: ingress.Chunk) -> bytes:
+        """Encode a chunk. Raises `IngressError` for what the configuration cannot carry."""
+        if self._finished:
+            raise ValueError("the trace was finished")
+        self._check(chunk)
+        parts = [self._begin()]
+        refs = np.ascontiguousarray(chunk.refs)
+        tables = _matrix(chunk.blocks), _matrix(chunk.traps), _matrix(chunk.sidebands)
+        begin = 0
+        while begin < len(refs):
+            taken, size = kernel.encode(
+                *self._context(), refs, begin, *tables, self._out
+            )
+            begin += taken
+            parts.append(self._out[:size].tobytes())
+            self._raise_error()
+        return self._count(b"".join(parts))
+
+    def finish(self) -> bytes:
+        """End the trace: the last instruction's address and the closing support packet."""
+        if self._finished:
+            return b""
+        opening = self._begin()
+        self._finished = True
+        size = kernel.finish(*self._context(), self._ioptions, self._out)
+        return self._count(opening + self._out[:size].tobytes())
+
+    @property
+    def statistics(self) -> Statistics:
+        """Counts so far."""
+        counts = self._state[Slot.packets : Slot.packets + len(FORMAT_NAMES)]
+        return Statistics(
+            packets={name: int(n) for name, n in zip(FORMAT_NAMES, counts, strict=True)},
+            bytes=self._bytes,
+            framing_bytes=int(self._state[Slot.bytes_framing]) + len(self._opening),
+            loop_packets=int(self._state[Slot.loop_packets]),
+        )
+
+    def _context(self) -> tuple[Any, ...]:
+        return (
+            self._layout,
+            self._framing,
+            self._options,
+            self._state,
+            self._queue,
+            self._segments,
+            self._words,
+        )
+
+    def _begin(self) -> bytes:
+        if self._begun:
+            return b""
+        self._begun = True
+        size = kernel.begin(*self._context(), self._ioptions, self._out)
+        return self._opening + self._out[:size].tobytes()
+
+    def _count(self, data: bytes) -> bytes:
+        self._bytes += len(data)
+        return data
+
+    def _raise_error(self) -> None:
+        error = int(self._state[Slot.error])
+        if error:
+            where = int(self._state[Slot.error_index])
+            raise ingress.IngressError(f"reference {where} of the chunk: {_ERRORS[error]}")
+
+    def _check(self, chunk: ingress.Chunk) -> None:
+        """Everything in the tables must fit the widths of the parameters."""
+        parameters = self.configuration.parameters
+        blocks = chunk.blocks[chunk.fresh :]
+        width, lsb = parameters.iaddress_width_p, parameters.iaddress_lsb_p
+        for table, column, bits, name in (
+            (blocks, "iaddr", width, "iaddress_width_p"),
+            (blocks, "priv", parameters.privilege_width_p, "privilege_width_p"),
+            (chunk.traps, "iaddr", width, "iaddress_width_p"),
+            (chunk.traps, "tval", width, "iaddress_width_p"),
+            (chunk.traps, "cause", parameters.ecause_width_p, "ecause_width_p"),
+            (chunk.traps, "priv", parameters.privilege_width_p, "privilege_width_p"),
+        ):
+            if len(table) and int(table[column].max()) >> bits:
+                raise ingress.IngressError(
+                    f"{column} {int(table[column].max()):#x} does not fit {name} = {bits}"
+                )
+        if len(blocks):
+            if int(np.bitwise_or.reduce(blocks["iaddr"])) & ((1 << lsb) - 1) or (
+                lsb == 2 and not blocks["ilastsize"].all()
+            ):
+                raise ingress.IngressError(
+                    f"addresses are not aligned as iaddress_lsb_p = {lsb} says"
+                )
+            sizes = np.left_shift(1, blocks["ilastsize"].astype(np.int64))
+            if (blocks["iretire"] < sizes).any() or int(blocks["ilastsize"].max()) > 2:
+                raise ingress.IngressError("iretire is less than the last instruction's size")
+            self._privileges.update(np.unique(blocks["priv"]).tolist())
+            self._options[Option.uniform_priv] = len(self._privileges) == 1

@@ -1,0 +1,110 @@
+"""What a decoder gives back: the exact instruction flow, as arrays.
+
+A *run* is a stretch of consecutive instructions (each starts where the one before it ends) at one
+privilege level. Traps, context reports and gaps stand *between* runs: their `run` field is the
+number of runs before them in the whole flow (not in the chunk), so a trap with `run == k` happened
+after runs `0..k-1` and before run `k`. Several may share a position; each array is in order.
+
+Where the trace was lost or cannot be decoded the flow has a gap: data, not a failure.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+#: `count` consecutive instructions from `start`, at `priv`, ended as `ended` (an `Ended`) says.
+RUN = np.dtype(
+    [("start", "<u8"), ("count", "<u4"), ("ended", "u1"), ("priv", "u1"), ("pad", "V2")]
+)
+
+#: `epc`: the instruction that trapped (exception) or would have executed next (interrupt);
+#: `epc_known` 0 where the trace does not tell it. `priv`: before the trap, 255 if unknown.
+#: `thaddr`: as in the packet. `packet`, `offset`: packet number and byte offset in the stream.
+TRAP = np.dtype(
+    [
+        ("run", "<u8"),
+        ("epc", "<u8"),
+        ("tval", "<u8"),
+        ("cause", "<u8"),
+        ("packet", "<u8"),
+        ("offset", "<u8"),
+        ("interrupt", "u1"),
+        ("priv", "u1"),
+        ("epc_known", "u1"),
+        ("thaddr", "u1"),
+        ("pad", "V4"),
+    ]
+)
+
+#: Context and time as reported by formats 3.0, 3.1, 3.2 (only where they are in the packets).
+CONTEXT = np.dtype(
+    [
+        ("run", "<u8"),
+        ("context", "<u8"),
+        ("time", "<u8"),
+        ("packet", "<u8"),
+        ("offset", "<u8"),
+        ("priv", "u1"),
+        ("pad", "V7"),
+    ]
+)
+
+#: `reason` is a `Reason`; `address` what the reason is about (0 if nothing).
+GAP = np.dtype(
+    [
+        ("run", "<u8"),
+        ("packet", "<u8"),
+        ("offset", "<u8"),
+        ("address", "<u8"),
+        ("reason", "u1"),
+        ("pad", "V7"),
+    ]
+)
+
+
+class Ended(IntEnum):
+    """How a run ended: what its last instruction did, or what stopped it."""
+
+    PACKET = 0  # reporting stopped here for now; the next run goes on after it
+    TAKEN_BRANCH = 1
+    INFERABLE_JUMP = 2
+    UNINFERABLE_JUMP = 3
+    TRAP_RETURN = 4
+    TRAP = 5  # a trap follows; the last instruction retired
+    GAP = 6
+    END = 7  # tracing ended
+
+
+class Reason(IntEnum):
+    """Why the flow has a gap. Values 1-9: the stream; 10-19: reconstruction; 20-: the encoder."""
+
+    TRUNCATED = 1  # the stream ends inside a packet
+    BAD_HEADER = 2  # a framing header that cannot be
+    BAD_PACKET = 3  # a payload that no format explains
+    NO_SYNC = 4  # packets before the first synchronisation packet
+    NO_CODE = 10  # no program memory at `address`
+    ILLEGAL_CODE = 11  # no instruction at `address`
+    NO_BRANCH = 12  # the branch at `address` has no outcome in the branch map
+    UNPROCESSED_BRANCHES = 13  # `address` reached with branches left over
+    UNEXPECTED_DISCONTINUITY = 14  # an uninferable discontinuity where only branches were reported
+    NOT_REACHED = 15  # the reported `address` cannot be reached from where the flow was
+    UNSUPPORTED_MODE = 16  # the support packet announces a mode that is not decoded yet
+    TRACE_LOST = 20  # qual_status trace_lost: the encoder dropped packets
+
+
+@dataclass
+class Flow:
+    """A flow, or a chunk of one. `first_run` is the number of runs before this chunk."""
+
+    runs: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, RUN))
+    traps: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, TRAP))
+    contexts: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, CONTEXT))
+    gaps: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, GAP))
+    first_run: int = 0
+
+    @property
+    def instructions(self) -> int:
+        """Number of instructions in the runs."""
+        return int(self.runs["count"].sum(dtype=np.uint64))

@@ -1,0 +1,432 @@
+"""Every encoder parameter and run-time mode, and the TOML files that set them.
+
+Each dataclass below is a table: a field is a key, and its `entry` gives default, range, section of
+the E-Trace 2.0 text (or the encapsulation specification) and a description. The reader, its error
+messages, `etrace params` and the trace file header all come from these tables.
+
+    protocol = "2.0"          # which E-Trace version
+    [parameters]              # the specification's `_p` names ("Parameters and Discovery")
+    [modes]                   # run-time modes ("Optional and run-time configurable modes")
+    [resync]                  # when to resynchronise ("Resynchronisation")
+    [framing]                 # how packets become bytes
+
+A flat file of `_p` keys alone is accepted too. What is left out has its default.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PROTOCOL = "2.0"
+KNOWN_PROTOCOLS = ("2.0", "2.1")
+
+#: As a default: the width of the program's addresses (32 or 64).
+XLEN = "xlen"
+
+#: The encapsulation's limit for type, left-over srcID bits and packet, in bits.
+MAX_PAYLOAD_BITS = 248
+
+_DISCOVERY = "Parameters and Discovery"
+_INTERFACE = "Instruction Trace Interface"
+_FILTERING = "Filtering"
+_DATA = "Data Trace Interface"
+_ENCAPSULATION = "Packet Encapsulation"
+
+_MAX_FILE_BYTES = 1 << 20
+
+
+class ParametersError(ValueError):
+    """What is wrong with a set of parameters: `problems`, one line each, all of them at once."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def entry(
+    default: int | bool | str,
+    allowed: tuple[int, int] | tuple[str, ...] | None,
+    section: str,
+    text: str,
+    **more: Any,
+) -> Any:
+    """A field of a table: `allowed` is an inclusive range, the choices, or None for a boolean."""
+    numeric_default = 64 if default == XLEN else default
+    metadata = {"default": default, "allowed": allowed, "section": section, "text": text, **more}
+    return field(default=numeric_default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The encoder's parameters, named exactly as in the specification."""
+
+    # fmt: off
+    arch_p: int = entry(0, (0, 15), _DISCOVERY,
+        "architecture specification version (0: initial version)")
+    blocks_p: int = entry(1, (1, 8), _INTERFACE,
+        "number of times iretire, itype etc. are replicated")
+    bpred_size_p: int = entry(0, (0, 15), "Branch prediction mode",
+        "branch predictor has 2^bpred_size_p entries; 0: none")
+    cache_size_p: int = entry(0, (0, 15), "Jump target cache mode",
+        "jump target cache has 2^cache_size_p entries; 0: none")
+    call_counter_size_p: int = entry(0, (0, 7), "Implicit return mode",
+        "nested call counter has 2^call_counter_size_p bits; 0: none")
+    ctype_width_p: int = entry(1, (1, 2), _INTERFACE, "width of ctype")
+    context_width_p: int = entry(1, (0, 64), "Format 3 packets", "width of context")
+    time_width_p: int = entry(1, (0, 64), "Format 3 packets", "width of time")
+    ecause_width_p: int = entry(4, (1, 16), "Format 3 subformat 1 - Trap",
+        "width of the exception or interrupt cause")
+    ecause_choice_p: int = entry(5, (0, 7), _FILTERING,
+        "bits of the exception cause to match by multiple choice")
+    f0s_width_p: int = entry(0, (0, 2), "Format 0 subformat field",
+        "width of the subformat field of format 0 packets")
+    filter_context_p: int = entry(1, (0, 1), _FILTERING, "filtering on context is supported")
+    filter_time_p: int = entry(1, (0, 1), _FILTERING, "filtering on time is supported")
+    filter_excint_p: int = entry(1, (0, 15), _FILTERING,
+        "filtering on cause; 2^filter_excint_p nested exceptions; 0: not supported")
+    filter_privilege_p: int = entry(1, (0, 1), _FILTERING, "filtering on privilege is supported")
+    filter_tval_p: int = entry(1, (0, 1), _FILTERING, "filtering on the trap value is supported")
+    comparators_p: int = entry(1, (1, 8), _FILTERING, "number of comparator units")
+    filters_p: int = entry(1, (1, 16), _FILTERING, "number of filters")
+    iaddress_lsb_p: int = entry(1, (0, 2), "Format 3 subformat 0 - Synchronisation",
+        "lowest address bit traced: 1 with compressed instructions, 2 without, 0 for all bits")
+    iaddress_width_p: int = entry(XLEN, (8, 64), _INTERFACE,
+        "width of instruction addresses and of tval")
+    iretire_width_p: int = entry(2, (1, 32), _INTERFACE, "width of iretire")
+    ilastsize_width_p: int = entry(1, (1, 2), _INTERFACE, "width of ilastsize")
+    itype_width_p: int = entry(4, (3, 4), _INTERFACE, "width of itype")
+    nocontext_p: int = entry(1, (0, 1), "Format 3 packets", "1: no context in packets")
+    notime_p: int = entry(1, (0, 1), "Format 3 packets", "1: no time in packets")
+    privilege_width_p: int = entry(2, (2, 4), "Format 3 packets",
+        "width of the privilege level (M is 3, so two bits at least)")
+    retires_p: int = entry(1, (1, 65536), _INTERFACE,
+        "largest number of instructions retired in a block")
+    return_stack_size_p: int = entry(0, (0, 15), "Implicit return mode",
+        "return address stack has 2^return_stack_size_p entries; 0: none")
+    sijump_p: int = entry(0, (0, 1), "Sequentially inferable jump mode",
+        "the hart identifies sequentially inferable jumps")
+    impdef_width_p: int = entry(1, (1, 32), _INTERFACE,
+        "width of the implementation-defined input")
+    daddress_width_p: int = entry(XLEN, (8, 64), _DATA, "width of daddress")
+    dblock_width_p: int = entry(1, (1, 8), _DATA, "width of dblock")
+    data_width_p: int = entry(XLEN, (8, 64), _DATA, "width of data")
+    dsize_width_p: int = entry(3, (1, 8), _DATA, "width of dsize")
+    dtype_width_p: int = entry(1, (1, 8), _DATA, "width of dtype")
+    iaddr_lsbs_width_p: int = entry(1, (1, 64), _DATA, "width of iaddr_lsbs")
+    lrid_width_p: int = entry(1, (1, 64), _DATA, "width of lrid")
+    lresp_width_p: int = entry(1, (1, 8), _DATA, "width of lresp")
+    ldata_width_p: int = entry(XLEN, (8, 64), _DATA, "width of ldata")
+    sdata_width_p: int = entry(XLEN, (8, 64), _DATA, "width of sdata")
+    # fmt: on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modes:
+    """The run-time modes. `available` False: refused by name until its issue is done."""
+
+    # fmt: off
+    full_address: bool = entry(False, None, "Full address mode",
+        "report full addresses instead of differences", available=True)
+    implicit_exception: bool = entry(False, None, "Implicit exception mode",
+        "leave out trap handler addresses that follow from the cause", available=False)
+    sijump: bool = entry(False, None, "Sequentially inferable jump mode",
+        "do not report targets of lui/auipc + jalr pairs", available=False)
+    implicit_return: bool = entry(False, None, "Implicit return mode",
+        "do not report return addresses that follow from the calls", available=False)
+    branch_prediction: bool = entry(False, None, "Branch prediction mode",
+        "report runs of correctly predicted branches as a count", available=False)
+    jump_target_cache: bool = entry(False, None, "Jump target cache mode",
+        "report recent jump targets by cache index", available=False)
+    # fmt: on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resync:
+    """When the encoder sends an unrequested synchronisation packet."""
+
+    # fmt: off
+    unit: str = entry("packets", ("packets", "instructions", "off"), "Resynchronisation",
+        "what the counter counts: packets; half-words of retired instructions; off")
+    period: int = entry(1024, (1, (1 << 32) - 1), "Resynchronisation",
+        "how many units between synchronisations (1024 = trTeInstSyncMax 6)")
+    # fmt: on
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramingParameters:
+    """How packets are wrapped into the byte stream."""
+
+    # fmt: off
+    kind: str = entry("encap", ("encap", "reference"), _ENCAPSULATION,
+        "encap: standard packet encapsulation; reference: one header byte 0x40 | length")
+    srcid_width: int = entry(0, (0, 16), "srcID", "bits of the source ID; 0: none")
+    srcid: int = entry(0, (0, 65535), "srcID", "the source ID")
+    timestamp_width: int = entry(0, (0, 64), "timestamp",
+        "bits of the timestamp, a multiple of 8; 0: none")
+    type_width: int = entry(0, (0, 3), "type", "bits of the packet type; 0: none")
+    type: int = entry(0, (0, 7), "type", "packet type of instruction trace")
+    flow: int = entry(0, (0, 3), "Header", "flow indicator")
+    sync_period: int = entry(4096, (0, (1 << 32) - 1), "Synchronization",
+        "bytes between synchronisation sequences; 0: none")
+    # fmt: on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """Everything an encoder and its decoder must agree on."""
+
+    protocol: str = PROTOCOL
+    parameters: Parameters = Parameters()
+    modes: Modes = Modes()
+    resync: Resync = Resync()
+    framing: FramingParameters = FramingParameters()
+
+    @staticmethod
+    def default(xlen: int = 64) -> "Configuration":
+        """The specification's defaults for a program of `xlen` (32 or 64) bits."""
+        return from_dict({}, xlen)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values by table and key; `from_dict` reads them back."""
+        plain: dict[str, Any] = {"protocol": self.protocol}
+        for table in TABLES:
+            values = getattr(self, table)
+            plain[table] = {each.name: getattr(values, each.name) for each in fields(values)}
+        return plain
+
+    def to_toml(self, commented: bool = True) -> str:
+        """This configuration as a parameter file; `commented` adds description, range, default."""
+        lines = [f'protocol = "{self.protocol}"']
+        for table in TABLES:
+            values = getattr(self, table)
+            lines += ["", f"[{table}]"]
+            for each in fields(values):
+                line = f"{each.name} = {_toml(getattr(values, each.name))}"
+                if commented:
+                    lines.append(f"# {each.metadata['text']} ({_allowed(each)})")
+                lines.append(line)
+        return "\n".join(lines) + "\n"
+
+
+#: The tables of a parameter file, in the order in which they are written.
+TABLES: Mapping[str, type] = {
+    "parameters": Parameters,
+    "modes": Modes,
+    "resync": Resync,
+    "framing": FramingParameters,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a table, for `etrace params show` and documentation."""
+
+    table: str
+    name: str
+    default: int | bool | str
+    allowed: str
+    section: str
+    text: str
+    available: bool
+
+
+def entries() -> Iterator[Entry]:
+    """Every key of every table, in file order."""
+    for table, kind in TABLES.items():
+        for each in fields(kind):
+            meta = each.metadata
+            yield Entry(
+                table,
+                each.name,
+                meta["default"],
+                _allowed(each),
+                meta["section"],
+                meta["text"],
+                meta.get("available", True),
+            )
+
+
+def load(source: str | Path | None, xlen: int = 64) -> Configuration:
+    """Read the parameter file `source` (None: all defaults).
+
+    Raises `ParametersError` with every problem of the file, or if it cannot be read.
+    """
+    if source is None:
+        return Configuration.default(xlen)
+    try:
+        with open(source, "rb") as file:
+            raw = file.read(_MAX_FILE_BYTES + 1)
+        if len(raw) > _MAX_FILE_BYTES:
+            raise ParametersError([f"{source}: larger than 1 MiB; not a parameter file"])
+        text = raw.decode()
+    except OSError as error:
+        raise ParametersError([f"{source}: {error.strerror or error}"]) from None
+    except UnicodeDecodeError as error:
+        problem = f"{source}: offset {error.start}: not UTF-8 text; not a parameter file"
+        raise ParametersError([problem]) from None
+    return parse(text, xlen, str(source))
+
+
+def parse(text: str, xlen: int = 64, name: str = "parameters") -> Configuration:
+    """Read the text of a parameter file; `name` is what errors call it."""
+    import tomllib  # here, so that importing this module stays cheap
+
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ParametersError([f"{name}: not TOML: {error}"]) from None
+    return from_dict(values, xlen, name)
+
+
+def from_dict(values: Mapping[str, Any], xlen: int = 64, name: str = "parameters") -> Configuration:
+    """A checked `Configuration` from the tables of a file or of a trace header."""
+    problems: list[str] = []
+    values = _unflatten(values, name, problems)
+    protocol = values.get("protocol", PROTOCOL)
+    if protocol != PROTOCOL:
+        known = protocol in KNOWN_PROTOCOLS if isinstance(protocol, str) else False
+        reason = "not available yet" if known else "unknown"
+        problems.append(
+            f"{name}: protocol = {_show(protocol)}: {reason}; only {_toml(PROTOCOL)} can be used"
+        )
+    for key in values:
+        if key not in TABLES and key != "protocol":
+            where = f"{name}: [{key}]" if isinstance(values[key], Mapping) else f"{name}: {key}"
+            problems.append(f"{where}: no such table{_suggest(key, ['protocol', *TABLES])}")
+    tables = {
+        table: _read_table(kind, values.get(table, {}), f"{name}: [{table}]", xlen, problems)
+        for table, kind in TABLES.items()
+    }
+    configuration = Configuration(**tables)
+    problems += [f"{name}: {problem}" for problem in _cross_check(configuration)]
+    if problems:
+        raise ParametersError(problems)
+    return configuration
+
+
+def _unflatten(values: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:
+    flat = {
+        key: value
+        for key, value in values.items()
+        if key.endswith("_p") and not isinstance(value, Mapping)
+    }
+    if not flat:
+        return values
+    if "parameters" in values:
+        problems.append(f"{name}: {', '.join(flat)}: outside [parameters]; move them into it")
+    rest = {key: value for key, value in values.items() if key not in flat}
+    return {"parameters": flat, **rest}
+
+
+def _read_table(kind: type, given: Any, where: str, xlen: int, problems: list[str]) -> Any:
+    """Instance of the table `kind`; a value that is wrong is noted and replaced by its default."""
+    known: dict[str, Field[Any]] = {each.name: each for each in fields(kind)}
+    if not isinstance(given, Mapping):
+        problems.append(f"{where}: is {_show(given)}, must be a table")
+        given = {}
+    chosen = {name: xlen for name, each in known.items() if each.metadata["default"] == XLEN}
+    for key, value in given.items():
+        if key not in known:
+            problems.append(f"{where} {key}: no such key{_suggest(key, list(known))}")
+            continue
+        problem = _problem(known[key], value)
+        if problem:
+            problems.append(f"{where} {key} = {_show(value)}: {problem}")
+        else:
+            chosen[key] = value
+    return kind(**chosen)
+
+
+def _problem(each: Field[Any], value: Any) -> str:
+    """Why `value` cannot stand in field `each`; empty if it can."""
+    allowed = each.metadata["allowed"]
+    if allowed is None:
+        if not isinstance(value, bool):
+            return "must be true or false"
+        if value and not each.metadata["available"]:
+            return f"mode {each.name} is not available yet; leave it false"
+        return ""
+    if isinstance(allowed[0], str):
+        return "" if value in allowed else f"must be {_allowed(each)}{_suggest(value, allowed)}"
+    low, high = allowed
+    if isinstance(value, bool) or not isinstance(value, int):
+        return f"must be an integer, {_allowed(each)}"
+    return "" if low <= value <= high else f"out of range, must be {_allowed(each)}"
+
+
+def widest_packet(parameters: Parameters) -> int:
+    """Bits of the largest packet, format 3 subformat 1 of an exception."""
+    time = 0 if parameters.notime_p else parameters.time_width_p
+    context = 0 if parameters.nocontext_p else parameters.context_width_p
+    address = parameters.iaddress_width_p - parameters.iaddress_lsb_p
+    fixed = 2 + 2 + 1 + 1 + 1  # format, subformat, branch, interrupt, thaddr
+    variable = parameters.privilege_width_p + parameters.ecause_width_p
+    return fixed + variable + time + context + address + parameters.iaddress_width_p
+
+
+def _cross_check(configuration: Configuration) -> Iterator[str]:
+    """What no single key can tell."""
+    parameters, modes, framing = (
+        configuration.parameters,
+        configuration.modes,
+        configuration.framing,
+    )
+    if parameters.call_counter_size_p and parameters.return_stack_size_p:
+        yield (
+            "[parameters] call_counter_size_p, return_stack_size_p: both non-zero; "
+            "an encoder has a call counter or a return stack, so set one to 0"
+        )
+    for mode, needs in _MODE_NEEDS.items():
+        if getattr(modes, mode) and not any(getattr(parameters, need) for need in needs):
+            yield f"[modes] {mode}: needs {' or '.join(needs)} in [parameters] to be non-zero"
+    if framing.timestamp_width % 8:
+        yield f"[framing] timestamp_width = {framing.timestamp_width}: must be a multiple of 8"
+    for key in ("srcid", "type"):
+        width, value = getattr(framing, f"{key}_width"), getattr(framing, key)
+        if value >> width:
+            yield f"[framing] {key} = {value}: does not fit {key}_width = {width} bits"
+    room = MAX_PAYLOAD_BITS - framing.type_width - framing.srcid_width % 8
+    if widest_packet(parameters) > room:
+        yield (
+            f"[parameters] the widest packet (format 3.1) has {widest_packet(parameters)} bits, "
+            f"more than the {room} that the encapsulation can carry; "
+            "reduce context_width_p, time_width_p or iaddress_width_p"
+        )
+
+
+#: A mode works only if one of these parameters is not 0.
+_MODE_NEEDS = {
+    "sijump": ("sijump_p",),
+    "implicit_return": ("call_counter_size_p", "return_stack_size_p"),
+    "branch_prediction": ("bpred_size_p",),
+    "jump_target_cache": ("cache_size_p",),
+}
+
+
+def _allowed(each: Field[Any]) -> str:
+    allowed = each.metadata["allowed"]
+    if allowed is None:
+        return "true or false" if each.metadata["available"] else "not available yet"
+    if isinstance(allowed[0], str):
+        return ", ".join(allowed[:-1]) + f" or {allowed[-1]}"
+    return f"{allowed[0]}-{allowed[1]}"
+
+
+def _suggest(value: Any, known: Any) -> str:
+    import difflib  # only once something is wrong
+
+    close = difflib.get_close_matches(str(value)[:80], list(known), 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _toml(value: int | bool | str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _show(value: Any) -> str:
+    """A value from a file, short enough for an error line."""
+    text = _toml(value) if isinstance(value, bool | int | str) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

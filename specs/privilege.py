@@ -1,0 +1,31 @@
+"""Privilege levels as the trace carries them (E-Trace 2.0, "Instruction Trace Interface")."""
+
+from enum import IntEnum
+
+
+class Privilege(IntEnum):
+    """`priv` of the interface and `privilege` of the packets; codes 2 and 7 are reserved."""
+
+    U = 0
+    S = 1
+    M = 3
+    D = 4
+    VU = 5
+    VS = 6
+
+
+def letters(code: int) -> str:
+    """`U`, `S`, `M`, `D`, `VU`, `VS`; `?` and the number for a reserved code."""
+    try:
+        return Privilege(code).name
+    except ValueError:
+        return f"?{code}"
+
+
+def from_letters(text: str) -> Privilege:
+    """The inverse of `letters`, in any case. Raises ValueError for an unknown name."""
+    try:
+        return Privilege[text.upper()]
+    except KeyError:
+        names = ", ".join(Privilege.__members__)
+        raise ValueError(f"{text!r} is not a privilege level (one of {names})") from None

@@ -1,0 +1,131 @@
+"""The product behind the model's interface: rows and settings in, bytes out, and back."""
+
+import dataclasses
+from collections.abc import Iterable
+from random import Random
+
+import numpy as np
+
+from decoder import Decoder, pcs
+from encoder.encoder import Encoder
+from specs import ingress
+from specs.flow import Flow
+from specs.isa.control import CodeMap
+from specs.parameters import Configuration
+from tests.model.adapter import Images, Implementation
+from tests.model.rows import Outcome, Retired, Row, Trapped
+from tests.model.settings import Settings
+
+
+def configuration(settings: Settings, xlen: int = 64) -> Configuration:
+    """The product's configuration for the model's settings, in reference framing."""
+    base = Configuration.default(xlen)
+    return dataclasses.replace(
+        base,
+        parameters=dataclasses.replace(base.parameters, **vars(settings.parameters)),
+        modes=dataclasses.replace(base.modes, **vars(settings.modes)),
+        resync=dataclasses.replace(base.resync, **vars(settings.resync)),
+        framing=dataclasses.replace(base.framing, kind="reference"),
+    )
+
+
+def _blocks(rows: list[Row], rng: Random | None) -> Iterable[list[Row]]:
+    """Rows as retirement blocks: each alone, or (with `rng`) as long as they may be, mostly."""
+    block: list[Row] = []
+    for row in rows:
+        last = block[-1] if block else None
+        joins = (
+            rng is not None
+            and last is not None
+            and last.retired
+            and row.retired
+            and last.itype == 0
+            and not last.notify
+            and row.iaddr == last.iaddr + last.size
+            and (row.priv, row.context, row.time) == (last.priv, last.context, last.time)
+            and rng.random() < 0.9
+        )
+        if block and not joins:
+            yield block
+            block = []
+        block.append(row)
+    if block:
+        yield block
+
+
+def chunk(rows: list[Row], rng: Random | None = None) -> ingress.Chunk:
+    """Rows as the hart-to-encoder interface has them; with `rng`, in random blocks."""
+    refs: list[int] = []
+    blocks: list[tuple[int, ...]] = []
+    traps: list[tuple[int | bytes, ...]] = []
+    sidebands: list[tuple[int | bytes, ...]] = []
+    side = (0, 0)
+    for block in _blocks(rows, rng):
+        first, last = block[0], block[-1]
+        if (first.context, first.time) != side or last.notify:
+            side = (first.context, first.time)
+            refs.append(len(sidebands) << 4 | ingress.SIDEBAND_CODE)
+            trigger = ingress.TRIGGER_NOTIFY if last.notify else 0
+            flags = ingress.HAS_CONTEXT | ingress.HAS_TIME
+            sidebands.append((*side, first.ctype, trigger, flags, b""))
+        if not first.retired:
+            refs.append(len(traps) << 4 | (2 if first.interrupt else 1))
+            traps.append((first.iaddr, first.tval, first.cause, first.priv, 1, b""))
+            continue
+        refs.append(len(blocks) << 4 | last.itype)
+        half_words = sum(row.size for row in block) // 2
+        blocks.append((first.iaddr, half_words, last.size // 4, first.size // 4, 0, first.priv))
+    return ingress.Chunk(
+        np.array(refs, np.uint32),
+        np.array(blocks, ingress.BLOCK),
+        np.array(traps, ingress.TRAP),
+        np.array(sidebands, ingress.SIDEBAND),
+    )
+
+
+def encode(rows: list[Row], settings: Settings, rng: Random | None = None) -> bytes:
+    """A whole trace, support packets included, in reference framing."""
+    encoder = Encoder(configuration(settings))
+    return encoder.feed(chunk(rows, rng)) + encoder.finish()
+
+
+def rows_of(flow: Flow, code: CodeMap) -> list[Outcome]:
+    """A chunk of flow, one row an instruction or trap."""
+    found: list[Outcome] = []
+    traps = iter(flow.traps)
+    trap = next(traps, None)
+    for number, run in enumerate(flow.runs):
+        while trap is not None and trap["run"] <= flow.first_run + number:
+            found.append(_trapped(trap))
+            trap = next(traps, None)
+        addresses = pcs(Flow(flow.runs[number : number + 1]), code)
+        found.extend(Retired(int(pc), int(run["priv"])) for pc in addresses)
+    while trap is not None:
+        found.append(_trapped(trap))
+        trap = next(traps, None)
+    return found
+
+
+def _trapped(trap: np.void) -> Trapped:
+    priv = int(trap["priv"])
+    return Trapped(
+        int(trap["cause"]),
+        bool(trap["interrupt"]),
+        int(trap["tval"]),
+        int(trap["epc"]) if trap["epc_known"] else 0,
+        None if priv == 255 else priv,
+    )
+
+
+def decode(data: bytes, settings: Settings, images: Images, xlen: int) -> list[Outcome]:
+    """What a trace in reference framing says, in order. A gap is an error here."""
+    code = CodeMap(images, xlen)
+    decoder = Decoder(configuration(settings, xlen), code)
+    rows: list[Outcome] = []
+    for flow in (*decoder.feed(data), *decoder.finish()):
+        assert not len(flow.gaps), flow.gaps
+        rows += rows_of(flow, code)
+    return rows
+
+
+PRODUCT = Implementation("product", encode, decode)

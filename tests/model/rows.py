@@ -1,0 +1,90 @@
+"""What goes into an encoder and comes out of a decoder, one instruction at a time."""
+
+from dataclasses import dataclass
+
+#: itypes of E-Trace 2.0, "Instruction Type (itype) encoding".
+EXCEPTION, INTERRUPT, TRAP_RETURN = 1, 2, 3
+NONTAKEN_BRANCH, TAKEN_BRANCH = 4, 5
+UNINFERABLE_JUMP_3_BITS = 6
+UNINFERABLE_CALL, INFERABLE_CALL = 8, 9
+UNINFERABLE_JUMP, INFERABLE_JUMP = 10, 11
+COROUTINE_SWAP, RETURN = 12, 13
+OTHER_UNINFERABLE_JUMP, OTHER_INFERABLE_JUMP = 14, 15
+
+
+@dataclass(frozen=True)
+class Row:
+    """One retired instruction, or one trap that retired nothing ("exc_only").
+
+    Of a trap, `iaddr` is the EPC, `priv` the privilege before it, `size` is unused and `itype` is
+    1 or 2. `size` is in bytes. `cause` is without the interrupt bit.
+    """
+
+    retired: bool
+    iaddr: int
+    size: int
+    itype: int
+    priv: int
+    cause: int = 0
+    tval: int = 0
+    interrupt: bool = False
+    context: int = 0
+    ctype: int = 0
+    notify: bool = False
+    time: int = 0
+
+
+def trap(
+    iaddr: int, priv: int, cause: int, tval: int = 0, interrupt: bool = False, context: int = 0
+) -> Row:
+    """A row for an exception or interrupt with the EPC `iaddr`."""
+    itype = INTERRUPT if interrupt else EXCEPTION
+    return Row(False, iaddr, 0, itype, priv, cause, 0 if interrupt else tval, interrupt, context)
+
+
+@dataclass(frozen=True)
+class Retired:
+    """A decoder's word that the instruction at `pc` retired at privilege `priv`."""
+
+    pc: int
+    priv: int
+
+
+@dataclass(frozen=True)
+class Trapped:
+    """A decoder's word of a trap. `priv` (before the trap) is None where no packet tells it."""
+
+    cause: int
+    interrupt: bool
+    tval: int
+    epc: int
+    priv: int | None
+
+
+Outcome = Retired | Trapped
+
+
+def outcomes(rows: list[Row]) -> list[Outcome]:
+    """What a perfect decoder says about `rows`."""
+    return [
+        Retired(row.iaddr, row.priv)
+        if row.retired
+        else Trapped(row.cause, row.interrupt, row.tval, row.iaddr, row.priv)
+        for row in rows
+    ]
+
+
+def difference(expected: list[Outcome], decoded: list[Outcome]) -> str | None:
+    """The first place where they differ, in words; None if they agree.
+
+    The privilege before the second of two traps in a row is in no packet if an instruction
+    follows: a decoder's None matches any.
+    """
+    for index, (want, have) in enumerate(zip(expected, decoded, strict=False)):
+        if isinstance(want, Trapped) and isinstance(have, Trapped) and have.priv is None:
+            want = Trapped(want.cause, want.interrupt, want.tval, want.epc, None)
+        if want != have:
+            return f"row {index}: expected {want}, decoded {have}"
+    if len(expected) != len(decoded):
+        return f"expected {len(expected)} rows, decoded {len(decoded)}"
+    return None
