@@ -1,0 +1,148 @@
+"""E-Trace 2.0, "Reference Compressed Branch Trace Algorithm": resynchronisation.
+
+And what docs/choices.md adds for loops that no packet would show.
+"""
+
+import pytest
+
+from tests.model.adapter import Implementation
+from tests.model.settings import Resync, Settings
+from tests.spec.notation import RV64, agree
+
+LOOP = """
+    1000: 00000013  nop
+    1004: fe000ee3  beq zero,zero,1000
+    1008: 00000013  nop
+"""
+
+
+def every(unit: str, period: int) -> Settings:
+    return Settings(RV64.parameters, RV64.modes, Resync(unit, period))
+
+
+def test_resync_by_packets(implementation: Implementation) -> None:
+    """At the limit the branch goes out with an address; above it a 3.0 follows."""
+    agree(
+        implementation,
+        LOOP,
+        """
+        1000
+        1004
+        1000 notify     # packet 1 since the 3.0
+        1004            # limit reached: the branch must go out
+        1000            # above the limit
+        1004
+        1008
+        """,
+        """
+        3.3 no_change
+        3.0 1000
+        1 T 1000 notify
+        1 T 1004
+        3.0 1000
+        1 N 1008
+        3.3 ended_rep
+        """,
+        every("packets", 1),
+    )
+
+
+def test_resync_by_instructions(implementation: Implementation) -> None:
+    """Four half-words a round; the row of the 3.0 is not counted."""
+    agree(
+        implementation,
+        LOOP,
+        """
+        1000
+        1004
+        1000
+        1004
+        1000
+        1004
+        1000
+        1004
+        1008
+        """,
+        """
+        3.3 no_change
+        3.0 1000
+        1 TT 1004
+        3.0 1000
+        1 TN 1004
+        3.0 1008
+        3.3 ended_rep
+        """,
+        every("instructions", 6),
+    )
+
+
+def test_a_trap_resynchronises_too(implementation: Implementation) -> None:
+    agree(
+        implementation,
+        LOOP,
+        """
+        1000
+        1004 taken
+        interrupt 7 at 1000
+        1008
+        """,
+        """
+        3.3 no_change
+        3.0 1000
+        1 T 1004
+        3.1 interrupt 7 thaddr=1 1008
+        3.3 ended_rep
+        """,
+        every("instructions", 2),
+    )
+
+
+ENDLESS = """
+    1000: 0000006f  j 1000
+    2000: 00000013  trap handler
+"""
+
+
+@pytest.mark.parametrize("rounds", [2, 3, 5])
+def test_an_endless_loop_left_by_an_interrupt(implementation: Implementation, rounds: int) -> None:
+    packets = ["3.3 no_change", "3.0 1000", *["2 1000 notify"] * (rounds - 2), "2 1000"]
+    packets += ["3.1 interrupt 7 thaddr=1 2000", "3.3 ended_rep"]
+    agree(
+        implementation,
+        ENDLESS,
+        "\n".join(["1000"] * rounds) + "\ninterrupt 7 at 1000\n2000",
+        "\n".join(packets),
+    )
+
+
+def test_a_round_that_a_decoder_would_stop_too_early(implementation: Implementation) -> None:
+    """1008 was passed before: without the packet sent twice, a decoder would take that visit."""
+    agree(
+        implementation,
+        """
+        1000: 00000013  nop
+        1004: 00000013  nop
+        1008: 00000013  nop
+        100c: ff5ff06f  j 1000
+        1010: ff9ff06f  j 1008
+        3000: 00000013  trap handler
+        """,
+        """
+        1010
+        1008
+        100c
+        1000
+        1004
+        1008
+        interrupt 7 at 100c
+        3000
+        """,
+        """
+        3.3 no_change
+        3.0 1010
+        2 1008 notify
+        2 1008
+        3.1 interrupt 7 thaddr=1 3000
+        3.3 ended_rep
+        """,
+    )
