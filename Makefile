@@ -6,6 +6,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 PYTEST ?= $(BIN)/python -m pytest
 PYTEST_ARGS ?=
+TRIALS ?= 50000
 CROSS ?= riscv64-unknown-elf-
 
 .PHONY: help demo test lint format types rooms unit soak bench firmware clean
@@ -15,7 +16,7 @@ help:
 	@echo "make demo      record, decode and check the bundled firmware run"
 	@echo "make test      lint, types, import rooms, tests"
 	@echo "make bench     speed and memory (BENCH_ARGS=--help for choices)"
-	@echo "make soak      the long random tests"
+	@echo "make soak      the long random tests (TRIALS=$(TRIALS))"
 	@echo "make firmware  rebuild the test programs (needs $(CROSS)gcc)"
 	@echo "make clean     remove the virtual environment and what tools left behind"
 
@@ -48,10 +49,12 @@ rooms: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(PYTEST) -m "not soak" $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
+# More random programs and examples than `make unit`, and new ones.
 soak: $(STAMP)
-	$(PYTEST) -m soak $(PYTEST_ARGS)
+	ETRACE_TRIALS=$(TRIALS) HYPOTHESIS_PROFILE=soak $(PYTEST) $(PYTEST_ARGS) \
+	  tests/test_product_roundtrip.py tests/test_model_roundtrip.py tests/specs tests/emu
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py $(BENCH_ARGS)

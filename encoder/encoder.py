@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from encoder import kernel
-from encoder.state import MAX_SEGMENTS, Option, Slot, Unit
+from encoder.state import MAX_SEGMENTS, STATE_SIZE, Option, Slot, Unit
 from specs import ingress
+from specs.compiled import announce_compilation
 from specs.framing import FramingLayout
 from specs.packets import COLUMNS, FORMAT_NAMES, IOPTIONS, Layout
 from specs.packing import WORDS
@@ -45,12 +46,13 @@ def _matrix(table: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
 class Encoder:
     """Encodes one hart's retirement (E-Trace 2.0) into framed packets.
 
-    `feed` takes chunks (`specs.ingress.Chunk`) in order and gives the bytes that they make; `finish`
-    ends the trace. The bytes do not depend on how the run is cut into chunks or blocks. Memory does not
-    grow with the run.
+    `feed` takes chunks (`specs.ingress.Chunk`) in order and gives the bytes that they make;
+    `finish` ends the trace. The bytes do not depend on how the run is cut into chunks or blocks.
+    Memory does not grow with the run.
     """
 
     def __init__(self, configuration: "Configuration") -> None:
+        announce_compilation("the encoder")
         parameters = configuration.parameters
         self.configuration = configuration
         self._layout = Layout(configuration).array
@@ -66,13 +68,9 @@ class Encoder:
         self._options[Option.address_msb] = (
             parameters.iaddress_width_p - parameters.iaddress_lsb_p - 1
         )
-        self._state = np.zeros(Slot.end, dtype=np.uint64)
+        self._state = np.zeros(STATE_SIZE, dtype=np.uint64)
         self._ioptions = np.uint64(
-            sum(
-                1 << bit
-                for bit, mode in enumerate(IOPTIONS)
-                if getattr(configuration.modes, mode)
-            )
+            sum(1 << bit for bit, mode in enumerate(IOPTIONS) if getattr(configuration.modes, mode))
         )
         self._queue = np.zeros((kernel.MAX_QUEUE, COLUMNS), dtype=np.uint64)
         self._words = np.zeros(WORDS, dtype=np.uint64)
@@ -93,9 +91,7 @@ class Encoder:
         tables = _matrix(chunk.blocks), _matrix(chunk.traps), _matrix(chunk.sidebands)
         begin = 0
         while begin < len(refs):
-            taken, size = kernel.encode(
-                *self._context(), refs, begin, *tables, self._out
-            )
+            taken, size = kernel.encode(*self._context(), refs, begin, *tables, self._out)
             begin += taken
             parts.append(self._out[:size].tobytes())
             self._raise_error()

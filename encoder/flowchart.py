@@ -1,9 +1,10 @@
 """Kernels: the encoder's flow chart (E-Trace 2.0, "Reference Compressed Branch Trace Algorithm"),
 over retirement blocks. `docs/choices.md` numbers the checks.
 
-Only a block's first and last row matter (section "Multiple retirement considerations"), and its second
-when a resynchronisation falls on it. The row in hand is kept in `state` until the next one is known.
-Decisions put packets, as rows of `specs.packets.Column`, into a queue; `encoder.kernel` writes them.
+Only a block's first and last row matter (section "Multiple retirement considerations"), and its
+second when a resynchronisation falls on it. The row in hand is kept in `state` until the next one
+is known. Decisions put packets, as rows of `specs.packets.Column`, into a queue; `encoder.kernel`
+writes them.
 """
 
 import numpy as np
@@ -361,7 +362,14 @@ def take_block(options, state, queue, segments, code, iaddr, details):
         complete(options, state, queue, segments, NEXT_RETIRED, iaddr, privilege)
         target = is_updiscon(state[CUR_CODE])
     sent = start_block(
-        options, state, queue, iaddr, privilege, previous, target, single,
+        options,
+        state,
+        queue,
+        iaddr,
+        privilege,
+        previous,
+        target,
+        single,
         outcome if single else U1,
     )
     # `rest`: the first row not reported yet; where sizes are unknown, one half-word on

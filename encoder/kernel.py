@@ -3,42 +3,29 @@
 import numpy as np
 
 from encoder.flowchart import (
-    BRANCH_MAP,
-    BRANCHES,
     BYTE,
     CONTEXT,
     CUR,
-    CUR_ADDRESS,
-    CUR_CODE,
-    CUR_END,
-    CUR_NOTIFY,
     CUR_PRIV,
-    CUR_SENT,
-    CUR_TARGET,
     HALF,
-    INSTRUCTIONS_UNIT,
     NEXT_END,
     NTR,
     PACKETS_UNIT,
-    PERIOD,
     QUEUED,
     RESYNC_COUNT,
     RETIRED,
-    SEGMENTS,
     SIDE_NOTIFY,
     TIME,
     TRAP_WAITING,
-    U31,
     UNIT,
     complete,
     enqueue,
-    is_branch,
     seen_code,
-    send_branches,
     send_trap,
     take_block,
     take_trap,
 )
+from encoder.plain import encode_plain, is_plain
 from encoder.state import Option, Slot
 from encoder.writer import MAX_PACKET, emit
 from specs.compiled import U0, U1, U2, U4, inlined, njit, s64, u64
@@ -102,55 +89,6 @@ def finish(layout, framing, options, state, queue, segments, words, ioptions, ou
     return write_queue(layout, framing, state, queue, words, out, 0)
 
 
-@inlined
-def only_branches_count(state, options):
-    """Will consecutive branch blocks do nothing but fill the branch map, up to its 31st?"""
-    code = state[CUR_CODE]
-    if options[UNIFORM_PRIV] == 0 or options[UNIT] == INSTRUCTIONS_UNIT:
-        return False
-    if state[CUR] != RETIRED or not is_branch(code):
-        return False
-    if state[CUR_TARGET] | state[CUR_NOTIFY] | state[SIDE_NOTIFY] != U0:
-        return False
-    return options[UNIT] != PACKETS_UNIT or s64(state[RESYNC_COUNT]) < options[PERIOD]
-
-
-@inlined
-def take_branches(options, state, queue, refs, i, blocks):
-    """Put the branch blocks from refs[i] on into the branch map, up to its 31st: how many.
-
-    If a further branch block follows the 31st, the full map is queued.
-    """
-    branches = state[BRANCHES]
-    branch_map = state[BRANCH_MAP]
-    begin = i
-    end = min(refs.shape[0], i + s64(U31 - branches))
-    reference = U0
-    while i < end:
-        following = u64(refs[i])
-        if following & np.uint64(14) != U4:
-            break
-        reference = following
-        branch_map |= ((reference & U1) ^ U1) << branches
-        branches += U1
-        i += 1
-    state[BRANCHES] = branches
-    state[BRANCH_MAP] = branch_map
-    index = s64(reference >> U4)
-    if i > begin and index < blocks.shape[0]:
-        details = blocks[index, 1]
-        iretire = details & HALF
-        last_size = U1 << ((details >> np.uint64(32)) & BYTE)
-        state[CUR_ADDRESS] = blocks[index, 0] + ((iretire - last_size) << U1)
-        state[CUR_END] = blocks[index, 0] + (iretire << U1)
-        state[CUR_CODE] = reference & np.uint64(15)
-        state[CUR_SENT] = U0
-        state[SEGMENTS] = U0
-    if branches == U31 and i < refs.shape[0] and u64(refs[i]) & np.uint64(14) == U4:
-        send_branches(options, state, queue)
-    return i - begin
-
-
 @njit
 def take_sideband(state, sidebands, index):
     """Context, time and triggers for the reference that follows; an error number or 0."""
@@ -169,8 +107,21 @@ def take_sideband(state, sidebands, index):
 
 
 @njit
-def encode(layout, framing, options, state, queue, segments, words, refs, start, blocks, traps,
-           sidebands, out):
+def encode(
+    layout,
+    framing,
+    options,
+    state,
+    queue,
+    segments,
+    words,
+    refs,
+    start,
+    blocks,
+    traps,
+    sidebands,
+    out,
+):
     """Encode refs[start:] until they or the space in `out` run out: (references taken, bytes).
 
     `blocks`, `traps`, `sidebands` are the ingress tables as uint64 matrices, a row each.
@@ -181,29 +132,30 @@ def encode(layout, framing, options, state, queue, segments, words, refs, start,
     end = refs.shape[0]
     error = 0
     while i < end and position <= room:
+        if is_plain(framing, options, state):
+            i, position = encode_plain(
+                framing, options, state, segments, refs, i, blocks, out, position
+            )
+            if i == end or position > room:
+                break
         reference = u64(refs[i])
         code = reference & np.uint64(15)
         index = s64(reference >> U4)
-        if code & np.uint64(14) == U4 and only_branches_count(state, options):
-            i += take_branches(options, state, queue, refs, i, blocks)
-            if state[QUEUED] == U0:
-                if i < end:
-                    reference = u64(refs[i])
-                    code = reference & np.uint64(15)
-                    index = s64(reference >> U4)
-                else:
-                    break
-            else:
-                position = write_queue(layout, framing, state, queue, words, out, position)
-                continue
         if code == U1 or code == U2:
             if index >= traps.shape[0]:
                 error = ERROR_INDEX
                 break
             valid = (traps[index, 3] >> np.uint64(8)) & BYTE
             take_trap(
-                options, state, queue, segments, code, traps[index, 0] if valid != U0 else U0,
-                traps[index, 1], traps[index, 2], traps[index, 3] & BYTE,
+                options,
+                state,
+                queue,
+                segments,
+                code,
+                traps[index, 0] if valid != U0 else U0,
+                traps[index, 1],
+                traps[index, 2],
+                traps[index, 3] & BYTE,
             )
         elif code == np.uint64(SIDEBAND_CODE):
             error = ERROR_INDEX
@@ -216,7 +168,12 @@ def encode(layout, framing, options, state, queue, segments, words, refs, start,
                 error = ERROR_INDEX if index >= blocks.shape[0] else ERROR_EMPTY_BLOCK
                 break
             take_block(
-                options, state, queue, segments, seen_code(code, options), blocks[index, 0],
+                options,
+                state,
+                queue,
+                segments,
+                seen_code(code, options),
+                blocks[index, 0],
                 blocks[index, 1],
             )
         position = write_queue(layout, framing, state, queue, words, out, position)

@@ -5,6 +5,8 @@ A *row* is an instruction or a trap; `docs/choices.md` tells the rules in these 
 
 from enum import IntEnum, auto
 
+from specs.packets import Format
+
 
 class Slot(IntEnum):
     """Index into the state array."""
@@ -47,8 +49,11 @@ class Slot(IntEnum):
     # statistics
     loop_packets = auto()
     bytes_framing = auto()
-    packets = auto()  # one slot a Format from here: eight
-    end = packets + 8
+    packets = auto()  # one slot a Format from here on
+
+
+#: Slots of the state array.
+STATE_SIZE = Slot.packets + len(Format)
 
 
 class Cur(IntEnum):

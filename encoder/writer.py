@@ -58,8 +58,10 @@ def put_pair(low, high, position, value, width):
 
 @inlined
 def whole_bytes(start, significant):
-    """Bits up to the end of a payload that begins at bit `start`: it is sign-extended to whole bytes,
-    what follows it up to the end of the last byte is zero padding."""
+    """Bits up to the end of a payload that begins at bit `start`.
+
+    It is sign-extended to whole bytes; what is left of the last byte is zero padding.
+    """
     return start + ((significant + 7) & ~7)
 
 

@@ -69,15 +69,20 @@ def njit(function: Callable[..., Any]) -> Any:
 def inlined(function: Callable[..., Any]) -> Any:
     """As `njit`, always inlined into its callers: for small functions on hot paths, where passing
     several arrays (seven words each) costs more than the work."""
-    return numba.njit(
-        cache=CACHE_DIRECTORY is not None, nogil=True, _nrt=False, forceinline=True
-    )(function)
+    return numba.njit(cache=CACHE_DIRECTORY is not None, nogil=True, _nrt=False, forceinline=True)(
+        function
+    )
 
 
 def announce_compilation(what: str) -> None:
-    """Say on stderr that a first compilation is under way, when the cache holds nothing yet."""
-    if CACHE_DIRECTORY is None or not any(CACHE_DIRECTORY.glob("**/*.nbi")):
+    """Say on stderr that `what` ("the decoder") is being compiled, if it is for the first time."""
+    if CACHE_DIRECTORY is None:
+        print(f"etrace: compiling {what} (no place to keep it) ...", file=sys.stderr, flush=True)
+        return
+    marker = CACHE_DIRECTORY / what.replace(" ", "-")
+    if not marker.exists():
         print(f"etrace: compiling {what} (once for this version) ...", file=sys.stderr, flush=True)
+        marker.touch()
 
 
 U0 = np.uint64(0)

@@ -15,9 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 #: `count` consecutive instructions from `start`, at `priv`, ended as `ended` (an `Ended`) says.
-RUN = np.dtype(
-    [("start", "<u8"), ("count", "<u4"), ("ended", "u1"), ("priv", "u1"), ("pad", "V2")]
-)
+RUN = np.dtype([("start", "<u8"), ("count", "<u4"), ("ended", "u1"), ("priv", "u1"), ("pad", "V2")])
 
 #: `epc`: the instruction that trapped (exception) or would have executed next (interrupt);
 #: `epc_known` 0 where the trace does not tell it. `priv`: before the trap, 255 if unknown.

@@ -1,9 +1,9 @@
 """How packets stand in a byte stream.
 
-* `encap`: Unformatted Trace & Diagnostic Data Packet Encapsulation (chapters 2 and 3): one header byte
-  (length 5 bits, flow 2, extend 1), srcID, timestamp, then type and payload.
-* `reference`: the one header byte `0x40 | L` of the reference flow's packet files, then L bytes. It is the
-  encapsulation with flow 2 and neither srcID, timestamp, type nor null packets.
+* `encap`: Unformatted Trace & Diagnostic Data Packet Encapsulation (chapters 2 and 3): one header
+  byte (length 5 bits, flow 2, extend 1), srcID, timestamp, then type and payload.
+* `reference`: the one header byte `0x40 | L` of the reference flow's packet files, then L bytes. It
+  is the encapsulation with flow 2 and neither srcID, timestamp, type nor null packets.
 """
 
 from typing import TYPE_CHECKING
@@ -26,9 +26,9 @@ REFERENCE_FLOW = 2
 class FramingLayout:
     """A configuration's framing as numbers for kernels.
 
-    `srcid_width`, `type_width` in bits, `timestamp_bytes`, `header` the constant bits of every header,
-    `sync_period` in bytes (0: no synchronisation sequences), `nulls` = N of chapter "Synchronization": the
-    longest run of null bytes within a packet.
+    `srcid_width`, `type_width` in bits, `timestamp_bytes`, `header` the constant bits of every
+    header, `sync_period` in bytes (0: no synchronisation sequences), `nulls` = N of chapter
+    "Synchronization": the longest run of null bytes within a packet.
     """
 
     def __init__(self, configuration: "Configuration") -> None:

@@ -238,9 +238,9 @@ OPTIONS_ROW = len(TABLES)
 class Layout:
     """The tables for one configuration: what `specs.packing` reads.
 
-    `array`, int64, [table, i] = (column, width in bits or `MAP_WIDTH`, when, bits of the longest packet)
-    of the i-th field; a column of -1 ends a table. [OPTIONS_ROW, 0] = (implicit exception mode,
-    f0s_width_p, the table of a format 0 packet whose `subformat` has no bits, 0).
+    `array`, int64, [table, i] = (column, width in bits or `MAP_WIDTH`, when, bits of the longest
+    packet) of the i-th field; a column of -1 ends a table. [OPTIONS_ROW, 0] = (implicit exception
+    mode, f0s_width_p, the table of a format 0 packet whose `subformat` has no bits, 0).
     """
 
     def __init__(self, configuration: "Configuration") -> None:

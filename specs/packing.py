@@ -1,8 +1,8 @@
 """Packets to bits and back, by the tables of `specs.packets`.
 
 Multi-bit fields go least significant bit first, the first field in the least significant bits of
-byte 0. Sign-based compression (chapter "Instruction Trace Encoder Output Packets") drops from the top
-of the whole payload every bit that sign extension restores.
+byte 0. Sign-based compression (chapter "Instruction Trace Encoder Output Packets") drops from the
+top of the whole payload every bit that sign extension restores.
 
 Payloads are held in `words`, a uint64 array of `WORDS` elements, bit i of the payload at bit i % 64
 of words[i // 64].

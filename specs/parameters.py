@@ -274,8 +274,8 @@ def parse(text: str, xlen: int = 64, name: str = "parameters") -> Configuration:
 
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ParametersError([f"{name}: not TOML: {error}"]) from None
+    except (ValueError, RecursionError) as error:
+        raise ParametersError([f"{name}: not TOML: {_printable(str(error))}"]) from None
     return from_dict(values, xlen, name)
 
 
@@ -292,7 +292,8 @@ def from_dict(values: Mapping[str, Any], xlen: int = 64, name: str = "parameters
         )
     for key in values:
         if key not in TABLES and key != "protocol":
-            where = f"{name}: [{key}]" if isinstance(values[key], Mapping) else f"{name}: {key}"
+            shown = _printable(key)
+            where = f"{name}: [{shown}]" if isinstance(values[key], Mapping) else f"{name}: {shown}"
             problems.append(f"{where}: no such table{_suggest(key, ['protocol', *TABLES])}")
     tables = {
         table: _read_table(kind, values.get(table, {}), f"{name}: [{table}]", xlen, problems)
@@ -314,7 +315,8 @@ def _unflatten(values: Mapping[str, Any], name: str, problems: list[str]) -> Map
     if not flat:
         return values
     if "parameters" in values:
-        problems.append(f"{name}: {', '.join(flat)}: outside [parameters]; move them into it")
+        keys = _printable(", ".join(flat))
+        problems.append(f"{name}: {keys}: outside [parameters]; move them into it")
     rest = {key: value for key, value in values.items() if key not in flat}
     return {"parameters": flat, **rest}
 
@@ -328,7 +330,7 @@ def _read_table(kind: type, given: Any, where: str, xlen: int, problems: list[st
     chosen = {name: xlen for name, each in known.items() if each.metadata["default"] == XLEN}
     for key, value in given.items():
         if key not in known:
-            problems.append(f"{where} {key}: no such key{_suggest(key, list(known))}")
+            problems.append(f"{where} {_printable(key)}: no such key{_suggest(key, list(known))}")
             continue
         problem = _problem(known[key], value)
         if problem:
@@ -428,5 +430,15 @@ def _toml(value: int | bool | str) -> str:
 
 def _show(value: Any) -> str:
     """A value from a file, short enough for an error line."""
-    text = _toml(value) if isinstance(value, bool | int | str) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    if isinstance(value, bool | str):
+        return _printable(_toml(value))
+    if isinstance(value, int):
+        # Python refuses to print very long integers in decimal.
+        return _printable(str(value) if abs(value) < 1 << 64 else f"{value:#x}")
+    return _printable(type(value).__name__ if isinstance(value, list | dict) else repr(value))
+
+
+def _printable(text: str) -> str:
+    """`text` in one line of at most 100 characters."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return line if len(line) <= 100 else line[:97] + "..."

@@ -80,9 +80,7 @@ def test_a_trace_of_nothing_is_two_support_packets() -> None:
 def test_chunks_do_not_show() -> None:
     """One reference a chunk, each with tables of its own, gives the bytes of one chunk."""
     rng = np.random.default_rng(5)
-    blocks = [
-        (0x8000_0000 + 4 * int(rng.integers(64)), 2, 1, 1, 0, 3) for _ in range(200)
-    ]
+    blocks = [(0x8000_0000 + 4 * int(rng.integers(64)), 2, 1, 1, 0, 3) for _ in range(200)]
     codes = rng.choice([0, 4, 5, 10, 13, 11], 200)
     refs = [i << 4 | int(code) for i, code in enumerate(codes)]
     whole = _encoder()
