@@ -1,0 +1,153 @@
+"""The decoder: trace bytes in, instruction flow out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from decoder.brief import BRIEFS
+from decoder.kernel import OUTPUTS, close_run, count_instructions, reconstruct
+from decoder.packets import PacketReader, Rows
+from decoder.path_table import tables
+from decoder.state import STATES, State
+from specs.compiled import announce_compilation
+from specs.flow import CONTEXT, GAP, RUN, TRAP, Ended, Flow
+from specs.isa.control import CodeMap
+from specs.packets import COLUMNS, FORMAT_NAMES
+from specs.parameters import Configuration
+
+_RUNS = 1 << 16
+_RECORDS = 1 << 12
+
+
+@dataclass
+class Statistics:
+    """What has been decoded so far. `packets`: by format name ("1", "2", "3.0", ...)."""
+
+    packets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FORMAT_NAMES, 0))
+    bytes: int = 0
+    instructions: int = 0
+    runs: int = 0
+    traps: int = 0
+    gaps: int = 0
+
+
+class Decoder:
+    """Decodes one trace stream (E-Trace 2.0, chapter "Decoder").
+
+    `configuration` is the encoder's, `code` the program that ran. Nothing in a trace makes it
+    raise: what cannot be decoded is a gap in the flow. With no gap, the flow is exact. Memory does
+    not grow with the stream.
+    """
+
+    def __init__(self, configuration: Configuration, code: CodeMap) -> None:
+        announce_compilation("the decoder")
+        parameters = configuration.parameters
+        self.statistics = Statistics()
+        self._reader = PacketReader(configuration, full=False)
+        context = 0 if parameters.nocontext_p else parameters.context_width_p
+        time = 0 if parameters.notime_p else parameters.time_width_p
+        self._settings = np.array(
+            [parameters.iaddress_lsb_p, parameters.iaddress_width_p, context + time > 0], np.int64
+        )
+        self._regions, self._table = tables(code)
+        self._state = np.zeros(STATES, np.int64)
+        self._state[State.FULL_ADDRESS] = configuration.modes.full_address
+        self._saved = np.zeros(STATES, np.int64)
+        self._runs = _words(RUN, _RUNS)
+        self._traps = _words(TRAP, _RECORDS)
+        self._contexts = _words(CONTEXT, _RECORDS)
+        self._gaps = _words(GAP, _RECORDS)
+        self._filled = np.zeros(OUTPUTS, np.int64)
+        self._packet = 0
+        self._counts = np.zeros(len(FORMAT_NAMES), np.int64)
+        self._briefs: Rows = np.zeros((0, BRIEFS), np.uint64)
+        self._details: Rows = np.zeros((0, COLUMNS), np.uint64)
+        self._done = 0
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Flow]:
+        """Decode `data`, the next bytes of the stream: the flow that they complete, in chunks.
+
+        Chunks own their arrays. Bytes are taken at once, decoded while iterating; what is not
+        iterated over comes with the next call.
+        """
+        self.statistics.bytes += memoryview(data).nbytes
+        self._reader.feed(data)
+        return self._decode(final=False)
+
+    def finish(self) -> Iterator[Flow]:
+        """The rest of the flow; nothing more will be fed."""
+        return self._decode(final=True)
+
+    def _decode(self, final: bool) -> Iterator[Flow]:
+        while True:
+            while self._done < len(self._briefs):
+                self._done = self._reconstruct()
+                if self._done < len(self._briefs):
+                    if self._filled.any():
+                        yield self._chunk()
+                    else:
+                        self._runs = np.zeros(2 * self._runs.size, np.uint64)
+            self._packet += len(self._briefs)
+            self._briefs, self._details = self._reader.read(final)
+            self._done = 0
+            if not len(self._briefs):
+                break
+        if self._filled.any():
+            yield self._chunk()
+        if final and self._state[State.RUN_COUNT]:
+            close_run(self._state, self._runs, self._filled, int(Ended.PACKET))
+            yield self._chunk()
+
+    def _reconstruct(self) -> int:
+        return int(
+            reconstruct(
+                self._regions,
+                self._table,
+                self._briefs,
+                self._details,
+                self._done,
+                len(self._briefs),
+                self._packet,
+                self._settings,
+                self._state,
+                self._saved,
+                self._runs,
+                self._traps,
+                self._contexts,
+                self._gaps,
+                self._filled,
+                self._counts,
+            )
+        )
+
+    def _chunk(self) -> Flow:
+        runs, traps, contexts, gaps = (int(n) for n in self._filled)
+        flow = Flow(
+            _records(self._runs, RUN, runs),
+            _records(self._traps, TRAP, traps),
+            _records(self._contexts, CONTEXT, contexts),
+            _records(self._gaps, GAP, gaps),
+            int(self._state[State.RUNS]),
+        )
+        statistics = self.statistics
+        statistics.packets = dict(zip(FORMAT_NAMES, self._counts.tolist(), strict=True))
+        statistics.instructions += int(count_instructions(self._runs, runs))
+        statistics.runs += runs
+        statistics.traps += traps
+        statistics.gaps += gaps
+        self._state[State.RUNS] += runs
+        self._filled[:] = 0
+        return flow
+
+
+def _words(dtype: np.dtype[np.void], count: int) -> npt.NDArray[np.uint64]:
+    return np.zeros(count * dtype.itemsize // 8, np.uint64)
+
+
+def _records(
+    words: npt.NDArray[np.uint64], dtype: np.dtype[np.void], count: int
+) -> npt.NDArray[np.void]:
+    # Copied as words: NumPy copies records that have padding one by one.
+    return words[: count * dtype.itemsize // 8].copy().view(dtype)

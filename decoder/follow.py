@@ -1,0 +1,271 @@
+"""Following the execution path from one reported address to the next (chapter "Decoder").
+
+One step is a leg (see `decoder.path_table`): it is passed without looking at its instructions,
+unless the reported address may lie in it. Legs become runs: a run goes on through branches not
+taken and ends with each transfer. It can be no longer than the code, so its count always fits.
+
+`runs` is a `specs.flow.RUN` array as uint64: start; count, ended << 32, priv << 40; and so on.
+"""
+
+import numpy as np
+
+from decoder.path_table import (
+    CONSUMES,
+    COUNT,
+    ENDED,
+    ENDED_BY,
+    PLAIN,
+    end_of,
+    find_region,
+    kind_of,
+    size_of,
+    target_of,
+)
+from decoder.state import State
+from specs.compiled import U0, U1, U2, njit, s64, u64
+from specs.flow import Reason
+from specs.isa.control import Kind
+
+FULL = -1
+
+#: Bits of state[HOW]. HAS_GOAL: there is an address to reach, else the path ends at the last
+#: branch. IN_LEG: the address may be met between discontinuities, not only as the target of one.
+#: INFER: if it is met so, a later visit may be meant.
+HAS_GOAL, IN_LEG, INFER = 1, 2, 4
+
+_SLOT = int(State.SLOT)
+_BRANCHES = int(State.BRANCHES)
+_BRANCH_MAP = int(State.BRANCH_MAP)
+_PRIVILEGE = int(State.PRIVILEGE)
+_INFERRED = int(State.INFERRED)
+_RUN_START = int(State.RUN_START)
+_RUN_COUNT = int(State.RUN_COUNT)
+_BASE = int(State.REGION_BASE)
+_SPAN = int(State.REGION_SPAN)
+_FIRST = int(State.REGION_SLOT)
+_GOAL = int(State.GOAL)
+_HOW = int(State.HOW)
+_ERROR = int(State.ERROR_ADDRESS)
+
+_BRANCH = np.uint64(int(Kind.BRANCH))
+_INFERABLE_JUMP = np.uint64(int(Kind.INFERABLE_JUMP))
+_UNINFERABLE_JUMP = np.uint64(int(Kind.UNINFERABLE_JUMP))
+_TRAP_RETURN = np.uint64(int(Kind.TRAP_RETURN))
+
+_NO_CODE = int(Reason.NO_CODE)
+_ILLEGAL_CODE = int(Reason.ILLEGAL_CODE)
+_NO_BRANCH = int(Reason.NO_BRANCH)
+_UNPROCESSED_BRANCHES = int(Reason.UNPROCESSED_BRANCHES)
+_UNEXPECTED_DISCONTINUITY = int(Reason.UNEXPECTED_DISCONTINUITY)
+_NOT_REACHED = int(Reason.NOT_REACHED)
+
+#: Inferable jumps without a branch between them, before asking whether they run in circles.
+_PATIENCE = np.uint64(64)
+#: Runs that `follow` can add after it looked whether there is room.
+_RESERVE = 4
+_TWO_RESERVES = np.uint64(2 * _RESERVE)
+_U5 = np.uint64(5)
+#: No more of them than this are followed at all.
+_MAX_JUMPS = 1 << 16
+
+
+@njit
+def between(table, slot, goal_slot):
+    """Instructions from `slot` to `goal_slot`, in the same leg; -1 if none begins at the latter."""
+    steps = 0
+    while slot < goal_slot:
+        slot += size_of(table, slot)
+        steps += 1
+    return steps if slot == goal_slot else -1
+
+
+@njit
+def leads_somewhere(regions, table, slot, pc, goal, in_leg):
+    """Whether inferable jumps from `slot`, at `pc`, lead to anything but more of them, or goal."""
+    seen = slot  # of every step that is a power of two: a circle comes back to one of them
+    for step in range(1, _MAX_JUMPS):
+        last = end_of(table, slot)
+        here = pc + ((last - slot) << U1)
+        met = in_leg and pc <= goal and goal <= here
+        if met and between(table, slot, slot + ((goal - pc) >> U1)) >= 0:
+            return True
+        what = kind_of(table, last)
+        if what in (_BRANCH, _UNINFERABLE_JUMP, _TRAP_RETURN):
+            return True
+        pc = here + (size_of(table, last) << U1)
+        if what == _INFERABLE_JUMP:
+            pc = target_of(table, last)
+        region = find_region(regions, pc)
+        if region < 0:
+            return True
+        slot = regions[region + 2] + ((pc - regions[region]) >> U1)
+        if size_of(table, slot) == U0:
+            return True
+        if slot == seen:
+            return False
+        if step & (step - 1) == 0:
+            seen = slot
+    return False
+
+
+@njit
+def follow(regions, table, state, runs, filled):
+    """Follow the path to state[GOAL], as state[HOW] (bits `HAS_GOAL`, `IN_LEG`, `INFER`) says.
+
+    Without a goal, to the last branch of the branch map. filled[0] is the number of `runs` written.
+    Returns 0, `FULL` if `runs` is too short (the state is then void), or the `Reason` why the goal
+    cannot be reached, with state[ERROR_ADDRESS].
+    """
+    if 2 * (filled[0] + _RESERVE) > runs.size:
+        return FULL
+    goal = u64(state[_GOAL])
+    has_goal = state[_HOW] & HAS_GOAL != 0
+    in_leg = has_goal and state[_HOW] & IN_LEG != 0
+    infer = 1 if state[_HOW] & INFER != 0 else 0
+    slot = u64(state[_SLOT])
+    branches = u64(state[_BRANCHES])
+    branch_map = u64(state[_BRANCH_MAP])
+    base = u64(state[_BASE])
+    span = u64(state[_SPAN])
+    first = u64(state[_FIRST])
+    run_start = u64(state[_RUN_START])
+    run_count = u64(state[_RUN_COUNT])
+    priv = u64(state[_PRIVILEGE]) << np.uint64(40)
+    written = u64(filled[0]) << U1
+    room = u64(runs.size) - _TWO_RESERVES
+    status = 0
+    inferred = 0
+    fresh = 0  # 1: the instruction at `slot` was reached here, and may be the goal
+    jumps = U0
+    limit = _PATIENCE
+    error = U0
+
+    while True:
+        # Two outcomes or more: neither the goal nor the last branch can come first.
+        while branches >= U2 and jumps <= limit and written <= room:
+            leg = table[(slot << U2) + U1]
+            if leg & PLAIN == U0:
+                break
+            consumed = leg >> CONSUMES
+            not_taken = branch_map & consumed
+            branch_map >>= consumed
+            branches -= consumed
+            jumps = (jumps + U1) & (consumed - U1)
+            run_count += leg & COUNT
+            runs[written] = run_start
+            runs[written + U1] = run_count | (leg & ENDED) | priv
+            written += U2 - (not_taken << U1)
+            slot = (table[slot << U2] >> (not_taken << _U5)) & COUNT
+            stays = U0 - not_taken
+            there = base + ((slot - first) << U1)
+            run_start = there ^ ((there ^ run_start) & stays)
+            run_count = (run_count & stays) + U1
+            fresh = 1
+        if written > room:
+            return FULL
+
+        more = table[(slot << U2) + U1] & COUNT
+        last = end_of(table, slot)
+        what = kind_of(table, last)
+        pc = base + ((slot - first) << U1)
+        here = base + ((last - first) << U1)
+        if size_of(table, slot) == U0:
+            run_count -= U1
+            status, error = _ILLEGAL_CODE, pc
+            break
+        ahead = fresh == 1 or last != slot
+        fits = not has_goal or (in_leg and goal == here)
+        if what == _BRANCH and branches == U1 and ahead and fits:
+            run_count += more
+            slot = last
+            inferred = infer
+            break
+        if branches == U0 and in_leg:
+            offset = goal - pc
+            ahead = offset <= here - pc and (fresh == 1 or offset != U0)
+            if ahead and not (what == _BRANCH and goal == here):
+                steps = between(table, slot, slot + (offset >> U1))
+                if steps >= 0:
+                    run_count += u64(steps)
+                    slot += offset >> U1
+                    inferred = infer
+                    break
+                if limit == _PATIENCE:
+                    jumps = (
+                        limit  # the walk was long enough: if this is a circle, let it be the last
+                    )
+        run_count += more
+        slot = last
+        onward = here + (size_of(table, last) << U1)
+        leaves = True
+        arrived = False
+        if what == _BRANCH:
+            if branches == U0:
+                status, error = _NO_BRANCH, here
+                break
+            leaves = branch_map & U1 == U0
+            if leaves:
+                onward = target_of(table, last)
+            branch_map >>= U1
+            branches -= U1
+            jumps = U0
+        elif what == _INFERABLE_JUMP:
+            jumps += U1
+            if jumps > limit:
+                if limit != _PATIENCE or not leads_somewhere(
+                    regions, table, last, here, goal, in_leg and branches == U0
+                ):
+                    status, error = _NOT_REACHED, goal if has_goal else here
+                    break
+                limit = np.uint64(_MAX_JUMPS)
+            onward = target_of(table, last)
+        elif what in (_UNINFERABLE_JUMP, _TRAP_RETURN):
+            if not has_goal:
+                status, error = _UNEXPECTED_DISCONTINUITY, here
+                break
+            arrived = True
+            onward = goal
+        else:
+            leaves = False
+        if leaves:
+            runs[written] = run_start
+            runs[written + U1] = run_count | (ENDED_BY[what] << np.uint64(32)) | priv
+            written += U2
+            run_start = onward
+            run_count = U0
+        run_count += U1
+
+        fresh = 1
+        offset = onward - base
+        if offset < span and onward & U1 == U0:
+            slot = first + (offset >> U1)
+        else:
+            region = find_region(regions, onward)
+            if region < 0:
+                run_count -= U1
+                status, error = _NO_CODE, onward
+                break
+            base = regions[region]
+            span = regions[region + 1] - base
+            first = regions[region + 2]
+            slot = first + ((onward - base) >> U1)
+        if arrived:
+            if size_of(table, slot) == U0:
+                run_count -= U1
+                status, error = _ILLEGAL_CODE, onward
+            elif branches != (U1 if kind_of(table, slot) == _BRANCH else U0):
+                status, error = _UNPROCESSED_BRANCHES, onward
+            break
+
+    filled[0] = s64(written >> U1)
+    state[_SLOT] = s64(slot)
+    state[_BRANCHES] = s64(branches)
+    state[_BRANCH_MAP] = s64(branch_map)
+    state[_BASE] = s64(base)
+    state[_SPAN] = s64(span)
+    state[_FIRST] = s64(first)
+    state[_RUN_START] = s64(run_start)
+    state[_RUN_COUNT] = s64(run_count)
+    state[_INFERRED] = inferred if has_goal else 0
+    state[_ERROR] = s64(error)
+    return status

@@ -1,0 +1,381 @@
+"""Bytes to packets: framing (Packet Encapsulation, chapter 2, or the reference's) and payloads.
+
+A packet becomes a row of `decoder.brief.Brief` and, unless that says all, one of
+`specs.packets.Column`. Where bytes make no sense a row with the `Reason` stands for all that is
+skipped, up to the place where packets can be told again:
+
+* after a synchronisation sequence, if the stream has them: after N null bytes in a row, N the
+  longest run of them within a packet, what is not null must be a header ("Synchronization");
+* else where a chain of plausible packets begins.
+
+Packets of another source or type are no business of this decoder: they are passed over.
+"""
+
+import numpy as np
+
+from decoder.brief import Brief
+from decoder.memory import load64
+from specs.compiled import U0, U1, clz64, njit, s64, u64
+from specs.flow import Reason
+from specs.framing import EXTEND, FLOW_SHIFT, LENGTH_MASK
+from specs.packets import MAP_WIDTH, Column, Format, Layout
+from specs.packing import WORDS, get, sign_extend, unpack
+
+_OFFSET = int(Column.offset)
+_LENGTH = int(Column.length)
+_REASON = int(Column.reason)
+_TABLE = int(Column.table)
+_FLOW = int(Column.flow)
+_EXTEND = int(Column.extend)
+_SRCID = int(Column.srcID)
+_TIMESTAMP = int(Column.timestamp)
+_TYPE = int(Column.type)
+_ADDRESS = int(Column.address)
+_BRANCHES = int(Column.branches)
+_BRANCH_MAP = int(Column.branch_map)
+_IS_NOTIFY = int(Column.is_notify)
+_IS_UPDISCON = int(Column.is_updiscon)
+
+_B_OFFSET = int(Brief.offset)
+_B_REASON = int(Brief.reason)
+_B_TABLE = int(Brief.table)
+_B_BRANCHES = int(Brief.branches)
+_B_BRANCH_MAP = int(Brief.branch_map)
+_B_ADDRESS = int(Brief.address)
+_B_FLAGS = int(Brief.flags)
+_B_DETAIL = int(Brief.detail)
+
+_F_BRANCH_MAP = int(Format.BRANCH_MAP)
+_F_ADDRESS = int(Format.ADDRESS)
+
+_TRUNCATED = int(Reason.TRUNCATED)
+_BAD_HEADER = int(Reason.BAD_HEADER)
+_BAD_PACKET = int(Reason.BAD_PACKET)
+
+#: What the parser keeps: `Reason` of the damage being skipped (0: none) and its offset in the
+#: stream; null bytes seen in a row; packets passed over.
+PARSER_STATES = 4
+_DAMAGE, _DAMAGE_OFFSET, _NULLS, _FOREIGN = range(PARSER_STATES)
+
+#: Beyond a header the kernels may read this many bytes: the caller pads its buffer.
+PADDING = 64
+#: Packets that make a chain plausible, and null bytes at most among them.
+_CHAIN = 8
+_CHAIN_NULLS = 64
+
+#: `frame`'s answers other than a length.
+_NULL, _INCOMPLETE, _BAD = 0, -1, -2
+
+_U2 = np.uint64(2)
+U31 = np.uint64(31)
+_U63 = np.uint64(63)
+
+
+def quick_table(layout: Layout, allow_format0: bool, full: bool) -> np.ndarray:
+    """What the short cut for formats 1 and 2 must know of a layout, int64.
+
+    `[address bits, bits after it (notify, updiscon, irreport, irdepth), format 0 allowed]`, the
+    first -1 if all columns are wanted (`full`) or formats 1 and 2 are not as the short cut expects:
+    then all is unpacked by the tables.
+    """
+    tail = [Column.address, Column.notify, Column.updiscon, Column.irreport, Column.irdepth]
+    expected = {
+        Format.BRANCH_MAP: [Column.format, Column.branches, Column.branch_map, *tail],
+        Format.ADDRESS: [Column.format, *tail],
+    }
+    address = -1
+    rest = 0
+    for table, columns in expected.items():
+        fields = layout.array[table][layout.array[table][:, 0] >= 0]
+        found, width = list(fields[:, 0]), fields[:, 1]
+        before = [2, 5, MAP_WIDTH] if table == Format.BRANCH_MAP else [2]
+        if full or found != columns or list(width[: len(before)]) != before:
+            return np.array([-1, 0, allow_format0], np.int64)
+        address, rest = int(width[len(before)]), int(width[len(before) + 1 :].sum())
+    return np.array([address, rest, allow_format0], np.int64)
+
+
+@njit
+def frame(data, at, end, framing):
+    """Bytes of the packet whose header is at `at`; or _NULL, _INCOMPLETE, _BAD."""
+    header = s64(data[at])
+    length = header & LENGTH_MASK
+    if framing[0] != 0:
+        if header & ~LENGTH_MASK != framing[6] or length == 0:
+            return _BAD
+        total = 1 + length
+    else:
+        if length == 0:
+            return _NULL
+        total = 1 + (framing[1] >> 3) + length
+        if header & EXTEND != 0:
+            if framing[5] == 0:
+                return _BAD
+            total += framing[5]
+        if (framing[1] & 7) + framing[3] + 8 > 8 * length:
+            return _BAD
+    return total if at + total <= end else _INCOMPLETE
+
+
+@njit
+def bits_at(low, high, position, width):
+    """`width` (1 to 64) bits at `position` (less than 128) of a 128-bit number."""
+    if position >= 64:
+        value = high >> u64(position - 64)
+    elif position == 0:
+        value = low
+    else:
+        value = (low >> u64(position)) | (high << u64(64 - position))
+    return value if width >= 64 else value & ((U1 << u64(width)) - U1)
+
+
+@njit
+def bit_at(low, high, position):
+    """Bit `position` of a 128-bit number that is sign-extended beyond."""
+    if position >= 128:
+        return high >> _U63
+    return bits_at(low, high, position, 1)
+
+
+@njit
+def unpack_quickly(pointer, at, length, quick, briefs, row):
+    """Formats 1 and 2 of at most 16 payload bytes at `at`, to briefs[row].
+
+    1 if done, -1 if the payload is too long for its format, 0 if it is another format.
+    """
+    low = load64(pointer, at)
+    kind = low & np.uint64(3)
+    if kind != U1 and kind != _U2:
+        return 0
+    briefs[row, _B_REASON] = U0
+    if length > 8:
+        high = load64(pointer, at + 8)
+        if length < 16:
+            shift = u64(128 - 8 * length)
+            high = u64(s64(high << shift) >> s64(shift))
+    else:
+        if length < 8:
+            shift = u64(64 - 8 * length)
+            low = u64(s64(low << shift) >> s64(shift))
+        high = u64(s64(low) >> 63)
+    address_bits = quick[0]
+    position = 2
+    if kind == U1:
+        branches = (low >> _U2) & U31
+        position = 38
+        if branches != U0:
+            position = 7 + (1 << (64 - s64(clz64(branches)))) - 1
+        briefs[row, _B_TABLE] = np.uint64(_F_BRANCH_MAP)
+        briefs[row, _B_BRANCHES] = branches
+        briefs[row, _B_BRANCH_MAP] = bits_at(low, high, 7, position - 7)
+        if branches == U0:
+            return 1 if 8 * length <= ((position + 7) & ~7) else -1
+    else:
+        briefs[row, _B_TABLE] = np.uint64(_F_ADDRESS)
+    briefs[row, _B_ADDRESS] = bits_at(low, high, position, address_bits)
+    position += address_bits
+    top = bit_at(low, high, position - 1)
+    notify = bit_at(low, high, position)
+    updiscon = bit_at(low, high, position + 1)
+    briefs[row, _B_FLAGS] = (top ^ notify) | ((notify ^ updiscon) << U1)
+    return 1 if 8 * length <= ((position + quick[1] + 7) & ~7) else -1
+
+
+@njit
+def read_packet(data, at, total, framing, layout, quick, words, briefs, row, details, detail):
+    """Read the packet of `total` bytes at `at` into briefs[row] and details[detail].
+
+    1 if done, 0 if it is another source's or type's, -1 if no format explains it.
+    """
+    header = s64(data[at])
+    extend = framing[0] == 0 and header & EXTEND != 0
+    timestamp_bits = 8 * framing[5] if extend else 0
+    start = framing[1] + timestamp_bits + framing[3]
+    bits = (8 * (total - 1) - start) & ~7
+    briefs[row, _B_REASON] = U0
+    for i in range(WORDS):
+        words[i] = U0
+    for i in range(total - 1):
+        words[i >> 3] |= u64(data[at + 1 + i]) << u64(8 * (i & 7))
+    source = get(words, 0, framing[1])
+    timestamp = get(words, framing[1], timestamp_bits)
+    kind = get(words, framing[1] + timestamp_bits, framing[3])
+    if source != u64(framing[2]) or kind != u64(framing[4]):
+        return 0
+    for i in range((bits + 63) >> 6):
+        words[i] = get(words, start + 64 * i, 64)
+    sign_extend(words, bits)
+    if words[0] & np.uint64(3) == U0 and quick[2] == 0:
+        return -1
+    if unpack(layout, words, bits, details, detail) < 0:
+        return -1
+    details[detail, _REASON] = U0
+    details[detail, _FLOW] = u64((header >> FLOW_SHIFT) & 3)
+    details[detail, _EXTEND] = U1 if extend else U0
+    details[detail, _SRCID] = source
+    details[detail, _TIMESTAMP] = timestamp
+    details[detail, _TYPE] = kind
+    briefs[row, _B_TABLE] = details[detail, _TABLE]
+    briefs[row, _B_BRANCHES] = details[detail, _BRANCHES]
+    briefs[row, _B_BRANCH_MAP] = details[detail, _BRANCH_MAP]
+    briefs[row, _B_ADDRESS] = details[detail, _ADDRESS]
+    briefs[row, _B_FLAGS] = details[detail, _IS_NOTIFY] | (details[detail, _IS_UPDISCON] << U1)
+    return 1
+
+
+@njit
+def plausible(data, at, end, final, framing, layout, quick, words, briefs, row, details, detail):
+    """Whether a chain of packets begins at `at`: 1 or 0; -1 if that takes more bytes to tell."""
+    links = 0
+    nulls = 0
+    while links < _CHAIN:
+        if at >= end:
+            return (1 if links >= 2 else 0) if final else -1
+        total = frame(data, at, end, framing)
+        if total == _INCOMPLETE:
+            return 0 if final else -1
+        if total == _BAD:
+            return 0
+        if total == _NULL:
+            nulls += 1
+            if links == 0 or nulls > _CHAIN_NULLS:
+                return 0
+            at += 1
+            continue
+        done = read_packet(
+            data, at, total, framing, layout, quick, words, briefs, row, details, detail
+        )
+        if done < 0:
+            return 0
+        links += 1
+        at += total
+    return 1
+
+
+@njit
+def damage(briefs, row, details, detail, offset, reason, length):
+    """Rows that stand for bytes which are no packets."""
+    for k in range(details.shape[1]):
+        details[detail, k] = U0
+    details[detail, _OFFSET] = u64(offset)
+    details[detail, _LENGTH] = u64(length)
+    details[detail, _REASON] = u64(reason)
+    briefs[row, _B_OFFSET] = u64(offset)
+    briefs[row, _B_REASON] = u64(reason)
+    briefs[row, _B_DETAIL] = u64(detail)
+
+
+@njit
+def parse(
+    data,
+    begin,
+    end,
+    stream_offset,
+    final,
+    framing,
+    layout,
+    quick,
+    parser,
+    words,
+    briefs,
+    details,
+    found,
+):
+    """Packets of `data[begin:end]`; where it stopped.
+
+    It stops where `briefs` are full or, unless `final`, more bytes are needed. `data[0]` is byte
+    `stream_offset` of the stream; after `end` come `PADDING` bytes. found[0], found[1] (int64) are
+    advanced by the rows written to `briefs` and `details`. `parser`: int64, `PARSER_STATES` long;
+    `words` (`specs.packing.WORDS` long) is working space.
+    """
+    at = begin
+    pointer = data.ctypes.data
+    hurry = quick[0] >= 0 and framing[1] + framing[3] == 0
+    row, detail = found[0], found[1]
+    while at < end and row < briefs.shape[0]:
+        if parser[_DAMAGE] != 0:
+            if framing[7] > 0:
+                if data[at] & LENGTH_MASK == 0:
+                    parser[_NULLS] += 1
+                    at += 1
+                    continue
+                here = parser[_NULLS] >= framing[8]
+                parser[_NULLS] = 0
+            else:
+                answer = plausible(
+                    data,
+                    at,
+                    end,
+                    final,
+                    framing,
+                    layout,
+                    quick,
+                    words,
+                    briefs,
+                    row,
+                    details,
+                    detail,
+                )
+                if answer < 0:
+                    break
+                here = answer == 1
+            if not here:
+                at += 1
+                continue
+            since = parser[_DAMAGE_OFFSET]
+            length = stream_offset + at - since
+            damage(briefs, row, details, detail, since, parser[_DAMAGE], length)
+            parser[_DAMAGE] = 0
+            row += 1
+            detail += 1
+            continue
+        total = frame(data, at, end, framing)
+        if total == _NULL:
+            at += 1
+            continue
+        if total == _INCOMPLETE:
+            break
+        reason = _BAD_HEADER
+        if total > 0:
+            head = 1 + framing[5] if data[at] & EXTEND != 0 else 1
+            hasty = 0
+            if hurry and total - head <= 16:
+                hasty = unpack_quickly(pointer, at + head, total - head, quick, briefs, row)
+            done = hasty
+            if hasty == 0:
+                done = read_packet(
+                    data, at, total, framing, layout, quick, words, briefs, row, details, detail
+                )
+            if done > 0:
+                briefs[row, _B_OFFSET] = u64(stream_offset + at)
+                if hasty == 0:
+                    details[detail, _OFFSET] = u64(stream_offset + at)
+                    details[detail, _LENGTH] = u64(total)
+                    briefs[row, _B_DETAIL] = u64(detail)
+                    detail += 1
+                row += 1
+            elif done == 0:
+                parser[_FOREIGN] += 1
+            if done >= 0:
+                at += total
+                continue
+            reason = _BAD_PACKET
+        parser[_DAMAGE] = reason
+        parser[_DAMAGE_OFFSET] = stream_offset + at
+        parser[_NULLS] = 0
+        at += 1
+    if final and row < briefs.shape[0]:
+        if at < end:
+            damage(briefs, row, details, detail, stream_offset + at, _TRUNCATED, end - at)
+            row += 1
+            detail += 1
+            at = end
+        elif parser[_DAMAGE] != 0:
+            since = parser[_DAMAGE_OFFSET]
+            length = stream_offset + end - since
+            damage(briefs, row, details, detail, since, parser[_DAMAGE], length)
+            parser[_DAMAGE] = 0
+            row += 1
+            detail += 1
+    found[0], found[1] = row, detail
+    return at

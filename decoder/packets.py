@@ -1,0 +1,112 @@
+"""Packets from bytes, whole or streamed."""
+
+import numpy as np
+import numpy.typing as npt
+
+from decoder.brief import BRIEFS
+from decoder.framing_kernel import PADDING, PARSER_STATES, parse, quick_table
+from specs.compiled import announce_compilation
+from specs.framing import FramingLayout
+from specs.packets import COLUMNS, Layout
+from specs.packing import WORDS
+from specs.parameters import Configuration
+
+Rows = npt.NDArray[np.uint64]
+
+_ROWS = 2048
+_PIECE = 1 << 18
+
+
+class PacketReader:
+    """Packets of a byte stream that comes in pieces.
+
+    Null packets, and packets of another source or type, give no row. A row whose `reason` is not 0
+    stands for bytes that are no packet (a `specs.flow.Reason`).
+    """
+
+    def __init__(self, configuration: Configuration, full: bool = True) -> None:
+        """`full` False: packets of formats 1 and 2 have but a brief, no row of details."""
+        announce_compilation("the packet reader")
+        layout = Layout(configuration)
+        parameters = configuration.parameters
+        self._framing = FramingLayout(configuration).array()
+        self._layout = layout.array
+        format0 = parameters.bpred_size_p > 0 or parameters.cache_size_p > 0
+        self._quick = quick_table(layout, format0, full)
+        self._parser = np.zeros(PARSER_STATES, np.int64)
+        self._data = np.zeros(PADDING, np.uint8)
+        self._begin = self._end = 0
+        self._offset = 0
+        self._words = np.zeros(WORDS, np.uint64)
+        self._briefs = np.zeros((_ROWS, BRIEFS), np.uint64)
+        self._details = np.zeros((_ROWS, COLUMNS), np.uint64)
+        self._waiting: list[memoryview] = []
+
+    @property
+    def foreign(self) -> int:
+        """Packets passed over because they are another source's or of another type."""
+        return int(self._parser[3])
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Append bytes; `read` reads them."""
+        view = memoryview(data).cast("B")
+        if not isinstance(data, bytes):
+            view = memoryview(bytes(view))
+        if len(view):
+            self._waiting.append(view)
+
+    def read(self, final: bool = False) -> tuple[Rows, Rows]:
+        """The next packets that are complete: rows of `decoder.brief.Brief` and of `Column`.
+
+        The arrays are valid until the next call; empty if there are no packets. `final`: nothing
+        more will be fed; what is left over is a row with reason TRUNCATED.
+        """
+        found = np.zeros(2, np.int64)
+        while True:
+            last = not self._waiting
+            self._begin = parse(
+                self._data,
+                self._begin,
+                self._end,
+                self._offset,
+                final and last,
+                self._framing,
+                self._layout,
+                self._quick,
+                self._parser,
+                self._words,
+                self._briefs,
+                self._details,
+                found,
+            )
+            if found[0] or last:
+                return self._briefs[: found[0]], self._details[: found[1]]
+            self._take()
+
+    def _take(self) -> None:
+        """Move a piece of what was fed behind the bytes left over."""
+        view = self._waiting.pop(0)
+        if len(view) > _PIECE:
+            self._waiting.insert(0, view[_PIECE:])
+            view = view[:_PIECE]
+        left = self._data[self._begin : self._end]
+        end = len(left) + len(view)
+        data = np.zeros(end + PADDING, np.uint8)
+        data[: len(left)] = left
+        data[len(left) : end] = np.frombuffer(view, np.uint8)
+        self._data = data
+        self._offset += self._begin
+        self._begin, self._end = 0, end
+
+
+def packets(data: bytes | bytearray | memoryview, configuration: Configuration) -> Rows:
+    """All packets of a byte stream, uint64 rows of `specs.packets.Column`.
+
+    A row whose `reason` is not 0 stands for bytes that are no packet (a `specs.flow.Reason`).
+    """
+    reader = PacketReader(configuration)
+    reader.feed(data)
+    found = [np.zeros((0, COLUMNS), np.uint64)]
+    while len(rows := reader.read(final=True)[1]):
+        found.append(rows.copy())
+    return np.concatenate(found)
