@@ -1,0 +1,158 @@
+"""One measurement, in a process of its own so that its peak memory is its own: `measure.py WHAT`.
+
+Prints a JSON object: what was processed (`units`), CPU and wall seconds, peak resident MB. Kernels
+are compiled or loaded, and each operation done once on a little input, before the clock starts.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from decoder import Decoder, pc_pieces
+from emu import Machine, elf
+from emu.elf import Program
+from encoder.encoder import Encoder
+from etrace.program import Code
+from specs.flow import Flow
+from specs.parameters import Configuration
+
+BENCH = Path(__file__).resolve().parent
+PROGRAM = BENCH / "program-rv64.elf"
+#: Instructions of a warm-up run.
+LITTLE = 200_000
+#: Bytes decoded at a time.
+PIECE = 1 << 20
+
+Clock = tuple[float, float]
+Result = dict[str, Any]
+
+
+def clock() -> Clock:
+    return time.process_time(), time.perf_counter()
+
+
+def since(start: Clock) -> Result:
+    cpu, wall = clock()
+    return {"cpu": cpu - start[0], "wall": wall - start[1]}
+
+
+def program() -> Program:
+    return elf.load(str(PROGRAM))
+
+
+def untraced(budget: int | None) -> Result:
+    """Emulation alone."""
+    machine = Machine([program()], record=False)
+    start = clock()
+    for _ in machine.run(budget):
+        pass
+    return {**since(start), "units": machine.instret, "exit_code": machine.exit_code}
+
+
+def traced(budget: int | None) -> Result:
+    """Emulation and encoding, one after the other on one core, to a file."""
+    machine = Machine([program()])
+    encoder = Encoder(Configuration.default(64))
+    with tempfile.TemporaryFile() as file:
+        start = clock()
+        for chunk in machine.run(budget):
+            file.write(encoder.feed(chunk))
+        file.write(encoder.finish())
+        file.flush()
+        times = since(start)
+        size = file.tell()
+    return {**times, "units": machine.instret, "bytes": size, "exit_code": machine.exit_code}
+
+
+def recorded(budget: int | None) -> Result:
+    """What `etrace record` does: emulator and encoder in two threads."""
+    import etrace
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "bench.etrace"
+        start = clock()
+        etrace.record(PROGRAM, output=path, max_instructions=budget)
+        times = since(start)
+        size = path.stat().st_size
+    return {**times, "units": untraced(budget)["units"], "bytes": size}
+
+
+def packets(budget: int | None) -> bytes:
+    """The trace of a run."""
+    encoder = Encoder(Configuration.default(64))
+    parts = [encoder.feed(chunk) for chunk in Machine([program()]).run(budget)]
+    return b"".join([*parts, encoder.finish()])
+
+
+def flows(trace: bytes, code: Code) -> Iterator[Flow]:
+    """Decoded, a MB of the trace at a time."""
+    decoder = Decoder(Configuration.default(64), code.map)
+    for begin in range(0, len(trace), PIECE):
+        yield from decoder.feed(trace[begin : begin + PIECE])
+    yield from decoder.finish()
+
+
+def encoding(budget: int | None) -> Result:
+    """Blocks to packets; the clock runs only while the encoder has a chunk."""
+    encoder = Encoder(Configuration.default(64))
+    cpu = wall = 0.0
+    units = 0
+    for chunk in Machine([program()]).run(budget):
+        units += len(chunk.refs)
+        start = clock()
+        encoder.feed(chunk)
+        times = since(start)
+        cpu, wall = cpu + times["cpu"], wall + times["wall"]
+    return {"cpu": cpu, "wall": wall, "units": units}
+
+
+def decoding(budget: int | None) -> Result:
+    """Bytes to a flow."""
+    code = Code(64, (program(),), platform="spike")
+    trace = packets(budget)
+    start = clock()
+    units = gaps = 0
+    for flow in flows(trace, code):
+        units += flow.instructions
+        gaps += len(flow.gaps)
+    return {**since(start), "units": units, "gaps": gaps}
+
+
+def expanding(budget: int | None) -> Result:
+    """A flow to one program counter an instruction; the clock runs only while expanding."""
+    code = Code(64, (program(),), platform="spike")
+    cpu = wall = 0.0
+    units = 0
+    for flow in flows(packets(budget), code):
+        start = clock()
+        units += sum(len(piece) for piece in pc_pieces(flow, code.map))
+        times = since(start)
+        cpu, wall = cpu + times["cpu"], wall + times["wall"]
+    return {"cpu": cpu, "wall": wall, "units": units}
+
+
+MEASUREMENTS: dict[str, Callable[[int | None], Result]] = {
+    each.__name__: each for each in (untraced, traced, recorded, encoding, decoding, expanding)
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=MEASUREMENTS)
+    parser.add_argument("--instructions", type=int, help="instead of the whole program")
+    arguments = parser.parse_args()
+    measure = MEASUREMENTS[arguments.what]
+    measure(LITTLE)
+    result = measure(arguments.instructions)
+    result["rss"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    json.dump(result, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

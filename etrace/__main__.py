@@ -1,0 +1,5 @@
+"""`python -m etrace`: the command."""
+
+from etrace.cli import main
+
+main()

@@ -1,0 +1,213 @@
+"""The Python interface: `record`, `encode` and `open` give a `Trace`.
+
+trace = etrace.record("fw.elf", params="fw.toml")
+flow = trace.decode()          # specs.flow.Flow: runs, traps, gaps as NumPy arrays
+pcs = trace.pcs(flow)          # one uint64 an instruction
+assert trace.verify().same
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+from etrace import files
+from etrace.errors import InputError
+from etrace.program import Code, load_image, load_programs
+from etrace.recorder import Progress, Sink, Summary
+from etrace.recorder import encode as encode_stream
+from etrace.recorder import record as record_run
+from etrace.trace import Trace, in_memory, open_for_reading
+from etrace.tracefile import Header
+from specs.parameters import Configuration, load
+
+PathLike = str | os.PathLike[str]
+Params = Configuration | PathLike | None
+
+
+def configuration(params: Params, xlen: int, framing: str | None = None) -> Configuration:
+    """`params` (a parameter file, a configuration, None for defaults) with its framing replaced.
+
+    Raises `ParametersError`.
+    """
+    chosen = (
+        params
+        if isinstance(params, Configuration)
+        else load(None if params is None else Path(params), xlen)
+    )
+    if framing is None:
+        return chosen
+    return replace(chosen, framing=replace(chosen.framing, kind=framing))
+
+
+def run_header(
+    elf: Sequence[PathLike],
+    *,
+    params: Params = None,
+    framing: str | None = None,
+    isa: str | None = None,
+    platform: str = "spike",
+    memory: Sequence[tuple[int, int]] = (),
+    max_instructions: int | None = None,
+    image: Sequence[str] = (),
+    command: Sequence[str] = (),
+) -> tuple[Header, Code]:
+    """Load the programs of a run and describe it. Raises `InputError` or `ParametersError`."""
+    if not elf:
+        raise InputError("no program to run")
+    programs = load_programs([os.fspath(path) for path in elf])
+    code = Code(programs[0].xlen, programs, tuple(load_image(each) for each in image), platform)
+    program_references, image_references = code.references()
+    header = Header(
+        configuration=configuration(params, code.xlen, framing),
+        xlen=code.xlen,
+        source="record",
+        programs=program_references,
+        images=image_references,
+        platform=platform,
+        isa=isa,
+        memory=tuple(memory),
+        max_instructions=max_instructions,
+        command=tuple(command),
+    )
+    return header, code
+
+
+def stream_header(
+    *,
+    params: Params = None,
+    framing: str | None = None,
+    xlen: int | None = None,
+    elf: Sequence[PathLike] = (),
+    platform: str | None = None,
+    command: Sequence[str] = (),
+) -> tuple[Header, Code]:
+    """Describe an encoding of foreign retirement events; `elf` names the program for decoding."""
+    programs = load_programs([os.fspath(path) for path in elf])
+    if xlen is None:
+        xlen = programs[0].xlen if programs else 64
+    chosen = configuration(params, xlen, framing)
+    if not programs and params is not None:
+        xlen = 32 if chosen.parameters.iaddress_width_p <= 32 else 64
+    code = Code(xlen, programs, (), platform)
+    header = Header(
+        configuration=chosen,
+        xlen=xlen,
+        source="encode",
+        programs=code.references()[0],
+        platform=platform,
+        command=tuple(command),
+    )
+    return header, code
+
+
+def record(
+    elf: PathLike | Sequence[PathLike],
+    output: PathLike | None = None,
+    *,
+    params: Params = None,
+    framing: str | None = None,
+    isa: str | None = None,
+    platform: str = "spike",
+    memory: Sequence[tuple[int, int]] = (),
+    max_instructions: int | None = None,
+    console: Callable[[bytes], None] | None = None,
+    progress: Progress | None = None,
+) -> Trace:
+    """Run the firmware `elf` (or several ELF files) and record its trace.
+
+    `output`: the trace file; None keeps the trace in memory. `params`: a parameter file or a
+    `Configuration`. `console` receives what the guest prints. Raises `EtraceError` or
+    `ParametersError`; KeyboardInterrupt after the trace was ended properly.
+    """
+    header, code = run_header(
+        [elf] if isinstance(elf, str | os.PathLike) else list(elf),
+        params=params,
+        framing=framing,
+        isa=isa,
+        platform=platform,
+        memory=memory,
+        max_instructions=max_instructions,
+    )
+
+    def run(sink: Sink) -> Summary:
+        return record_run(code, sink, header, console=console, progress=progress)
+
+    trace, summary = _write(run, output, header, code, [each.path for each in header.programs])
+    if summary.interrupted:
+        raise KeyboardInterrupt
+    return trace
+
+
+def encode(
+    stream: PathLike,
+    output: PathLike | None = None,
+    *,
+    params: Params = None,
+    framing: str | None = None,
+    elf: PathLike | Sequence[PathLike] = (),
+    platform: str | None = None,
+    xlen: int | None = None,
+    ecall_retires: bool = False,
+) -> Trace:
+    """Encode retirement events from an ingress CSV (see `etrace.csvin`).
+
+    `elf`, `platform`: the program, if the trace is to be decoded. Otherwise as `record`.
+    """
+    header, code = stream_header(
+        params=params,
+        framing=framing,
+        xlen=xlen,
+        elf=[elf] if isinstance(elf, str | os.PathLike) else list(elf),
+        platform=platform,
+    )
+    path = os.fspath(stream)
+
+    def run(sink: Sink) -> Summary:
+        return encode_stream(path, sink, header, ecall_retires=ecall_retires)
+
+    return _write(run, output, header, code, [path])[0]
+
+
+def open(
+    path: PathLike,
+    *,
+    params: Params = None,
+    elf: PathLike | Sequence[PathLike] = (),
+    image: Sequence[str] = (),
+    platform: str | None = None,
+    force: bool = False,
+) -> Trace:
+    """Open a trace file, or a bare packet stream with its `params` and `elf`.
+
+    `image`: `ADDRESS:FILE` binary images. A program whose contents differ from what the trace
+    names raises `ProgramMismatchError` unless `force`. Raises `EtraceError` or `ParametersError`.
+    """
+    elves = [elf] if isinstance(elf, str | os.PathLike) else list(elf)
+    paths = [os.fspath(each) for each in elves]
+    chosen = None
+    if params is not None:
+        programs = load_programs(paths)
+        chosen = configuration(params, programs[0].xlen if programs else 64)
+    name = os.fspath(path)
+    with open_for_reading(name, chosen, paths, image, platform=platform, force=force) as trace:
+        return Trace(name, trace.header, trace.code)
+
+
+def _write(
+    run: Callable[[Sink], Summary],
+    output: PathLike | None,
+    header: Header,
+    code: Code,
+    inputs: list[str],
+) -> tuple[Trace, Summary]:
+    if output is None:
+        memory = BytesIO()
+        summary = run(memory)
+        return in_memory("trace in memory", memory.getvalue(), header, code), summary
+    path = os.fspath(output)
+    files.refuse_overwriting(path, inputs)
+    with files.open_output(path) as file:
+        summary = run(file)
+    return Trace(path, header, code), summary

@@ -1,0 +1,147 @@
+"""The `etrace` command. Verbs live in their own modules and are imported when they are used.
+
+Exit codes: 0 ok; 1 "no" (verify differs); 2 usage or parameters; 3 corrupt trace; 4 the guest
+failed; 130 Ctrl-C. Errors are one line each on standard error.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from etrace import __version__
+from etrace.errors import EtraceError, Exit, one_line
+
+#: Verb: its module, and its line in `etrace --help`.
+VERBS = {
+    "record": ("etrace.cli.record", "Run a firmware and write its trace."),
+    "encode": ("etrace.cli.encode", "Write the trace of retirement events from a CSV file."),
+    "decode": ("etrace.cli.decode", "Give every instruction of a trace back."),
+    "dump": ("etrace.cli.dump", "Show the packets of a trace, field by field."),
+    "info": ("etrace.cli.info", "Tell what a trace is, and what is in it."),
+    "verify": ("etrace.cli.verify", "Compare a trace with a rerun, or with a pc trace."),
+    "params": ("etrace.cli.params", "Write, check and explain parameter files."),
+    "demo": ("etrace.demo", "Record, decode and check the bundled firmware."),
+    "completion": ("etrace.cli.completion", "Print the shell completion script."),
+}
+
+_EPILOG = (
+    "Exit codes: 0 ok, 1 no (verify differs), 2 usage or parameters, 3 corrupt trace, "
+    "4 the guest failed, 130 Ctrl-C."
+)
+
+
+class _Verbs(click.Group):
+    """Imports a verb when it is used, and turns exceptions into one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command = import_module(VERBS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], VERBS, 1)
+            hint = f"; did you mean {close[0]}?" if close else f"; verbs: {', '.join(VERBS)}"
+            ctx.fail(f"no such verb: {args[0]}{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except BrokenPipeError:
+            _discard_output()
+            return Exit.OK
+        except KeyboardInterrupt:
+            return Exit.INTERRUPTED
+        except click.ClickException:
+            raise
+        except Exception as error:
+            return _report(error)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        prog_name = "etrace"  # however it was started: as a script, with -m, from a test
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        try:
+            result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            result = Exit.USAGE
+        except click.Abort:
+            result = Exit.INTERRUPTED
+        except click.ClickException as error:
+            context = error.ctx if isinstance(error, click.UsageError) else None
+            path = context.command_path if context is not None else "etrace"
+            say(f"{one_line(Exception(error.format_message()))}; see {path} --help")
+            result = Exit.USAGE
+        sys.exit(int(result) if isinstance(result, int) else 0)
+
+
+def say(line: str) -> None:
+    """A line on standard error."""
+    print(f"etrace: {line}", file=sys.stderr, flush=True)
+
+
+def _report(error: Exception) -> Exit:
+    """Say what went wrong in one line (one a problem, for parameters); anything unexpected is a
+    defect of ours and goes on as it is."""
+    from specs.parameters import ParametersError
+
+    if isinstance(error, ParametersError):
+        for problem in error.problems:
+            say(problem)
+        return Exit.USAGE
+    if isinstance(error, EtraceError):
+        say(one_line(error))
+        return error.exit_code
+    if isinstance(error, OSError):
+        say(f"{error.filename or 'output'}: {error.strerror or one_line(error)}")
+        return Exit.USAGE
+    raise error
+
+
+def _discard_output() -> None:
+    """The reader has gone: keep the interpreter from complaining when it flushes at exit."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
+
+
+@click.group(
+    cls=_Verbs,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="etrace", message="%(prog)s %(version)s")
+def main() -> None:
+    """RISC-V E-Trace: record firmware, decode the trace to every instruction.
+
+    A first round: `etrace record fw.elf -o fw.etrace`, then `etrace decode fw.etrace`.
+    """

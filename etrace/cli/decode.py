@@ -1,0 +1,68 @@
+"""`etrace decode`: the instruction flow."""
+
+import click
+
+from etrace.cli import options
+from etrace.errors import Exit
+
+
+@click.command("decode")
+@options.reading
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "csv", "jsonl", "pc"]),
+    default="text",
+    show_default=True,
+    help="text: a listing; csv: a Spike-style pc trace; jsonl: an object a line; "
+    "pc: one hexadecimal pc a line.",
+)
+@options.output("Where to write; - (default) is standard output.")
+@click.option(
+    "--from", "first", type=click.IntRange(min=0), default=0, metavar="N",
+    help="First instruction, counted from 0.",
+)  # fmt: skip
+@click.option(
+    "--to", "last", type=click.IntRange(min=0), metavar="N", help="Stop before instruction N."
+)
+def command(
+    trace: str,
+    elf: tuple[str, ...],
+    image: tuple[str, ...],
+    params: str | None,
+    platform: str | None,
+    force: bool,
+    format_: str,
+    output: str,
+    first: int,
+    last: int | None,
+) -> int:
+    """Decode the trace FILE to every instruction that retired, with its traps.
+
+    FILE is what `record` or `encode` wrote, or a bare packet stream with --params and --elf.
+    What cannot be decoded is told as a gap on standard error, and the exit code is 3.
+    """
+    import decoder
+    from etrace import files, flowtext
+    from etrace.cli.gaps import GapReport
+    from etrace.cli.source import reading
+    from specs.flow import Flow
+
+    files.refuse_overwriting(output, [trace, *elf])
+    with (
+        reading(trace, elf, image, params, platform, force) as source,
+        files.open_output(output) as file,
+    ):
+        code = source.code
+        report = GapReport(source)
+        writer = flowtext.WRITERS[format_](flowtext.Listing(code.map, code.symbols))
+        for text in flowtext.write_flows(
+            report.flows(),
+            writer,
+            lambda runs: decoder.pcs(Flow(runs), code.map),
+            first,
+            last,
+        ):
+            file.write(text)
+    whole = report.close() if last is None else not report.count
+    return Exit.OK if whole else Exit.CORRUPT

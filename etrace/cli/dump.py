@@ -1,0 +1,49 @@
+"""`etrace dump`: the packets, field by field."""
+
+import click
+
+from etrace.cli import options, say
+from etrace.errors import Exit
+
+
+@click.command("dump")
+@options.reading
+@options.output("Where to write; - (default) is standard output.")
+@options.JSON
+def command(
+    trace: str,
+    elf: tuple[str, ...],
+    image: tuple[str, ...],
+    params: str | None,
+    platform: str | None,
+    force: bool,
+    output: str,
+    as_json: bool,
+) -> int:
+    """List every packet of FILE: number, byte offset in the stream, format, fields, bits.
+
+    No program is needed. With --json, one object a line.
+    """
+    from etrace import files
+    from etrace.cli.source import reading
+    from etrace.packettext import PacketText
+    from specs.packets import Column
+
+    files.refuse_overwriting(output, [trace])
+    bad = 0
+    with (
+        reading(trace, elf, image, params, platform, force, need_code=False) as source,
+        files.open_output(output) as file,
+    ):
+        describe = PacketText(source.configuration)
+        line = describe.as_json if as_json else describe.as_text
+        for rows in source.packets():
+            file.write("".join(map(line, rows.tolist())).encode())
+            bad += int((rows[:, Column.reason] != 0).sum())
+    if not describe.number:
+        say(f"{source.name}: no packets in the stream")
+        return Exit.CORRUPT
+    if bad:
+        say(f"{source.name}: {bad:,} stretches of bytes that are no packet (marked !)")
+        return Exit.CORRUPT
+    return Exit.OK

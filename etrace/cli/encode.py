@@ -1,0 +1,65 @@
+"""`etrace encode`: retirement events that someone else made."""
+
+import click
+
+from etrace.cli import options
+from etrace.cli.progress import ProgressLine
+from etrace.cli.summary import show_summary
+from etrace.errors import Exit
+
+
+@click.command("encode")
+@click.argument("stream", metavar="STREAM")
+@options.output("Trace file to write; - for standard output.", required=True)
+@options.PARAMS
+@options.FRAMING
+@options.RAW
+@click.option("--elf", multiple=True, metavar="ELF", help="The program, noted for decoding.")
+@options.PLATFORM
+@click.option(
+    "--xlen",
+    type=click.Choice(["32", "64"]),
+    help="Width of the hart, for default parameters [of the ELF; 64].",
+)
+@click.option(
+    "--ecall-retires",
+    is_flag=True,
+    help="Take ecall and ebreak rows with iretire 1 literally, as retired.",
+)
+@options.JSON
+def command(
+    stream: str,
+    output: str,
+    params: str | None,
+    framing: str | None,
+    raw: bool,
+    elf: tuple[str, ...],
+    platform: str | None,
+    xlen: str | None,
+    ecall_retires: bool,
+    as_json: bool,
+) -> int:
+    """Encode the ingress CSV STREAM (.gz and .xz too; - is standard input).
+
+    Columns: itype_0, cause, tval, priv, iaddr_0, context, ctype, iretire_0, ilastsize_0; tval and
+    iaddr hexadecimal, the rest decimal.
+    """
+    from etrace import api, files, recorder
+
+    header, _ = api.stream_header(
+        params=params,
+        framing=framing,
+        xlen=None if xlen is None else int(xlen),
+        elf=elf,
+        platform=platform,
+        command=options.command_line(),
+    )
+    files.refuse_overwriting(output, [stream, *elf])
+    progress = ProgressLine("rows")
+    with files.open_output(output) as file:
+        summary = recorder.encode(
+            stream, file, header, raw=raw, ecall_retires=ecall_retires, progress=progress
+        )
+    progress.clear()
+    show_summary(summary, as_json)
+    return Exit.OK

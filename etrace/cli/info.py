@@ -1,0 +1,133 @@
+"""`etrace info`: what a trace is, and what is in it."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etrace.cli import options, say
+from etrace.errors import EtraceError, Exit, one_line
+
+if TYPE_CHECKING:
+    from etrace.inventory import Inventory
+    from etrace.tracefile import Header
+
+
+@click.command("info")
+@options.reading
+@options.JSON
+def command(
+    trace: str,
+    elf: tuple[str, ...],
+    image: tuple[str, ...],
+    params: str | None,
+    platform: str | None,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Tell parameters, program, counts, packet mix, bits per instruction, traps and gaps of FILE.
+
+    Without its program only what the packets alone tell.
+    """
+    from etrace.cli.source import reading
+    from etrace.inventory import take_inventory
+    from etrace.program import for_header
+
+    with reading(trace, elf, image, params, platform, force, need_code=False) as source:
+        try:
+            source.code = for_header(source.header, elf, image, force)
+        except EtraceError as error:
+            if elf or image:
+                raise
+            say(f"{one_line(error)}: instructions are not counted")
+        inventory = take_inventory(source)
+    values = _values(source.name, source.header, inventory)
+    if as_json:
+        sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
+    else:
+        _show(source.header, inventory, values)
+    if inventory.gaps or not sum(inventory.packets.values()):
+        say(f"{source.name}: {inventory.gaps:,} gap(s)" if inventory.gaps else
+            f"{source.name}: no packets in the stream")  # fmt: skip
+        return Exit.CORRUPT
+    return Exit.OK
+
+
+def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, Any]:
+    return {
+        "file": name,
+        "source": header.source,
+        "command": list(header.command),
+        "xlen": header.xlen,
+        "platform": header.platform,
+        "isa": header.isa,
+        "memory": [list(region) for region in header.memory],
+        "max_instructions": header.max_instructions,
+        "programs": [{"path": each.path, "sha256": each.sha256} for each in header.programs],
+        "images": [
+            {"address": each.address, "path": each.path, "sha256": each.sha256}
+            for each in header.images
+        ],
+        "configuration": header.configuration.to_dict(),
+        "bytes": inventory.bytes,
+        "packets": inventory.packets,
+        "packet_bytes": inventory.packet_bytes,
+        "instructions": inventory.instructions,
+        "bits_per_instruction": inventory.bits_per_instruction,
+        "traps": inventory.traps,
+        "gaps": inventory.gaps,
+        "gap_list": inventory.gap_list,
+    }
+
+
+def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> None:
+    from etrace.packettext import TITLES
+
+    rows = [("file", values["file"]), ("made by", " ".join(header.command) or header.source)]
+    rows += [("program", f"{each.path} (sha256 {each.sha256})") for each in header.programs]
+    rows += [
+        ("image", f"{each.path} at {each.address:#x} (sha256 {each.sha256})")
+        for each in header.images
+    ]
+    rows.append(("hart", f"RV{header.xlen}, isa {header.isa or 'of the program'}, "
+                 f"platform {header.platform or 'none'}"))  # fmt: skip
+    if header.max_instructions is not None:
+        rows.append(("budget", f"{header.max_instructions:,} instructions"))
+    rows += [(table, text) for table, text in _settings(header).items()]
+    rows.append(("bytes", f"{inventory.bytes:,}"))
+    if inventory.instructions is not None:
+        rows.append(("instructions", f"{inventory.instructions:,}"))
+    if inventory.bits_per_instruction is not None:
+        rows.append(("density", f"{inventory.bits_per_instruction:.3f} bits per instruction"))
+    rows.append(("packets", f"{sum(inventory.packets.values()):,}"))
+    for name, count in inventory.packets.items():
+        if count:
+            size = inventory.packet_bytes[name]
+            rows.append((f"  {name}", f"{count:,} {TITLES[name]}, {size:,} bytes"))
+    if inventory.traps is not None:
+        rows.append(("traps", f"{sum(inventory.traps.values()):,}"))
+        rows += [(f"  {count:,}", name) for name, count in inventory.traps.items()]
+    rows.append(("gaps", f"{inventory.gaps:,}"))
+    rows += [("", text) for text in inventory.gap_list]
+    sys.stdout.write("".join(f"{name:<13} {text}\n" for name, text in rows))
+
+
+def _settings(header: "Header") -> dict[str, str]:
+    """By table, what differs from the defaults (everything of resync and framing)."""
+    from specs.parameters import Configuration
+
+    chosen = header.configuration.to_dict()
+    default = Configuration.default(header.xlen).to_dict()
+    settings = {}
+    for table in ("parameters", "modes", "resync", "framing"):
+        short = table in ("parameters", "modes")
+        different = {
+            name: value
+            for name, value in chosen[table].items()
+            if not short or value != default[table][name]
+        }
+        settings[table] = (
+            ", ".join(f"{name} {value}" for name, value in different.items()) or "defaults"
+        )
+    return settings

@@ -1,0 +1,66 @@
+"""Options that several verbs share."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+PARAMS = click.option(
+    "--params", metavar="FILE.toml", help="Parameter file (see `etrace params new`)."
+)
+FRAMING = click.option(
+    "--framing",
+    type=click.Choice(["encap", "reference"]),
+    help="Framing, whatever the parameter file says.",
+)
+RAW = click.option("--raw", is_flag=True, help="Write the bare packet stream, without a header.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+ELF = click.option(
+    "--elf", multiple=True, metavar="ELF", help="Program (default: what the trace names)."
+)
+IMAGE = click.option(
+    "--image", multiple=True, metavar="ADDRESS:FILE", help="Binary image in program memory."
+)
+FORCE = click.option(
+    "--force", is_flag=True, help="Accept a program that is not the one that was traced."
+)
+PLATFORM = click.option(
+    "--platform",
+    type=click.Choice(["spike"]),
+    help="Whose boot ROM ran, for a bare packet stream.",
+)
+
+
+def output(help_text: str, required: bool = False) -> Decorator:
+    """The `-o` option; `-` is standard output, and the default unless `required`."""
+    names = ("-o", "--output")
+    if required:
+        return click.option(*names, metavar="FILE", help=help_text, required=True)
+    return click.option(*names, metavar="FILE", help=help_text, default="-")
+
+
+def reading(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Argument and options of the verbs that read a trace."""
+    for decorator in (
+        FORCE,
+        PLATFORM,
+        click.option("--params", metavar="FILE.toml", help="Parameters, for a bare stream."),
+        IMAGE,
+        ELF,
+        click.argument("trace", metavar="FILE"),
+    ):
+        function = decorator(function)
+    return function
+
+
+def stdout_is_shared(path: str) -> bool:
+    """Whether `path` is standard output, so that nothing else may be printed there."""
+    return path == "-"
+
+
+def command_line() -> tuple[str, ...]:
+    """The command as typed, for the trace file's header."""
+    return ("etrace", *sys.argv[1:])

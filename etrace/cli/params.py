@@ -1,0 +1,86 @@
+"""`etrace params`: write, check and explain parameter files."""
+
+import sys
+
+import click
+
+from etrace.cli import options, say
+from etrace.errors import Exit
+
+
+@click.group("params")
+def command() -> None:
+    """Write, check and explain parameter files.
+
+    A parameter file is TOML: protocol, [parameters] (the specification's _p names), [modes],
+    [resync], [framing]. What is left out has its default.
+    """
+
+
+@command.command("new")
+@options.output("File to write; - (default) is standard output.")
+@click.option(
+    "--xlen", type=click.Choice(["32", "64"]), default="64", show_default=True, help="Hart width."
+)
+@click.option("--plain", is_flag=True, help="Without comments.")
+def new(output: str, xlen: str, plain: bool) -> int:
+    """Write a parameter file with every key, its default and its range."""
+    from etrace.files import open_output
+    from specs.parameters import Configuration
+
+    text = Configuration.default(int(xlen)).to_toml(commented=not plain)
+    with open_output(output) as file:
+        file.write(text.encode())
+    return Exit.OK
+
+
+@command.command("check")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--xlen", type=click.Choice(["32", "64"]), default="64", show_default=True, help="Hart width."
+)
+def check(files: tuple[str, ...], xlen: str) -> int:
+    """Check parameter files; every problem of each is told. Exit code 2 if there is one."""
+    from specs.parameters import ParametersError, load
+
+    result = Exit.OK
+    for path in files:
+        try:
+            load(path, int(xlen))
+        except ParametersError as error:
+            for problem in error.problems:
+                say(problem)
+            result = Exit.USAGE
+        else:
+            sys.stdout.write(f"{path}: ok\n")
+    return result
+
+
+@command.command("show")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+def show(names: tuple[str, ...]) -> int:
+    """Explain the parameters NAME (whole or part of a name; default: all)."""
+    from specs.parameters import entries
+
+    result = Exit.OK
+    found = {
+        name: [entry for entry in entries() if name.lower() in entry.name.lower()]
+        for name in names or ("",)
+    }
+    for name, matches in found.items():
+        exact = [entry for entry in matches if entry.name == name]
+        if not matches:
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, [entry.name for entry in entries()], 1)
+            say(f"{name}: no such parameter" + (f"; did you mean {close[0]}?" if close else ""))
+            result = Exit.USAGE
+        for entry in exact or matches:
+            default = "the hart's width" if entry.default == "xlen" else entry.default
+            if isinstance(default, bool):
+                default = str(default).lower()
+            sys.stdout.write(
+                f"[{entry.table}] {entry.name}: {entry.text}\n"
+                f'    {entry.allowed}; default {default}; section "{entry.section}"\n'
+            )
+    return result

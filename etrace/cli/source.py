@@ -1,0 +1,30 @@
+"""The trace that a verb reads, from its arguments."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from etrace.cli.progress import ProgressLine
+from etrace.trace import Trace, open_for_reading, xlen_of
+from specs.parameters import load
+
+
+@contextmanager
+def reading(
+    path: str,
+    elf: Sequence[str],
+    image: Sequence[str],
+    params: str | None,
+    platform: str | None,
+    force: bool,
+    need_code: bool = True,
+) -> Iterator[Trace]:
+    """The trace while it is open; raises `EtraceError` or `ParametersError`."""
+    configuration = None if params is None else load(params, xlen_of(elf) or 64)
+    with open_for_reading(
+        path, configuration, elf, image, platform=platform, force=force, need_code=need_code
+    ) as trace:
+        progress = trace.progress = ProgressLine("instructions", listing=True)
+        try:
+            yield trace
+        finally:
+            progress.clear()

@@ -1,0 +1,30 @@
+"""What a recording or an encoding came to, in one line or as JSON."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from etrace.cli import say
+
+if TYPE_CHECKING:
+    from etrace.recorder import Summary
+
+
+def show_summary(summary: "Summary", as_json: bool) -> None:
+    """One line on standard error; with `as_json` an object on standard output."""
+    if as_json:
+        values = {**asdict(summary), "bits_per_instruction": summary.bits_per_instruction}
+        sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
+        return
+    packets = sum(summary.packets.values())
+    parts = [f"{packets:,} packets", f"{summary.bytes:,} bytes"]
+    if summary.instructions is not None:
+        traps = sum(summary.traps.values())
+        parts = [f"{summary.instructions:,} instructions", f"{traps:,} traps", *parts]
+    if summary.bits_per_instruction is not None:
+        parts.append(f"{summary.bits_per_instruction:.3f} bits per instruction")
+    if summary.end is not None:
+        exit_code = f" {summary.guest_exit}" if summary.guest_exit is not None else ""
+        parts.append(f"end: {summary.end}{exit_code}")
+    say(", ".join(parts))

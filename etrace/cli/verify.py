@@ -1,0 +1,73 @@
+"""`etrace verify`: is the trace what the program does?"""
+
+import json
+import sys
+
+import click
+
+from etrace.cli import options, say
+from etrace.errors import Exit
+
+
+@click.command("verify")
+@options.reading
+@click.option(
+    "--against",
+    metavar="PC_TRACE",
+    help="Compare with this Spike-style pc trace (.csv, .csv.gz, .csv.xz) instead of a rerun.",
+)
+@options.JSON
+def command(
+    trace: str,
+    elf: tuple[str, ...],
+    image: tuple[str, ...],
+    params: str | None,
+    platform: str | None,
+    force: bool,
+    against: str | None,
+    as_json: bool,
+) -> int:
+    """Run the traced program again, or read a pc trace, and compare with the decoded FILE.
+
+    Instruction by instruction, traps included: address, privilege, cause, tval, epc. The exit code
+    is 0 if all are equal, 1 at the first difference, 3 if the trace has a gap before that.
+    """
+    from etrace import verify
+    from etrace.cli.source import reading
+    from etrace.flowtext import Listing, gap_text
+
+    with reading(trace, elf, image, params, platform, force) as source:
+        result = source.verify(against)
+    difference = result.comparison.difference
+    if result.same:
+        outcome = Exit.OK
+    elif difference is None and len(result.gaps):
+        outcome = Exit.CORRUPT
+    else:
+        outcome = Exit.NO
+    if as_json:
+        values = {
+            "same": result.same,
+            "instructions": result.instructions,
+            "traps": result.traps,
+            "remark": result.remark,
+            "gaps": [gap_text(gap) for gap in result.gaps],
+            "difference": None
+            if difference is None
+            else {"instruction": difference.position, "what": difference.what},
+        }
+        sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
+        return outcome
+    counts = f"{result.instructions:,} instructions and {result.traps:,} traps"
+    if difference is not None:
+        listing = Listing(source.code.map, source.code.symbols)
+        lines = verify.difference_lines(difference, listing.line)
+        sys.stdout.write(f"{source.name}: differs after {counts}\n" + "\n".join(lines) + "\n")
+    elif len(result.gaps):
+        say(f"{source.name}: {gap_text(result.gaps[0])}")
+        sys.stdout.write(f"{source.name}: the same up to a gap, after {counts}\n")
+    else:
+        verdict = "the same" if result.same else "differs"
+        remark = f"; {result.remark}" if result.remark else ""
+        sys.stdout.write(f"{source.name}: {verdict}, {counts}{remark}\n")
+    return outcome

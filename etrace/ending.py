@@ -1,0 +1,41 @@
+"""Whether a trace ended properly: its last packet is a support packet that says so.
+
+A flow cannot tell in every case: a trap on the last row may be followed by the end, or by nothing.
+"""
+
+import decoder
+from decoder.brief import Brief
+from specs.packets import Column, Format, QualStatus
+from specs.parameters import Configuration
+
+_ENDED = {QualStatus.ended_rep, QualStatus.ended_ntr}
+
+
+class Ending:
+    """Fed with a stream, knows whether tracing ended with its last packet."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._reader = decoder.PacketReader(configuration, full=False)
+        #: Tracing ended (E-Trace 2.0, "Format 3 subformat 3 qual_status field").
+        self.proper = False
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes of the stream."""
+        self._reader.feed(chunk)
+        self._read(final=False)
+
+    def finish(self) -> None:
+        """No more bytes follow."""
+        self._read(final=True)
+
+    def _read(self, final: bool) -> None:
+        while True:
+            briefs, details = self._reader.read(final)
+            if not len(briefs):
+                return
+            last = briefs[-1]
+            self.proper = (
+                not last[Brief.reason]
+                and int(last[Brief.table]) == Format.SUPPORT
+                and int(details[-1, Column.qual_status]) in _ENDED
+            )

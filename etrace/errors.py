@@ -1,0 +1,45 @@
+"""The errors of the face: one line each, and the exit code that the command line gives them."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of the `etrace` command."""
+
+    OK = 0
+    NO = 1
+    USAGE = 2
+    CORRUPT = 3
+    GUEST = 4
+    INTERRUPTED = 130
+
+
+class EtraceError(Exception):
+    """Something that the user can act on: `FILE: where: what; remedy`, in one line."""
+
+    exit_code = Exit.USAGE
+
+
+class InputError(EtraceError):
+    """An input that cannot be used: a missing file, a broken ELF, a bad CSV, wrong options."""
+
+
+class ProgramMismatchError(InputError):
+    """A program that is not the one that was traced."""
+
+
+class TraceError(EtraceError):
+    """A trace that cannot be read at all."""
+
+    exit_code = Exit.CORRUPT
+
+
+def one_line(error: BaseException) -> str:
+    """`error` as one line of printable characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def os_error(path: str, error: OSError) -> InputError:
+    """`error` about the file `path`, without Python's decoration."""
+    return InputError(f"{path}: {error.strerror or error}")

@@ -1,0 +1,156 @@
+"""Files and pipes: `-` for standard input and output, decompression by content, limits."""
+
+import gzip
+import io
+import lzma
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from etrace.errors import InputError, os_error
+
+STDIO = "-"
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_XZ_MAGIC = b"\xfd7zXZ\x00"
+
+#: Uncompressed text arrives in pieces of this many bytes.
+_PIECE = 1 << 22
+
+#: No row of any CSV here comes near this; a longer line is not text.
+MAX_LINE = 4096
+
+
+def shown(path: str, direction: str = "input") -> str:
+    """`path` as messages call it."""
+    return f"standard {direction}" if path == STDIO else path
+
+
+@contextmanager
+def open_input(path: str) -> Iterator[BinaryIO]:
+    """`path` for reading bytes; raises `InputError` if it cannot be opened."""
+    if path == STDIO:
+        yield sys.stdin.buffer
+        return
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below, errors of the body are not ours
+    except OSError as error:
+        raise os_error(path, error) from None
+    with file:
+        yield file
+
+
+class Output:
+    """A file (or standard output) that is created when the first byte is written to it.
+
+    So a verb that fails on its inputs leaves an older output alone.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+
+    def write(self, data: bytes) -> None:
+        """Write; raises `InputError` if the file cannot be created or written."""
+        try:
+            self._opened().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise os_error(shown(self._path, "output"), error) from None
+
+    def flush(self) -> None:
+        """Hand over to the system what was written."""
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close; an output that nothing was written to becomes an empty file."""
+        file = self._opened()
+        file.flush()
+        if self._path != STDIO:
+            file.close()
+
+    def abandon(self) -> None:
+        """Close without creating anything."""
+        if self._file is not None:
+            self.close()
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            if self._path == STDIO:
+                self._file = sys.stdout.buffer
+            else:
+                self._file = open(self._path, "wb")  # noqa: SIM115 - closed by close()
+        return self._file
+
+
+@contextmanager
+def open_output(path: str) -> Iterator[Output]:
+    """`path` for writing bytes."""
+    output = Output(path)
+    try:
+        yield output
+    except BaseException:
+        output.abandon()
+        raise
+    output.close()
+
+
+def refuse_overwriting(output: str, inputs: list[str]) -> None:
+    """Raise `InputError` if writing `output` would destroy one of `inputs`."""
+    if output == STDIO or not Path(output).exists():
+        return
+    for each in inputs:
+        if each != STDIO and Path(each).exists() and Path(output).samefile(each):
+            raise InputError(f"{output}: is an input as well; choose another output")
+
+
+def text_blocks(path: str) -> Iterator[list[bytes]]:
+    """Lines (without line ends) of a text file, gzip and xz decompressed, in lists of many.
+
+    Raises `InputError` on a file that cannot be read or decompressed, or is not text.
+    """
+    with open_input(path) as raw:
+        try:
+            yield from _split(_decompressed(raw), shown(path))
+        except EOFError:
+            raise InputError(f"{shown(path)}: compressed file is truncated") from None
+        except (gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+            raise InputError(f"{shown(path)}: broken compressed file: {error}") from None
+        except OSError as error:
+            raise os_error(shown(path), error) from None
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _decompressed(raw: BinaryIO) -> _Readable:
+    buffered = (
+        raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw))
+    )
+    head = buffered.peek(6)[:6]
+    if head.startswith(_GZIP_MAGIC):
+        return gzip.GzipFile(fileobj=buffered)
+    if head.startswith(_XZ_MAGIC):
+        return lzma.LZMAFile(buffered)
+    return buffered
+
+
+def _split(file: _Readable, name: str) -> Iterator[list[bytes]]:
+    rest = b""
+    lines_before = 0
+    while piece := file.read(_PIECE):
+        lines = (rest + piece).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > MAX_LINE:
+            raise InputError(f"{name}: line {lines_before + len(lines) + 1}: too long; not a CSV")
+        lines_before += len(lines)
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]

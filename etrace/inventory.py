@@ -1,0 +1,108 @@
+"""What is in a trace: counts, packet mix, traps by kind, gaps."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import decoder
+from etrace.flowtext import gap_text
+from etrace.trace import Trace
+from specs.causes import cause_name
+from specs.flow import Flow
+from specs.packets import FORMAT_NAMES, Column
+
+#: Gaps listed; the rest are only counted.
+_SHOWN = 20
+
+
+@dataclass
+class Inventory:
+    """Counts of a trace. `instructions` and `traps` are None where no program is at hand.
+
+    `packets` and `packet_bytes` by format name; `gap_list` the first gaps in words.
+    """
+
+    bytes: int = 0
+    packets: dict[str, int] = field(default_factory=dict)
+    packet_bytes: dict[str, int] = field(default_factory=dict)
+    instructions: int | None = None
+    traps: dict[str, int] | None = None
+    gaps: int = 0
+    gap_list: list[str] = field(default_factory=list)
+
+    @property
+    def bits_per_instruction(self) -> float | None:
+        """Bits of the stream, framing included, for an instruction."""
+        return 8 * self.bytes / self.instructions if self.instructions else None
+
+
+def take_inventory(trace: Trace) -> Inventory:
+    """Count what is in `trace`, in one pass. Without program memory, only what packets tell."""
+    inventory = Inventory()
+    reader = decoder.PacketReader(trace.configuration)
+    mix = _Mix()
+    flows = _Flows(trace) if trace.code.programs or trace.code.images else None
+    for chunk in trace.chunks():
+        inventory.bytes += len(chunk)
+        reader.feed(chunk)
+        mix.add(reader, final=False)
+        if flows is not None:
+            flows.add(flows.decoder.feed(chunk))
+    mix.add(reader, final=True)
+    inventory.packets = dict(zip(FORMAT_NAMES, mix.counts.tolist(), strict=True))
+    inventory.packet_bytes = dict(zip(FORMAT_NAMES, mix.bytes.tolist(), strict=True))
+    inventory.gaps = mix.bad
+    if flows is not None:
+        flows.add(flows.decoder.finish())
+        inventory.instructions = flows.instructions
+        inventory.traps = flows.trap_names()
+        inventory.gaps, inventory.gap_list = flows.gaps, flows.gap_list
+    return inventory
+
+
+class _Mix:
+    """Packets and their bytes by format."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(len(FORMAT_NAMES), np.int64)
+        self.bytes = np.zeros(len(FORMAT_NAMES), np.int64)
+        self.bad = 0
+
+    def add(self, reader: decoder.PacketReader, final: bool) -> None:
+        while len(rows := reader.read(final)[1]):
+            good = rows[rows[:, Column.reason] == 0]
+            table = good[:, Column.table].astype(np.int64)
+            lengths = good[:, Column.length].astype(np.int64)
+            self.counts += np.bincount(table, minlength=len(FORMAT_NAMES))
+            np.add.at(self.bytes, table, lengths)
+            self.bad += len(rows) - len(good)
+
+
+class _Flows:
+    """Instructions, traps and gaps of the decoded flow."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.decoder = decoder.Decoder(trace.configuration, trace.code.map)
+        self.instructions = 0
+        self.gaps = 0
+        self.gap_list: list[str] = []
+        self._traps: Counter[tuple[bool, int]] = Counter()
+
+    def add(self, flows: Iterable[Flow]) -> None:
+        for flow in flows:
+            self.instructions += flow.instructions
+            causes = flow.traps["cause"].tolist()
+            for interrupt, cause in zip(flow.traps["interrupt"].tolist(), causes, strict=True):
+                self._traps[bool(interrupt), cause] += 1
+            shown = max(0, _SHOWN - self.gaps)
+            self.gap_list += [gap_text(gap) for gap in flow.gaps[:shown]]
+            self.gaps += len(flow.gaps)
+
+    def trap_names(self) -> dict[str, int]:
+        return {
+            f"{'interrupt' if interrupt else 'exception'} {cause} "
+            f"({cause_name(cause, interrupt)})": count
+            for (interrupt, cause), count in sorted(self._traps.items())
+        }

@@ -1,0 +1,183 @@
+"""The programs that a trace is about: code for the decoder, names for people."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from emu import elf
+from emu.elf import Program
+from emu.memory import MachineError
+from etrace.errors import InputError, ProgramMismatchError, os_error
+from etrace.symbols import Symbols
+from etrace.tracefile import Header, ImageReference, ProgramReference
+
+if TYPE_CHECKING:
+    from specs.isa.control import CodeMap
+
+#: Largest binary image read (the code map needs fifteen times as much memory).
+MAX_IMAGE = 64 << 20
+
+
+@dataclass(frozen=True)
+class Image:
+    """A binary image (a boot ROM, an overlay) loaded at `address`."""
+
+    address: int
+    path: str
+    data: bytes
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """Program memory: the ELF programs, binary images and the platform's boot ROM."""
+
+    xlen: int
+    programs: tuple[Program, ...] = ()
+    images: tuple[Image, ...] = ()
+    platform: str | None = None
+
+    @cached_property
+    def map(self) -> "CodeMap":
+        """Every control transfer of the code, for the decoder. Images override ELF programs."""
+        from specs.isa.control import CodeMap
+
+        stretches: list[tuple[int, bytes]] = []
+        if self.platform is not None and self.programs:
+            stretches += boot_images(self.platform, self.programs)
+        for program in self.programs:
+            segments = program.segments
+            executable = [each for each in segments if each.executable] or list(segments)
+            stretches += [(each.base, bytes(each.data)) for each in executable if each.data]
+        stretches += [(image.address, image.data) for image in self.images]
+        try:
+            return CodeMap(stretches, self.xlen)
+        except ValueError as error:
+            raise InputError(f"program memory: {error}") from None
+
+    @cached_property
+    def symbols(self) -> Symbols:
+        """Names of the programs' addresses."""
+        return Symbols(
+            (name, symbol.address, symbol.size, symbol.type, segment.base + segment.memsz)
+            for program in self.programs
+            for segment in program.segments
+            for name, symbol in program.symbols.items()
+            if segment.base <= symbol.address < segment.base + segment.memsz
+        )
+
+    def references(self) -> tuple[tuple[ProgramReference, ...], tuple[ImageReference, ...]]:
+        """How a trace header names the programs and images."""
+        return (
+            tuple(ProgramReference(str(each.path), each.sha256) for each in self.programs),
+            tuple(ImageReference(each.address, each.path, each.sha256) for each in self.images),
+        )
+
+
+def boot_images(platform: str, programs: Sequence[Program]) -> list[tuple[int, bytes]]:
+    """The code that the platform itself brings along: its boot ROM."""
+    from emu.platform import PLATFORMS, ROM_SIZE
+
+    if platform not in PLATFORMS:
+        known = ", ".join(PLATFORMS)
+        raise InputError(f"platform {platform!r} is unknown; there are: {known}")
+    try:
+        board = PLATFORMS[platform](list(programs), [])
+    except MachineError as error:
+        raise InputError(str(error)) from None
+    rom = board.memory.view(board.reset_pc, ROM_SIZE)
+    return [] if rom is None else [(board.reset_pc, rom.tobytes())]
+
+
+def load_programs(paths: Sequence[str]) -> tuple[Program, ...]:
+    """Load ELF files, all of one width; raises `InputError`."""
+    programs = tuple(_load(path) for path in paths)
+    if len({program.xlen for program in programs}) > 1:
+        widths = ", ".join(
+            f"{path} has {program.xlen}" for path, program in zip(paths, programs, strict=True)
+        )
+        raise InputError(f"programs of different width: {widths} bits")
+    return programs
+
+
+def load_image(argument: str) -> Image:
+    """Load the binary image that `ADDRESS:FILE` names; raises `InputError`."""
+    address_text, colon, path = argument.partition(":")
+    try:
+        address = int(address_text, 0)
+        if not colon or not path or not 0 <= address < 1 << 64:
+            raise ValueError
+    except ValueError:
+        raise InputError(
+            f"--image {argument}: must be ADDRESS:FILE, for example 0x1000:rom.bin"
+        ) from None
+    return read_image(address, path)
+
+
+def read_image(address: int, path: str) -> Image:
+    """The file `path` as an image at `address`; raises `InputError`."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_IMAGE + 1)
+    except OSError as error:
+        raise os_error(path, error) from None
+    if len(data) > MAX_IMAGE:
+        raise InputError(f"{path}: larger than {MAX_IMAGE >> 20} MiB; not program memory")
+    return Image(address, path, data, hashlib.sha256(data).hexdigest())
+
+
+def for_header(
+    header: Header,
+    elf_paths: Sequence[str] = (),
+    image_arguments: Sequence[str] = (),
+    force: bool = False,
+) -> Code:
+    """The code that `header` names, or that the caller names instead.
+
+    Raises `ProgramMismatchError` if a file is not the one that was traced, unless `force`.
+    """
+    try:
+        programs = load_programs(elf_paths or [each.path for each in header.programs])
+        if image_arguments:
+            images = tuple(load_image(argument) for argument in image_arguments)
+        else:
+            images = tuple(read_image(each.address, each.path) for each in header.images)
+    except InputError as error:
+        if elf_paths or image_arguments:
+            raise
+        raise InputError(
+            f"{error} (the trace names it); say where it is with --elf or --image"
+        ) from None
+    if not force:
+        _check_hashes(
+            [each.sha256 for each in header.programs],
+            [(str(each.path), each.sha256) for each in programs],
+        )
+        _check_hashes(
+            [each.sha256 for each in header.images], [(each.path, each.sha256) for each in images]
+        )
+    if programs and programs[0].xlen != header.xlen:
+        raise InputError(
+            f"{programs[0].path}: {programs[0].xlen}-bit program, but the trace is of a "
+            f"{header.xlen}-bit hart"
+        )
+    return Code(header.xlen, programs, images, header.platform)
+
+
+def _check_hashes(expected: Sequence[str], files: Sequence[tuple[str, str]]) -> None:
+    """`files`: pairs of path and sha256. A trace that names none can use any."""
+    for path, sha256 in files:
+        if expected and sha256 not in expected:
+            raise ProgramMismatchError(
+                f"{path}: not the program that was traced (sha256 {sha256[:12]}..., the trace says "
+                f"{expected[0][:12]}...); give the right one with --elf, or --force"
+            )
+
+
+def _load(path: str) -> Program:
+    try:
+        return elf.load(path)
+    except elf.ElfError as error:
+        raise InputError(str(error)) from None

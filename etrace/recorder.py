@@ -1,0 +1,229 @@
+"""From a program or a retirement stream to a trace: Machine -> Encoder -> bytes.
+
+The encoder drains one chunk in a thread while the machine fills the next. What the encoder gives
+is written and flushed at once, so that a trace is good however its writer ends.
+"""
+
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+from emu import ExitReason, Machine
+from encoder.encoder import Encoder
+from etrace import csvin
+from etrace.errors import EtraceError, Exit, InputError
+from etrace.files import shown
+from etrace.program import Code
+from etrace.tracefile import Header
+from specs.ingress import Chunk, IngressError
+from specs.parameters import Configuration
+
+#: Called with instructions and bytes so far.
+Progress = Callable[[int, int], None]
+
+
+class Sink(Protocol):
+    """Where bytes go."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+class GuestError(EtraceError):
+    """The program that was run failed."""
+
+    exit_code = Exit.GUEST
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a recording or an encoding came to. `traps`: by `exception N` / `interrupt N`.
+
+    `instructions` is None for an encoding: blocks from elsewhere do not say how many they have.
+    `end`: how the run ended; `guest_exit` its exit code.
+    """
+
+    packets: dict[str, int]
+    bytes: int
+    instructions: int | None = None
+    traps: dict[str, int] = field(default_factory=dict)
+    end: str | None = None
+    guest_exit: int | None = None
+    interrupted: bool = False
+
+    @property
+    def bits_per_instruction(self) -> float | None:
+        """Bits of the stream, framing included, for an instruction."""
+        return 8 * self.bytes / self.instructions if self.instructions else None
+
+    @property
+    def guest_failed(self) -> bool:
+        """The program exited with a code other than 0 or could not go on."""
+        return self.end in _FAILED or bool(self.guest_exit)
+
+
+_FAILED = {ExitReason.TRAP_LOOP.name.lower()}
+
+
+class _Encoding:
+    """An encoder that writes to a file."""
+
+    def __init__(self, configuration: Configuration, file: Sink) -> None:
+        self.encoder = Encoder(configuration)
+        self._file = file
+
+    def feed(self, chunk: Chunk) -> None:
+        self._write(self.encoder.feed(chunk))
+
+    def finish(self) -> None:
+        self._write(self.encoder.finish())
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._file.flush()
+
+
+def record(
+    code: Code,
+    file: Sink,
+    header: Header,
+    *,
+    raw: bool = False,
+    console: Callable[[bytes], None] | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Run the programs of `code` as `header` says and write their trace to `file`.
+
+    Ctrl-C ends the trace properly and is told in the summary. Raises `InputError` if the machine
+    cannot be built or the parameters cannot carry the run.
+    """
+    machine = new_machine(code, header, console)
+    encoding = _Encoding(header.configuration, file)
+    if not raw:
+        file.write(header.pack())
+    with _Interruption() as interruption:
+        try:
+            _drain(machine, header.max_instructions, encoding, interruption, progress)
+        except IngressError as error:
+            name = header.programs[0].path
+            raise InputError(f"{name}: {error}; change it with --params") from None
+        finally:
+            encoding.finish()
+    statistics = encoding.encoder.statistics
+    end = machine.exit_reason.name.lower() if machine.exit_reason else "interrupted"
+    return Summary(
+        packets=statistics.packets,
+        bytes=statistics.bytes,
+        instructions=machine.instret,
+        traps=_trap_names(machine),
+        end=end,
+        guest_exit=machine.exit_code,
+        interrupted=interruption.requested and machine.exit_reason is None,
+    )
+
+
+def new_machine(
+    code: Code, header: Header, console: Callable[[bytes], None] | None = None
+) -> Machine:
+    """The machine that `header` describes; raises `InputError`."""
+    try:
+        return Machine(
+            list(code.programs),
+            platform=header.platform or "spike",
+            isa=header.isa,
+            memory=list(header.memory),
+            console=console,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _drain(
+    machine: Machine,
+    max_instructions: int | None,
+    encoding: "_Encoding",
+    interruption: "_Interruption",
+    progress: Progress | None,
+) -> None:
+    """Encode chunk k while chunk k + 1 is filled: with two buffers it is valid for so long."""
+    pending: Future[None] | None = None
+    with ThreadPoolExecutor(1, "encoder") as encoder:
+        for chunk in machine.run(max_instructions, buffers=2):
+            if pending is not None:
+                pending.result()
+            pending = encoder.submit(encoding.feed, chunk)
+            if progress is not None:
+                progress(machine.instret, encoding.encoder.statistics.bytes)
+            if interruption.requested:
+                break
+        if pending is not None:
+            pending.result()
+
+
+class _Interruption:
+    """Ctrl-C as a request, honoured between chunks: the trace then ends where the run does.
+
+    A second one is a KeyboardInterrupt as usual. Outside of the main thread nothing is changed.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: Any = None
+
+    def __enter__(self) -> "_Interruption":
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._request)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+def encode(
+    path: str,
+    file: Sink,
+    header: Header,
+    *,
+    raw: bool = False,
+    ecall_retires: bool = False,
+    progress: Progress | None = None,
+) -> Summary:
+    """Encode the ingress CSV `path` to `file`; raises `InputError`."""
+    encoding = _Encoding(header.configuration, file)
+    retires_p = header.configuration.parameters.retires_p
+    rows = 0
+    started = False
+    for chunk in csvin.chunks(path, retires_p=retires_p, ecall_retires=ecall_retires):
+        if not started and not raw:
+            file.write(header.pack())
+        started = True
+        try:
+            encoding.feed(chunk)
+        except IngressError as error:
+            raise InputError(f"{shown(path)}: {error}") from None
+        rows += len(chunk.refs)
+        if progress is not None:
+            progress(rows, encoding.encoder.statistics.bytes)
+    if not started and not raw:
+        file.write(header.pack())
+    encoding.finish()
+    statistics = encoding.encoder.statistics
+    return Summary(packets=statistics.packets, bytes=statistics.bytes)
+
+
+def _trap_names(machine: Machine) -> dict[str, int]:
+    names = {}
+    for (interrupt, cause), count in sorted(machine.trap_counts.items()):
+        names[f"{'interrupt' if interrupt else 'exception'} {cause}"] = count
+    return names

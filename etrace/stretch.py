@@ -1,0 +1,101 @@
+"""Stretches of an instruction stream: the common form in which two runs are compared.
+
+A decoded flow, a rerun of the program and a pc trace from elsewhere all become stretches.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from specs.flow import Flow
+
+#: A trap. `position`: instructions of the whole stream before it. `interrupt` 0 or 1; `priv` 255
+#: and `epc_known` 0 where a source does not tell.
+EVENT = np.dtype(
+    [
+        ("position", "<u8"),
+        ("epc", "<u8"),
+        ("tval", "<u8"),
+        ("cause", "<u8"),
+        ("interrupt", "u1"),
+        ("priv", "u1"),
+        ("epc_known", "u1"),
+    ]
+)
+
+UNKNOWN_PRIV = 255
+
+#: From an array of runs (`specs.flow.RUN`) to the pcs (uint64) of their instructions.
+Expand = Callable[[npt.NDArray[np.void]], npt.NDArray[np.uint64]]
+
+
+@dataclass
+class Stretch:
+    """Consecutive instructions: `pcs` uint64, `privs` uint8, and their `traps` (`EVENT`) in order.
+
+    `words`: the instruction words, uint32, where a source has them.
+    """
+
+    pcs: npt.NDArray[np.uint64]
+    privs: npt.NDArray[np.uint8]
+    traps: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, EVENT))
+    words: npt.NDArray[np.uint32] | None = None
+
+
+def positions(flow: Flow, first: int, runs: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Instructions of the whole flow before each of `runs` (numbers of runs).
+
+    `first` is the number of instructions before the chunk `flow`.
+    """
+    before = np.zeros(len(flow.runs) + 1, np.uint64)
+    np.cumsum(flow.runs["count"], dtype=np.uint64, out=before[1:])
+    index = np.clip(runs.astype(np.int64) - flow.first_run, 0, len(flow.runs))
+    return before[index] + np.uint64(first)
+
+
+#: Instructions expanded at a time (one run alone may have more).
+_PIECE = 1 << 18
+
+
+def pieces(flow: Flow) -> Iterator[Flow]:
+    """A flow chunk as smaller ones, so that expanding them needs little memory."""
+    ends = np.cumsum(flow.runs["count"], dtype=np.uint64)
+    low = {"traps": 0, "contexts": 0, "gaps": 0}
+    begin = 0
+    while True:
+        before = int(ends[begin - 1]) if begin else 0
+        stop = int(np.searchsorted(ends, before + _PIECE, "right"))
+        stop = min(max(stop, begin + 1), len(flow.runs))
+        parts = {}
+        for name, start in low.items():
+            table = getattr(flow, name)
+            end = np.searchsorted(table["run"], flow.first_run + stop, "right")
+            high = len(table) if stop == len(flow.runs) else int(end)
+            parts[name] = table[start:high]
+            low[name] = high
+        yield Flow(flow.runs[begin:stop], **parts, first_run=flow.first_run + begin)
+        begin = stop
+        if begin >= len(flow.runs):
+            return
+
+
+def flow_events(flow: Flow, first: int) -> npt.NDArray[np.void]:
+    """The traps of a flow chunk that `first` instructions precede, as `EVENT`."""
+    events = np.zeros(len(flow.traps), EVENT)
+    events["position"] = positions(flow, first, flow.traps["run"])
+    for name in ("epc", "tval", "cause", "interrupt", "priv", "epc_known"):
+        events[name] = flow.traps[name]
+    return events
+
+
+def flow_stretches(flows: Iterable[Flow], expand: Expand) -> Iterator[Stretch]:
+    """Decoded flow chunks as stretches; `expand` gives the pcs of an array of runs."""
+    first = 0
+    for chunk in flows:
+        for flow in pieces(chunk):
+            pcs = expand(flow.runs)
+            privs = np.repeat(flow.runs["priv"], flow.runs["count"])
+            yield Stretch(pcs, privs, flow_events(flow, first))
+            first += len(pcs)

@@ -1,0 +1,244 @@
+"""A trace and the program that it is about: decode, inspect, verify."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import decoder
+from etrace.ending import Ending
+from etrace.errors import InputError, TraceError
+from etrace.program import Code, for_header
+from etrace.stretch import Stretch, flow_stretches
+from etrace.tracefile import Header, TraceStream, open_trace
+from etrace.verify import Comparison, compare
+from specs.flow import Flow
+from specs.parameters import Configuration
+
+
+@dataclass
+class Trace:
+    """A trace file, bare stream or bytes in memory, with its parameters and program memory."""
+
+    name: str
+    header: Header
+    code: Code
+    #: Called with instructions and bytes decoded so far.
+    progress: Callable[[int, int], None] | None = field(default=None, repr=False)
+    _bytes: bytes | None = field(default=None, repr=False)
+    #: What was read of a stream that can be read only once (standard input).
+    _stream: TraceStream | None = field(default=None, repr=False)
+
+    @property
+    def configuration(self) -> Configuration:
+        """Parameters, modes, resynchronisation and framing."""
+        return self.header.configuration
+
+    def chunks(self) -> Iterator[bytes]:
+        """The packet stream in pieces."""
+        if self._stream is not None:
+            yield from self._stream.chunks()
+        elif self._bytes is not None:
+            yield from TraceStream(BytesIO(self._bytes), self.name).chunks()
+        else:
+            with open_trace(self.name) as stream:
+                yield from stream.chunks()
+
+    def flows(self, ending: Ending | None = None) -> Iterator[Flow]:
+        """The instruction flow in chunks. `ending` is told the bytes as they come."""
+        machine = decoder.Decoder(self.configuration, self.code.map)
+        for chunk in self.chunks():
+            if ending is not None:
+                ending.feed(chunk)
+            for flow in machine.feed(chunk):
+                if self.progress is not None:
+                    self.progress(machine.statistics.instructions, machine.statistics.bytes)
+                yield flow
+        if ending is not None:
+            ending.finish()
+        yield from machine.finish()
+
+    def decode(self) -> Flow:
+        """The whole instruction flow; `pcs` expands it."""
+        flows = list(self.flows())
+        if not flows:
+            return Flow()
+        return Flow(
+            np.concatenate([flow.runs for flow in flows]),
+            np.concatenate([flow.traps for flow in flows]),
+            np.concatenate([flow.contexts for flow in flows]),
+            np.concatenate([flow.gaps for flow in flows]),
+        )
+
+    def pcs(self, flow: Flow | None = None) -> npt.NDArray[np.uint64]:
+        """The pc of every instruction of `flow` (default: of the whole trace)."""
+        return decoder.pcs(self.decode() if flow is None else flow, self.code.map)
+
+    def packets(self) -> Iterator[npt.NDArray[np.uint64]]:
+        """The packets: rows of uint64, a column a `specs.packets.Column`, valid until the next."""
+        reader = decoder.PacketReader(self.configuration)
+        for chunk in self.chunks():
+            reader.feed(chunk)
+            while len(rows := reader.read()[1]):
+                yield rows
+        while len(rows := reader.read(final=True)[1]):
+            yield rows
+
+    def verify(self, against: str | Path | None = None) -> "Verification":
+        """Compare with a rerun of the program, or with the pc trace `against`.
+
+        Raises `InputError` if there is nothing to compare with.
+        """
+        return verify(self, None if against is None else str(against))
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome of comparing a trace. `same`: equal up to its proper end, without gaps.
+
+    `remark`: how the longer side goes on, or nothing.
+    """
+
+    instructions: int
+    traps: int
+    comparison: Comparison
+    gaps: npt.NDArray[np.void]
+    remark: str
+    same: bool
+
+
+def verify(trace: Trace, against: str | None) -> Verification:
+    """See `Trace.verify`."""
+    flow = _UpToGap(trace)
+    actual = flow_stretches(flow.flows(), lambda runs: trace.pcs(Flow(runs)))
+    width = trace.configuration.parameters.iaddress_width_p
+    comparison = compare(
+        _expected(trace, against), actual, trace.code.map, (1 << min(width, trace.header.xlen)) - 1
+    )
+    other = "the pc trace" if against is not None else "the program"
+    remark, same = "", comparison.difference is None and not len(flow.gaps)
+    if same and not comparison.actual_ended:
+        remark, same = f"the trace goes on where {other} ends", False
+    elif same and not comparison.expected_ended:
+        if against is not None or not flow.ended:
+            same = False
+        remark = f"the trace ends here, {other} goes on"
+        if not flow.ended:
+            remark += " (no end-of-trace packet: the recording was cut short)"
+    return Verification(
+        comparison.instructions, comparison.traps, comparison, flow.gaps, remark, same
+    )
+
+
+class _UpToGap:
+    """The flow of a trace up to the first gap."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._ending = Ending(trace.configuration)
+        self.gaps = Flow().gaps
+
+    @property
+    def ended(self) -> bool:
+        """Tracing ended properly."""
+        return self._ending.proper
+
+    def flows(self) -> Iterator[Flow]:
+        for flow in self._trace.flows(self._ending):
+            if len(flow.gaps):
+                self.gaps = flow.gaps[:1]
+                runs = int(self.gaps["run"][0]) - flow.first_run
+                traps = flow.traps[flow.traps["run"] < self.gaps["run"][0]]
+                yield Flow(flow.runs[:runs], traps, first_run=flow.first_run)
+                return
+            yield flow
+
+
+def _expected(trace: Trace, against: str | None) -> Iterator[Stretch]:
+    if against is not None:
+        from etrace import pctrace
+
+        return pctrace.stretches(against)
+    if trace.header.source != "record" or not trace.code.programs:
+        raise InputError(
+            f"{trace.name}: not recorded from a program, so it cannot be run again; "
+            "compare with --against PC_TRACE.csv"
+        )
+    from etrace import rerun
+    from etrace.recorder import new_machine
+
+    machine = new_machine(trace.code, trace.header)
+    return rerun.stretches(machine, trace.header.max_instructions, trace.code.map)
+
+
+@contextmanager
+def open_for_reading(
+    path: str,
+    configuration: Configuration | None = None,
+    elf: Sequence[str] = (),
+    image: Sequence[str] = (),
+    *,
+    platform: str | None = None,
+    xlen: int | None = None,
+    force: bool = False,
+    need_code: bool = True,
+) -> Iterator[Trace]:
+    """The trace `path` (`-`: standard input) while it is open.
+
+    `configuration` is for a bare stream, and only for one. Raises `InputError` or `TraceError`.
+    """
+    with open_trace(path) as stream:
+        header = stream.header
+        if header is None:
+            header = _bare(stream.name, configuration, platform, xlen, elf)
+        elif configuration is not None:
+            raise InputError(
+                f"{stream.name}: carries its own parameters; leave out --params, which is for bare "
+                "packet streams"
+            )
+        if need_code:
+            code = for_header(header, elf, image, force)
+            if not code.programs and not code.images:
+                raise InputError(
+                    f"{stream.name}: names no program; give it with --elf FILE or "
+                    "--image ADDRESS:FILE"
+                )
+        else:
+            code = Code(header.xlen)
+        yield Trace(stream.name, header, code, _stream=stream)
+
+
+def _bare(
+    name: str,
+    configuration: Configuration | None,
+    platform: str | None,
+    xlen: int | None,
+    elf: Sequence[str],
+) -> Header:
+    """A header for a bare stream, from what the caller says."""
+    if configuration is None:
+        raise TraceError(
+            f"{name}: offset 0: no trace file header; if it is a bare packet stream, give its "
+            "parameters with --params FILE"
+        )
+    if xlen is None:
+        xlen = xlen_of(elf) or (32 if configuration.parameters.iaddress_width_p <= 32 else 64)
+    return Header(configuration=configuration, xlen=xlen, source="stream", platform=platform)
+
+
+def xlen_of(elf: Sequence[str]) -> int | None:
+    """The width of the programs, if there are any; raises `InputError`."""
+    if not elf:
+        return None
+    from etrace.program import load_programs
+
+    return load_programs(elf)[0].xlen
+
+
+def in_memory(name: str, data: bytes, header: Header, code: Code) -> Trace:
+    """A trace whose bytes (container or bare) are at hand."""
+    return Trace(name, header, code, _bytes=data)

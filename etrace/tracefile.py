@@ -1,0 +1,204 @@
+"""The trace file: a self-describing header, then exactly the bytes that hardware would have sent.
+
+    offset  size  what (integers little-endian)
+    0       8     magic 89 45 54 52 41 43 45 0A ("\\x89ETRACE\\n")
+    8       2     format version, 1
+    10      2     0
+    12      4     header length H
+    16      H     header: JSON, UTF-8, sorted keys
+    16 + H  ...   the packet stream, to the end of the file
+
+The stream has no length and no trailer, so a file is good up to its last whole packet however its
+writer ended. See docs/file-format.md for the header's keys.
+"""
+
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO
+
+from etrace.errors import TraceError, os_error
+from etrace.files import open_input, shown
+from specs.parameters import Configuration, ParametersError, from_dict
+
+MAGIC = b"\x89ETRACE\n"
+VERSION = 1
+MAX_HEADER = 1 << 20
+_PREFIX = struct.Struct("<8sHHI")
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class ProgramReference:
+    """A program as named when the trace was made, and the SHA-256 of its file."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """A binary image at `address`, likewise."""
+
+    address: int
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a decoder needs besides the stream. `source` is the verb that made the trace."""
+
+    configuration: Configuration
+    xlen: int
+    source: str
+    programs: tuple[ProgramReference, ...] = ()
+    images: tuple[ImageReference, ...] = ()
+    platform: str | None = None
+    isa: str | None = None
+    memory: tuple[tuple[int, int], ...] = ()
+    max_instructions: int | None = None
+    command: tuple[str, ...] = ()
+
+    def pack(self) -> bytes:
+        """The bytes before the stream."""
+        values = {
+            "command": list(self.command),
+            "configuration": self.configuration.to_dict(),
+            "images": [asdict(image) for image in self.images],
+            "isa": self.isa,
+            "max_instructions": self.max_instructions,
+            "memory": [list(region) for region in self.memory],
+            "platform": self.platform,
+            "programs": [asdict(program) for program in self.programs],
+            "source": self.source,
+            "xlen": self.xlen,
+        }
+        text = json.dumps(values, sort_keys=True, indent=1).encode() + b"\n"
+        return _PREFIX.pack(MAGIC, VERSION, 0, len(text)) + text
+
+
+class TraceStream:
+    """An open trace: `header` (None for a bare stream), `name`, and the stream's bytes."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self.name = name
+        self._file = file
+        self._ahead = self._read(len(MAGIC))
+        self.header: Header | None = None
+        if not self._ahead:
+            raise TraceError(f"{name}: empty file; nothing was recorded")
+        if self._ahead == MAGIC:
+            self.header = self._read_header()
+            self._ahead = b""
+        elif MAGIC.startswith(self._ahead):
+            raise TraceError(f"{name}: offset {len(self._ahead)}: truncated in the header")
+
+    def chunks(self) -> Iterator[bytes]:
+        """The stream, in pieces, once."""
+        ahead, self._ahead = self._ahead, b""
+        if ahead:
+            yield ahead
+        while piece := self._read(_PIECE):
+            yield piece
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise os_error(self.name, error) from None
+
+    def _read_header(self) -> Header:
+        rest = self._read(_PREFIX.size - len(MAGIC))
+        if len(rest) < _PREFIX.size - len(MAGIC):
+            raise TraceError(f"{self.name}: offset {8 + len(rest)}: truncated in the header")
+        _, version, reserved, length = _PREFIX.unpack(MAGIC + rest)
+        if version != VERSION or reserved:
+            raise TraceError(
+                f"{self.name}: offset 8: trace file version {version}, this etrace reads "
+                f"{VERSION}; use the etrace that wrote it"
+            )
+        if length > MAX_HEADER:
+            raise TraceError(f"{self.name}: offset 12: header claims {length} bytes; damaged file")
+        text = self._read(length)
+        if len(text) < length:
+            raise TraceError(
+                f"{self.name}: offset {_PREFIX.size + len(text)}: truncated in the header "
+                f"({length} bytes claimed)"
+            )
+        try:
+            return _header(json.loads(text))
+        except ParametersError as error:
+            raise TraceError(f"{self.name}: header: {error.problems[0]}") from None
+        except (ValueError, RecursionError, KeyError, TypeError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise TraceError(f"{self.name}: header: {reason}; damaged file") from None
+
+
+@contextmanager
+def open_trace(path: str) -> Iterator[TraceStream]:
+    """Open the trace file or bare stream `path` (`-`: standard input).
+
+    Raises `InputError` if it cannot be read, `TraceError` if its header is damaged.
+    """
+    with open_input(path) as file:
+        yield TraceStream(file, shown(path))
+
+
+def _header(values: Any) -> Header:
+    """A checked header; raises ValueError, KeyError or TypeError on anything else."""
+    if not isinstance(values, Mapping):
+        raise ValueError("not a JSON object")
+    xlen = values["xlen"]
+    if xlen not in (32, 64) or isinstance(xlen, bool):
+        raise ValueError("xlen is neither 32 nor 64")
+    return Header(
+        configuration=from_dict(_mapping(values["configuration"]), xlen, "configuration"),
+        xlen=xlen,
+        source=_text(values["source"]),
+        programs=tuple(
+            ProgramReference(_text(each["path"]), _text(each["sha256"]))
+            for each in _list(values["programs"])
+        ),
+        images=tuple(
+            ImageReference(_natural(each["address"]), _text(each["path"]), _text(each["sha256"]))
+            for each in _list(values["images"])
+        ),
+        platform=_optional_text(values["platform"]),
+        isa=_optional_text(values["isa"]),
+        memory=tuple((_natural(base), _natural(size)) for base, size in _list(values["memory"])),
+        max_instructions=(
+            None if values["max_instructions"] is None else _natural(values["max_instructions"])
+        ),
+        command=tuple(_text(each) for each in _list(values["command"])),
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError("a table was expected")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("a list was expected")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("text was expected")
+    return value
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _natural(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 64:
+        raise ValueError("a number of 64 bits was expected")
+    return value

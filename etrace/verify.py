@@ -1,0 +1,247 @@
+"""Two instruction streams compared, instruction by instruction and trap by trap.
+
+Used for a decoded trace against a rerun of its program, or against a pc trace from elsewhere.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from etrace.stretch import EVENT, UNKNOWN_PRIV, Stretch
+from specs.causes import cause_name
+from specs.isa.control import CodeMap
+from specs.privilege import letters
+
+#: Instructions shown before and after a difference.
+_AROUND = 5
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first difference: the number of instructions before it, what it is, and its surroundings.
+
+    `before`: pcs common to both; `expected`, `actual`: pcs that follow on either side.
+    """
+
+    position: int
+    what: str
+    before: list[int]
+    expected: list[int]
+    actual: list[int]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Instructions and traps found equal, and the first difference if there is one.
+
+    `actual_ended`, `expected_ended`: which side ended first, when there is no difference.
+    """
+
+    instructions: int
+    traps: int
+    difference: Difference | None
+    actual_ended: bool
+    expected_ended: bool
+
+
+def compare(
+    expected: Iterable[Stretch],
+    actual: Iterable[Stretch],
+    code: CodeMap,
+    tval_mask: int = (1 << 64) - 1,
+) -> Comparison:
+    """Compare until the first difference, or until one side ends.
+
+    Where `expected` has instruction words they are compared with those of `code`. `tval_mask`:
+    the bits of tval that a trace carries. That one side ends before the other is no difference
+    here; traps at the very end of the shorter side are compared if the other has them.
+    """
+    return _Comparing(_Side(expected), _Side(actual), code, np.uint64(tval_mask)).run()
+
+
+class _Side:
+    """One stream: the stretch in hand, what of it was compared, and traps not compared yet."""
+
+    def __init__(self, stretches: Iterable[Stretch]) -> None:
+        self._stretches: Iterator[Stretch] = iter(stretches)
+        self.pcs: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
+        self.privs: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self.words: npt.NDArray[np.uint32] | None = None
+        self.traps = np.zeros(0, EVENT)
+        self.before: list[int] = []
+        self.ended = False
+
+    def fill(self) -> None:
+        """Have an instruction in hand, unless the stream has ended."""
+        while not len(self.pcs) and not self.ended:
+            stretch = next(self._stretches, None)
+            if stretch is None:
+                self.ended = True
+                return
+            self.pcs, self.privs, self.words = stretch.pcs, stretch.privs, stretch.words
+            if len(stretch.traps):
+                self.traps = np.concatenate([self.traps, stretch.traps])
+
+    def advance(self, count: int) -> None:
+        tail = self.pcs[max(0, count - _AROUND) : count].tolist()
+        self.before = (self.before + tail)[-_AROUND:]
+        self.pcs, self.privs = self.pcs[count:], self.privs[count:]
+        if self.words is not None:
+            self.words = self.words[count:]
+
+
+class _Comparing:
+    def __init__(self, expected: _Side, actual: _Side, code: CodeMap, tval_mask: np.uint64) -> None:
+        self.expected = expected
+        self.actual = actual
+        self.code = code
+        self.tval_mask = tval_mask
+        self.position = 0
+        self.traps = 0
+
+    def run(self) -> Comparison:
+        """The comparison."""
+        while True:
+            self.expected.fill()
+            self.actual.fill()
+            count = min(len(self.expected.pcs), len(self.actual.pcs))
+            equal, what = self._instructions(count)
+            # A trap at the position where the streams part comes before their instructions there;
+            # where they do not part it may still be in a stretch to come.
+            either_ended = self.expected.ended or self.actual.ended
+            limit = self.position + equal + (1 if what else 0)
+            trap_position, trap_what = self._compare_traps(limit, either_ended)
+            if trap_what and trap_position <= self.position + equal:
+                equal, what = trap_position - self.position, trap_what
+            elif either_ended and not what:
+                what = self._last_traps()
+            self.expected.advance(equal)
+            self.actual.advance(equal)
+            self.position += equal
+            if what:
+                return self._result(
+                    Difference(
+                        self.position,
+                        what,
+                        self.actual.before,
+                        self.expected.pcs[:_AROUND].tolist(),
+                        self.actual.pcs[:_AROUND].tolist(),
+                    )
+                )
+            if either_ended:
+                return self._result(None)
+
+    def _result(self, difference: Difference | None) -> Comparison:
+        return Comparison(
+            self.position, self.traps, difference, self.actual.ended, self.expected.ended
+        )
+
+    def _instructions(self, count: int) -> tuple[int, str]:
+        """How many of `count` instructions are equal, and what differs after them."""
+        pcs = self.expected.pcs[:count], self.actual.pcs[:count]
+        privs = self.expected.privs[:count], self.actual.privs[:count]
+        unequal = (pcs[0] != pcs[1]) | (
+            (privs[0] != privs[1]) & (privs[0] != UNKNOWN_PRIV) & (privs[1] != UNKNOWN_PRIV)
+        )
+        words = self._unequal_words(count)
+        if words is not None:
+            unequal |= words
+        if not unequal.any():
+            return count, ""
+        first = int(np.argmax(unequal))
+        expected, actual = int(pcs[0][first]), int(pcs[1][first])
+        if expected != actual:
+            return first, f"address {actual:#x}, expected {expected:#x}"
+        if privs[0][first] != privs[1][first]:
+            there, here = letters(int(privs[0][first])), letters(int(privs[1][first]))
+            return first, f"privilege {here} at {actual:#x}, expected {there}"
+        assert self.expected.words is not None
+        word = int(self.expected.words[first])
+        return first, f"instruction at {actual:#x} is not the expected {word:#x}"
+
+    def _unequal_words(self, count: int) -> npt.NDArray[np.bool_] | None:
+        if self.expected.words is None:
+            return None
+        pcs, where = np.unique(self.expected.pcs[:count], return_inverse=True)
+        slots = np.array([self.code.slot(pc) for pc in pcs.tolist()], np.int64)
+        words = np.where(slots >= 0, self.code.word[slots], 0) if len(self.code.word) else slots * 0
+        unequal: npt.NDArray[np.bool_] = words[where] != self.expected.words[:count]
+        return unequal
+
+    def _last_traps(self) -> str:
+        """What differs in the traps after the last common instruction.
+
+        If only `actual` has ended, it may just have ended before them.
+        """
+        expected, actual = self.expected.traps, self.actual.traps
+        if len(actual) or (len(expected) and not (self.actual.ended and not self.expected.ended)):
+            return _trap_difference(expected, actual)
+        return ""
+
+    def _compare_traps(self, limit: int, to_the_end: bool) -> tuple[int, str]:
+        """Compare and drop traps at positions below `limit`; the first difference among them."""
+        expected, actual = self.expected.traps, self.actual.traps
+        both = min(len(expected), len(actual))
+        unequal = _unequal_traps(expected[:both], actual[:both], self.tval_mask)
+        same = int(np.argmax(unequal)) if unequal.any() else both
+        matched = int(np.searchsorted(actual["position"][:same], limit + to_the_end, "left"))
+        self.traps += matched
+        self.expected.traps, self.actual.traps = expected[matched:], actual[matched:]
+        left = [
+            (int(side.traps["position"][0]), name)
+            for side, name in ((self.expected, "expected"), (self.actual, "actual"))
+            if len(side.traps) and side.traps["position"][0] < limit
+        ]
+        if not left:
+            return 0, ""
+        position = min(left)[0]
+        return position, _trap_difference(self.expected.traps, self.actual.traps)
+
+
+def _unequal_traps(
+    one: npt.NDArray[np.void], other: npt.NDArray[np.void], tval_mask: np.uint64
+) -> npt.NDArray[np.bool_]:
+    unequal: npt.NDArray[np.bool_] = (
+        (one["position"] != other["position"])
+        | (one["interrupt"] != other["interrupt"])
+        | (one["cause"] != other["cause"])
+    )
+    epc_known = (one["epc_known"] == 1) & (other["epc_known"] == 1)
+    unequal |= epc_known & (one["epc"] != other["epc"])
+    priv_known = (one["priv"] != UNKNOWN_PRIV) & (other["priv"] != UNKNOWN_PRIV)
+    unequal |= priv_known & (one["priv"] != other["priv"])
+    # The trace has no tval for interrupts.
+    tval = (one["tval"] ^ other["tval"]) & tval_mask
+    unequal |= (one["interrupt"] == 0) & (tval != 0)
+    return unequal
+
+
+def _trap_difference(expected: npt.NDArray[np.void], actual: npt.NDArray[np.void]) -> str:
+    if not len(actual) or (len(expected) and expected["position"][0] < actual["position"][0]):
+        return f"no trap, expected {trap_text(expected[0])}"
+    if not len(expected) or actual["position"][0] < expected["position"][0]:
+        return f"{trap_text(actual[0])}, expected none"
+    return f"{trap_text(actual[0])}, expected {trap_text(expected[0])}"
+
+
+def trap_text(trap: np.void) -> str:
+    """A trap (`EVENT`) in words."""
+    interrupt, cause = bool(trap["interrupt"]), int(trap["cause"])
+    kind = "interrupt" if interrupt else "exception"
+    epc = f"{int(trap['epc']):#x}" if trap["epc_known"] else "unknown"
+    value = "" if interrupt else f", tval {int(trap['tval']):#x}"
+    priv = "" if trap["priv"] == UNKNOWN_PRIV else f", from {letters(int(trap['priv']))}"
+    return f"{kind} {cause} ({cause_name(cause, interrupt)}) at {epc}{value}{priv}"
+
+
+def difference_lines(difference: Difference, line: Callable[[int], str]) -> list[str]:
+    """The difference with the instructions around it; `line` describes the one at an address."""
+    first = difference.position - len(difference.before)
+    lines = [f"instruction {difference.position}: {difference.what}"]
+    lines += [f"  {first + n:>10}   {line(pc)}" for n, pc in enumerate(difference.before)]
+    for sign, pcs in (("-", difference.expected), ("+", difference.actual)):
+        lines += [f"  {difference.position + n:>10} {sign} {line(pc)}" for n, pc in enumerate(pcs)]
+    lines.append("  (- expected, + this trace)")
+    return lines
