@@ -1,0 +1,188 @@
+"""The CSRs of an M-mode hart, as data, and CSR instructions.
+
+A CSR that is not in the table does not exist: accessing it is an illegal instruction.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emu.access import imm, load8u, rs1, set_rd
+from emu.clint import mtime, pending
+from emu.state import (
+    CSR_KIND,
+    CSR_MASK,
+    CSR_VALUE,
+    CYCLE_OFFSET,
+    INSTRET_OFFSET,
+    MCOUNTINHIBIT,
+    MCYCLE,
+    MINSTRET,
+    MISA,
+    MSTATUS,
+    XLEN,
+)
+from specs.compiled import U0, U1, U2, U4, njit, s64, sext32, u64
+from specs.csrs import ADDRESS
+
+#: How a CSR behaves: it keeps the bits of its mask; or it is made of other state.
+ABSENT, STORED, PENDING, INSTRET, CYCLE, TIME = range(6)
+#: Added to INSTRET, CYCLE, TIME: the upper half, on RV32.
+UPPER = 8
+
+MSTATUS_MIE, MSTATUS_MPIE, MSTATUS_MPP = 1 << 3, 1 << 7, 3 << 11
+_INTERRUPTS = 1 << 3 | 1 << 7 | 1 << 11
+_ALL = 0xFFFF_FFFF_FFFF_FFFF
+
+#: Name, kind, bits that can be written (RV32 has the low 32 of them).
+_TABLE: list[tuple[str, int, int]] = [
+    ("mvendorid", STORED, 0),
+    ("marchid", STORED, 0),
+    ("mimpid", STORED, 0),
+    ("mhartid", STORED, 0),
+    ("mconfigptr", STORED, 0),
+    ("mstatus", STORED, MSTATUS_MIE | MSTATUS_MPIE),
+    ("misa", STORED, 0),
+    ("mie", STORED, _INTERRUPTS),
+    ("mtvec", STORED, _ALL & ~2),
+    ("mcounteren", STORED, 0xFFFF_FFFF),
+    ("mcountinhibit", STORED, 0b101),
+    ("mscratch", STORED, _ALL),
+    ("mepc", STORED, _ALL),  # its low bits: see `configure`
+    ("mcause", STORED, _ALL),
+    ("mtval", STORED, _ALL),
+    ("mip", PENDING, 0),
+    ("mcycle", CYCLE, _ALL),
+    ("minstret", INSTRET, _ALL),
+    ("cycle", CYCLE, 0),
+    ("time", TIME, 0),
+    ("instret", INSTRET, 0),
+    *[(f"pmpaddr{i}", STORED, (1 << 54) - 1) for i in range(64)],
+    *[(f"mhpmcounter{i}", STORED, 0) for i in range(3, 32)],
+    *[(f"hpmcounter{i}", STORED, 0) for i in range(3, 32)],
+    *[(f"mhpmevent{i}", STORED, 0) for i in range(3, 32)],
+]
+_ONLY_RV32: list[tuple[str, int, int]] = [
+    ("mstatush", STORED, 0),
+    ("mcycleh", CYCLE | UPPER, _ALL),
+    ("minstreth", INSTRET | UPPER, _ALL),
+    ("cycleh", CYCLE | UPPER, 0),
+    ("timeh", TIME | UPPER, 0),
+    ("instreth", INSTRET | UPPER, 0),
+    *[(f"mhpmcounter{i}h", STORED, 0) for i in range(3, 32)],
+    *[(f"hpmcounter{i}h", STORED, 0) for i in range(3, 32)],
+    *[(f"pmpcfg{i}", STORED, _ALL) for i in range(1, 16, 2)],
+]
+_PMPCFG = [(f"pmpcfg{i}", STORED, _ALL) for i in range(0, 16, 2)]
+
+#: An interrupt may be due, or the counters' arithmetic changes, after a write to these: the
+#: translator ends a block there. (RV64 has no upper halves; their numbers mean nothing then.)
+ENDS_BLOCK = np.zeros(4096, np.bool_)
+for _name in ("mstatus", "mie", "mip", "mcycle", "minstret", "mcycleh", "minstreth",
+              "mcountinhibit"):  # fmt: skip
+    ENDS_BLOCK[ADDRESS[_name]] = True
+
+_INHIBIT_CYCLE = np.uint64(1)
+_INHIBIT_INSTRET = np.uint64(4)
+_U32 = np.uint64(32)
+_LOW = np.uint64(0xFFFF_FFFF)
+_HIGH = np.uint64(0xFFFF_FFFF_0000_0000)
+
+
+def configure(cpu: npt.NDArray[np.uint64], xlen: int, misa: int, compressed: bool) -> None:
+    """Enter the table for `xlen` into `cpu`, with reset values."""
+    width = _ALL if xlen == 64 else 0xFFFF_FFFF
+    for name, kind, mask in _TABLE + _PMPCFG + (_ONLY_RV32 if xlen == 32 else []):
+        address = ADDRESS[name]
+        cpu[CSR_KIND + address] = kind
+        cpu[CSR_MASK + address] = mask & width
+    cpu[CSR_MASK + ADDRESS["mepc"]] = width & (~1 if compressed else ~3)
+    cpu[MISA] = misa
+    cpu[MSTATUS] = MSTATUS_MPP  # without U, MPP can only be M
+
+
+@njit
+def _counter(cpu: Any, kind: Any, retired: Any) -> Any:
+    if kind == TIME:
+        return mtime(cpu, retired)
+    inhibited = cpu[MCOUNTINHIBIT]
+    if kind == CYCLE:
+        if inhibited & _INHIBIT_CYCLE != U0:
+            return cpu[MCYCLE]
+        return retired + cpu[CYCLE_OFFSET]
+    if inhibited & _INHIBIT_INSTRET != U0:
+        return cpu[MINSTRET]
+    return retired + cpu[INSTRET_OFFSET]
+
+
+@njit
+def read_csr(cpu: Any, address: Any, retired: Any) -> Any:
+    """Value of an existing CSR, in its low xlen bits, to an instruction after `retired` others."""
+    kind = s64(cpu[CSR_KIND + address])
+    if kind == STORED:
+        return cpu[CSR_VALUE + address]
+    if kind == PENDING:
+        return pending(cpu, retired)
+    value = _counter(cpu, kind & ~UPPER, retired)
+    if kind & UPPER:
+        return value >> _U32
+    return value & _LOW if cpu[XLEN] == _U32 else value
+
+
+@njit
+def _set_counters(cpu: Any, cycle: Any, instret: Any, after: Any) -> Any:
+    # Both forms are kept: the frozen value and the offset; `mcountinhibit` says which counts.
+    cpu[MCYCLE] = cycle
+    cpu[CYCLE_OFFSET] = cycle - after
+    cpu[MINSTRET] = instret
+    cpu[INSTRET_OFFSET] = instret - after
+
+
+@njit
+def write_csr(cpu: Any, address: Any, value: Any, retired: Any) -> Any:
+    """Write an existing CSR. A counter reads as written to the next instruction."""
+    slot = CSR_VALUE + address
+    kind = s64(cpu[CSR_KIND + address])
+    mask = cpu[CSR_MASK + address]
+    after = retired + U1
+    if slot == MCOUNTINHIBIT:
+        # The instruction itself counts as the old value says.
+        _set_counters(cpu, _counter(cpu, CYCLE, after), _counter(cpu, INSTRET, after), after)
+    if kind == STORED:
+        cpu[slot] = (cpu[slot] & ~mask) | (value & mask)
+        return
+    if mask == U0:
+        return
+    cycle, instret = _counter(cpu, CYCLE, after), _counter(cpu, INSTRET, after)
+    old = cycle if kind & ~UPPER == CYCLE else instret
+    if kind & UPPER:
+        new = (old & _LOW) | value << _U32
+    elif cpu[XLEN] == _U32:
+        new = (old & _HIGH) | (value & _LOW)
+    else:
+        new = value
+    if kind & ~UPPER == CYCLE:
+        _set_counters(cpu, new, instret, after)
+    else:
+        _set_counters(cpu, cycle, new, after)
+
+
+@njit
+def csr_instruction(cpu: Any, registers: Any, ip: Any, retired: Any) -> Any:
+    """CSRRW, CSRRS, CSRRC and their immediate forms. The micro-operation: imm is the CSR's address,
+    rs1 the register or immediate, rs2 the low bits of funct3. The translator checked access.
+    """
+    address = s64(imm(ip))
+    field = load8u(ip + U2)
+    funct = load8u(ip + np.uint64(3))
+    operand = field if funct & U4 != U0 else rs1(registers, ip)
+    if cpu[XLEN] == _U32:
+        operand &= _LOW
+    old = read_csr(cpu, address, retired)
+    action = s64(u64(funct & np.uint64(3)))
+    if action == 1:
+        write_csr(cpu, address, operand, retired)
+    elif field != U0:
+        write_csr(cpu, address, old | operand if action == 2 else old & ~operand, retired)
+    set_rd(registers, ip, sext32(old) if cpu[XLEN] == _U32 else old)

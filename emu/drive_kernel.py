@@ -1,0 +1,259 @@
+"""Between slices: interrupts, traps, translation, and when to return to Python."""
+
+from typing import Any
+
+import numpy as np
+
+from emu.access import (
+    imm,
+    load8u,
+    load32u,
+    load64,
+    lt_signed,
+    lt_unsigned,
+    rs1,
+    rs2,
+    set_rd,
+    store64,
+)
+from emu.clint import pending, until_timer
+from emu.hot_kernel import run_slice
+from emu.ops import (
+    BEQ,
+    BGE,
+    BLT,
+    BLTU,
+    BNE,
+    COUNT_SLOT,
+    FALL_STUB,
+    FOR_BRANCH,
+    FOR_FENCE_I,
+    FOR_MRET,
+    FOR_WFI,
+    HEADER_BYTES,
+    LINK_SLOT,
+    REF_SLOT,
+    TAKEN_STUB,
+)  # fmt: skip
+from emu.state import (
+    ADDRESS_MASK,
+    ALIGN_MASK,
+    ALL_OF_TIME,
+    BLOCK_COUNT,
+    BLOCK_LIMIT,
+    BUDGET,
+    BUDGET_OVER,
+    BUFFERS_FULL,
+    CAUSE,
+    CYCLE_OFFSET,
+    FLUSHES,
+    GOAL,
+    HOST,
+    HOST_REQUEST,
+    INDIRECT,
+    INSTRUCTIONS_PER_TICK,
+    IP,
+    JUMP_ENTRIES,
+    JUMPS,
+    LEFT,
+    LEFT_BLOCK,
+    MAX_BLOCK,
+    MCOUNTINHIBIT,
+    MIE,
+    MSTATUS,
+    MTIMECMP,
+    PAUSED,
+    PC,
+    REFS,
+    REFS_END,
+    RESOLVING,
+    RETIRED,
+    RETURN_AT,
+    STUCK,
+    TIME_OFFSET,
+    TRAP_COUNT,
+    TRAP_LIMIT,
+    TRAP_LOOP,
+    TRAPPED,
+    TVAL,
+)
+from emu.translate_kernel import block_at, flush, link, pc_of, short_block
+from emu.traps_kernel import add_reference, mret, take_exception, take_interrupt
+from specs.causes import INSTRUCTION_ADDRESS_MISALIGNED
+from specs.compiled import U0, U1, U2, U4, njit, s64, u64
+from specs.itype import Itype
+
+#: Traps in a row, with no instruction retired between, that count as endless. In M-mode the second
+#: one already finds the state that the first one left.
+STUCK_TRAPS = 16
+#: Turns of the loop before Python is given a chance (a turn is 50 ns at least).
+MAX_TURNS = 1 << 18
+#: References and blocks that one turn may add, and more.
+MARGIN = 4 * MAX_BLOCK
+
+_STUCK_TRAPS = np.uint64(STUCK_TRAPS)
+_MARGIN = np.uint64(MARGIN)
+_PER_TICK = np.uint64(INSTRUCTIONS_PER_TICK)
+_MTIE = np.uint64(1 << 7)
+_MSTATUS_MIE = np.uint64(1 << 3)
+_HEADER = np.uint64(HEADER_BYTES)
+_COUNT, _REF, _LINK = np.uint64(COUNT_SLOT), np.uint64(REF_SLOT), np.uint64(LINK_SLOT)
+_TAKEN_PC, _FALL_PC = np.uint64(TAKEN_STUB + 8), np.uint64(FALL_STUB + 8)
+_NOT_TAKEN = np.uint64(Itype.NONTAKEN_BRANCH)
+_U8 = np.uint64(8)
+_JUMP_MASK = np.uint64(JUMP_ENTRIES - 1)
+_EVEN = np.uint64(0xFFFF_FFFF_FFFF_FFFE)
+
+
+@njit
+def _retire_block(cpu: Any, terminator: Any, code: Any) -> Any:
+    cpu[LEFT] -= load32u(terminator + _COUNT)
+    add_reference(cpu, load32u(terminator + _REF) | code)
+
+
+@njit
+def _misaligned_target(cpu: Any, ip: Any, target: Any) -> Any:
+    cpu[CAUSE] = u64(INSTRUCTION_ADDRESS_MISALIGNED)
+    cpu[TVAL] = target
+    take_exception(cpu, ip)
+
+
+@njit
+def _indirect(cpu: Any, operations: Any, registers: Any, ip: Any) -> Any:
+    """A JALR whose target is not in the cache."""
+    target = (rs1(registers, ip) + imm(ip)) & cpu[ADDRESS_MASK] & _EVEN
+    if target & cpu[ALIGN_MASK] != U0:
+        _misaligned_target(cpu, ip, target)
+        return
+    set_rd(registers, ip, load64(ip + _LINK))
+    _retire_block(cpu, ip, U0)
+    cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+    cpu[PC] = target
+    block = block_at(cpu, operations, target)
+    entry = cpu[JUMPS] + ((target >> U1 & _JUMP_MASK) << U4)
+    store64(entry, target)
+    store64(entry + _U8, block)
+
+
+@njit
+def _branch(cpu: Any, registers: Any, ip: Any) -> Any:
+    """A branch whose target is misaligned: it traps if it is taken."""
+    op = s64(imm(ip))
+    a, b = rs1(registers, ip), rs2(registers, ip)
+    if op == BEQ:
+        taken = a == b
+    elif op == BNE:
+        taken = a != b
+    elif op == BLT:
+        taken = lt_signed(a, b)
+    elif op == BGE:
+        taken = not lt_signed(a, b)
+    elif op == BLTU:
+        taken = lt_unsigned(a, b)
+    else:
+        taken = not lt_unsigned(a, b)
+    if taken:
+        _misaligned_target(cpu, ip, load64(ip + _TAKEN_PC))
+        return
+    _retire_block(cpu, ip, _NOT_TAKEN)
+    cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+    cpu[PC] = load64(ip + _FALL_PC)
+
+
+@njit
+def _wait(cpu: Any) -> Any:
+    """WFI: guest time passes until the timer fires, if it can end the wait; else no operation."""
+    retired = cpu[RETIRED]
+    if pending(cpu, retired) & cpu[MIE] != U0 or cpu[MIE] & _MTIE == U0:
+        return
+    if until_timer(cpu, retired) >= ALL_OF_TIME:
+        return
+    ticks = cpu[MTIMECMP] - (retired // _PER_TICK + cpu[TIME_OFFSET])
+    cpu[TIME_OFFSET] += ticks
+    if cpu[MCOUNTINHIBIT] & U1 == U0:
+        cpu[CYCLE_OFFSET] += ticks * _PER_TICK
+
+
+@njit
+def _leave(cpu: Any, registers: Any, ip: Any) -> Any:
+    why = s64(load8u(ip + U1))
+    if why == FOR_BRANCH:
+        _branch(cpu, registers, ip)
+        return
+    _retire_block(cpu, ip, U0)
+    cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+    if why == FOR_MRET:
+        mret(cpu)
+        return
+    cpu[PC] = load64(ip + _FALL_PC)
+    if why == FOR_WFI:
+        _wait(cpu)
+    elif why == FOR_FENCE_I:
+        flush(cpu)
+
+
+@njit
+def _slice(cpu: Any) -> Any:
+    """Instructions that may retire before anything but the program itself must be looked at."""
+    retired = cpu[RETIRED]
+    left = min(s64(cpu[RETURN_AT] - retired), s64(((cpu[REFS_END] - cpu[REFS]) >> U2) - _MARGIN))
+    if cpu[MSTATUS] & _MSTATUS_MIE != U0 and cpu[MIE] & _MTIE != U0:
+        left = min(left, until_timer(cpu, retired))
+    return left
+
+
+@njit
+def drive(cpu: Any, operations: Any) -> Any:
+    """Run until Python is needed; returns why (`state.HOST_REQUEST` ...), with RETIRED and PC of
+    the next instruction in `cpu`. `operations` as in `ops.operations`.
+    """
+    registers = u64(cpu.ctypes.data)
+    for _ in range(MAX_TURNS):
+        if cpu[HOST] != U0:
+            return HOST_REQUEST
+        if cpu[STUCK] >= _STUCK_TRAPS:
+            return TRAP_LOOP
+        if (
+            (cpu[REFS_END] - cpu[REFS]) >> U2 <= _MARGIN
+            or cpu[TRAP_COUNT] >= cpu[TRAP_LIMIT]
+            or cpu[BLOCK_COUNT] + _MARGIN >= cpu[BLOCK_LIMIT]
+        ):
+            return BUFFERS_FULL
+        remaining = s64(cpu[BUDGET] - cpu[RETIRED])
+        if remaining <= 0:
+            return BUDGET_OVER
+        if cpu[RETIRED] >= cpu[RETURN_AT]:
+            return PAUSED
+        if take_interrupt(cpu):
+            continue
+        ip = block_at(cpu, operations, cpu[PC])
+        left = _slice(cpu)
+        if remaining > MAX_BLOCK:
+            left = min(left, remaining - MAX_BLOCK)
+        else:
+            # No block may run past the budget: one at a time, and the last one cut.
+            left = 1
+            if s64(load32u(ip - _HEADER)) > remaining:
+                ip = short_block(cpu, operations, cpu[PC], remaining)
+        cpu[IP] = ip
+        cpu[LEFT] = u64(left)
+        cpu[GOAL] = cpu[RETIRED] + u64(left)
+        reason = run_slice(cpu)
+        ip = cpu[IP]
+        if reason == TRAPPED:
+            take_exception(cpu, ip)
+            continue
+        if reason == INDIRECT:
+            _indirect(cpu, operations, registers, ip)
+            continue
+        if reason == LEFT_BLOCK:
+            _leave(cpu, registers, ip)
+            continue
+        cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+        cpu[PC] = pc_of(ip)
+        if reason == RESOLVING:
+            flushes = cpu[FLUSHES]
+            block = block_at(cpu, operations, cpu[PC])
+            if cpu[FLUSHES] == flushes:
+                link(cpu, ip, block)
+    return PAUSED

@@ -1,0 +1,263 @@
+"""ELF files: what a machine loads and what a decoder reads code and symbols from.
+
+Parsed here, in a few structures, and not by a library: these files may be hostile, and the work and
+memory that they can cause must be bounded by their size.
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+#: Limits: bytes of file, of one segment in memory, and counts.
+MAX_FILE = 1 << 30
+MAX_SEGMENT = 4 << 30
+MAX_SEGMENTS = 256
+MAX_SECTIONS = 1 << 16
+MAX_SYMBOLS = 1 << 20
+MAX_NAME = 4096
+
+# System V ABI, "Object Files"; RISC-V ELF psABI for the machine and the attribute section.
+_EM_RISCV = 243
+_ET_EXEC, _ET_DYN = 2, 3
+_PT_LOAD, _PF_X = 1, 1
+_SHT_SYMTAB, _SHT_RISCV_ATTRIBUTES = 2, 0x7000_0003
+_SHN_UNDEF = 0
+_TAG_ARCH = 5
+_SYMBOL_TYPES = {0: "NOTYPE", 1: "OBJECT", 2: "FUNC", 5: "COMMON", 6: "TLS", 10: "GNU_IFUNC"}
+
+
+class _Header(NamedTuple):
+    """What follows e_ident."""
+
+    type: int
+    machine: int
+    version: int
+    entry: int
+    phoff: int
+    shoff: int
+    flags: int
+    ehsize: int
+    phentsize: int
+    phnum: int
+    shentsize: int
+    shnum: int
+    shstrndx: int
+
+
+class _Section(NamedTuple):
+    name: int
+    type: int
+    flags: int
+    addr: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    addralign: int
+    entsize: int
+
+
+class _Format(NamedTuple):
+    """Structures of one class, and where (type, flags, offset, paddr, filesz, memsz) of a program
+    header and (name, info, shndx, value, size) of a symbol are.
+    """
+
+    header: struct.Struct
+    segment: struct.Struct
+    segment_fields: tuple[int, ...]
+    section: struct.Struct
+    symbol: struct.Struct
+    symbol_fields: tuple[int, ...]
+
+
+_FORMATS = {
+    32: _Format(
+        struct.Struct("<HHIIIIIHHHHHH"),
+        struct.Struct("<8I"),
+        (0, 6, 1, 3, 4, 5),
+        struct.Struct("<10I"),
+        struct.Struct("<IIIBBH"),
+        (0, 3, 5, 1, 2),
+    ),
+    64: _Format(
+        struct.Struct("<HHIQQQIHHHHHH"),
+        struct.Struct("<IIQQQQQQ"),
+        (0, 1, 2, 4, 5, 6),
+        struct.Struct("<IIQQQQIIQQ"),
+        struct.Struct("<IBBHQQ"),
+        (0, 1, 3, 4, 5),
+    ),
+}
+
+
+class ElfError(ValueError):
+    """A file that cannot be loaded: which, and why, in one line."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """`memsz` bytes from `base` (physical address): `data`, then zeros."""
+
+    base: int
+    data: bytes
+    memsz: int
+    executable: bool
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """`type` as in the ELF: "FUNC", "OBJECT", "NOTYPE", ..."""
+
+    address: int
+    size: int
+    type: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """A loadable program. `isa` is the RISC-V attribute section's string, if there is one."""
+
+    path: Path
+    xlen: int
+    entry: int
+    segments: tuple[Segment, ...]
+    symbols: dict[str, Symbol]
+    isa: str | None
+    sha256: str
+
+
+def load(path: str | os.PathLike[str]) -> Program:
+    """Read a RISC-V ELF executable. Raises ElfError (one line), nothing else."""
+    where = Path(path)
+    try:
+        with where.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise ElfError(f"{where}: {error.strerror or error}") from None
+    if len(data) > MAX_FILE:
+        raise ElfError(f"{where}: larger than {MAX_FILE >> 20} MiB")
+    if data[:4] != b"\x7fELF":
+        raise ElfError(f"{where}: not an ELF file")
+    if len(data) < 16 or data[4] not in (1, 2):
+        raise ElfError(f"{where}: broken ELF file: no class")
+    xlen = 32 * data[4]
+    layout = _FORMATS[xlen]
+    if data[5] != 1:
+        raise ElfError(f"{where}: not a little-endian ELF file")
+    if len(data) < 16 + layout.header.size:
+        raise ElfError(f"{where}: truncated: the ELF header is cut off")
+    header = _Header(*layout.header.unpack_from(data, 16))
+    if header.machine != _EM_RISCV:
+        raise ElfError(f"{where}: for another machine (e_machine {header.machine}), not RISC-V")
+    if header.type not in (_ET_EXEC, _ET_DYN):
+        raise ElfError(f"{where}: not linked (e_type {header.type}): give an executable")
+    segments = _segments(where, data, header, xlen)
+    sections = _sections(data, header, layout)
+    symbols = dict(_symbols(data, sections, layout))
+    digest = hashlib.sha256(data).hexdigest()
+    return Program(where, xlen, header.entry, segments, symbols, _isa(data, sections), digest)
+
+
+def _segments(path: Path, data: bytes, header: _Header, xlen: int) -> tuple[Segment, ...]:
+    layout = _FORMATS[xlen]
+    if header.phnum > MAX_SEGMENTS:
+        raise ElfError(f"{path}: {header.phnum} program headers (at most {MAX_SEGMENTS} are read)")
+    segments = []
+    for number in range(header.phnum):
+        at = header.phoff + number * header.phentsize
+        if at + layout.segment.size > len(data):
+            raise ElfError(
+                f"{path}: truncated: program header {number} is past the end of the file"
+            )
+        fields = layout.segment.unpack_from(data, at)
+        kind, flags, offset, base, filesz, memsz = (fields[i] for i in layout.segment_fields)
+        if kind != _PT_LOAD or memsz == 0:
+            continue
+        if offset + filesz > len(data):
+            raise ElfError(f"{path}: truncated: segment {number} ends past the end of the file")
+        if filesz > memsz:
+            raise ElfError(f"{path}: segment {number} is larger in the file than in memory")
+        if memsz > MAX_SEGMENT or base + memsz > 1 << xlen:
+            raise ElfError(f"{path}: segment {number} has an absurd size ({memsz:#x} at {base:#x})")
+        content = data[offset : offset + filesz]
+        segments.append(Segment(base, content, memsz, bool(flags & _PF_X)))
+    if not segments:
+        raise ElfError(f"{path}: no loadable segment")
+    return tuple(segments)
+
+
+def _sections(data: bytes, header: _Header, layout: _Format) -> list[_Section]:
+    """Section headers. Sections help and are not needed to run: what is broken is left out."""
+    sections = []
+    for number in range(min(header.shnum, MAX_SECTIONS)):
+        at = header.shoff + number * header.shentsize
+        if at + layout.section.size <= len(data):
+            sections.append(_Section(*layout.section.unpack_from(data, at)))
+    return sections
+
+
+def _symbols(
+    data: bytes, sections: list[_Section], layout: _Format
+) -> Iterator[tuple[str, Symbol]]:
+    """Name and symbol from the first symbol table, in reverse: of equal names the first counts."""
+    table = next((s for s in sections if s.type == _SHT_SYMTAB), None)
+    if table is None or table.link >= len(sections):
+        return
+    strings = sections[table.link]
+    size = layout.symbol.size
+    count = min(table.size // size, MAX_SYMBOLS, max(0, len(data) - table.offset) // size)
+    for number in reversed(range(count)):
+        fields = layout.symbol.unpack_from(data, table.offset + number * size)
+        name, info, section, address, extent = (fields[i] for i in layout.symbol_fields)
+        kind = _SYMBOL_TYPES.get(info & 15)
+        if kind is None or section == _SHN_UNDEF or name >= strings.size:
+            continue
+        text = _string(data, strings.offset + name)
+        # Mapping symbols ($x, $d) and local labels (.L) name no place that a person knows.
+        if text and text[0] not in "$.":
+            yield text, Symbol(address, extent, kind)
+
+
+def _string(data: bytes, at: int) -> str:
+    end = data.find(b"\0", at, at + MAX_NAME)
+    return data[at:end].decode("utf-8", "replace") if end > at else ""
+
+
+def _isa(data: bytes, sections: list[_Section]) -> str | None:
+    """Tag_RISCV_arch of the attribute section: vendor "riscv", attributes of the whole file."""
+    section = next((s for s in sections if s.type == _SHT_RISCV_ATTRIBUTES), None)
+    if section is None:
+        return None
+    content = data[section.offset : section.offset + min(section.size, 1 << 16)]
+    # 'A', length (4), "riscv" NUL, then tag (1), length (4), attributes.
+    if content[:1] != b"A" or content[5:11] != b"riscv\0" or content[11:12] != b"\x01":
+        return None
+    at = 16
+    while at < len(content):
+        tag, at = _uleb128(content, at)
+        if tag % 2 == 0:
+            _, at = _uleb128(content, at)
+            continue
+        end = content.find(b"\0", at)
+        if end < 0:
+            return None
+        if tag == _TAG_ARCH:
+            return content[at:end].decode("ascii", "replace")
+        at = end + 1
+    return None
+
+
+def _uleb128(content: bytes, at: int) -> tuple[int, int]:
+    """The number at `at`, and the position behind it."""
+    value, shift = 0, 0
+    while at < len(content):
+        byte = content[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            break
+    return value, at

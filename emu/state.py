@@ -1,0 +1,105 @@
+"""The hart's state: one uint64 array, `cpu`, that every kernel takes as its only state.
+
+Registers, CSRs, the bounds of the current slice and host pointers to all tables are slots of it. A
+raw array (not a jitclass or a NamedTuple): attribute reads cost ten times as much in kernels.
+"""
+
+#: x0..x31, and a write-only slot for rd = x0. RV32 keeps registers sign-extended to 64 bits.
+X, SINK = 0, 32
+
+(
+    PC,  # the next instruction, when `IP` is 0
+    IP,  # host pointer to the next micro-operation, 0: look `PC` up
+    LEFT,  # instructions until the slice ends (int64); at a block's start
+    GOAL,  # instructions retired when LEFT is 0
+    RETIRED,  # instructions retired, valid while no slice runs
+    BUDGET,  # stop when RETIRED is this
+    RETURN_AT,  # return to Python when RETIRED is this or more
+    XLEN,
+    ADDRESS_MASK,
+    EPC_MASK,  # the bits of mepc that are not always zero
+    ALIGN_MASK,  # the bits of a jump target that must be zero, beside bit 0
+    PRIV,
+    # recording
+    REFS,  # host pointer to the next reference
+    REFS_END,
+    REF_STEP,  # 4, or 0: nothing is recorded
+    BLOCKS,  # table of ingress.BLOCK
+    BLOCK_COUNT,
+    BLOCK_LIMIT,
+    TRAPS,  # table of ingress.TRAP
+    TRAP_COUNT,
+    TRAP_LIMIT,
+    # translations
+    ARENA,
+    ARENA_TOP,
+    ARENA_END,
+    SIDE,  # 8 bytes a slot of the arena: where in its block it is; its partial block
+    HASH,  # pc -> ip
+    USED,  # the used entries of it
+    USED_COUNT,
+    JUMPS,  # cache of indirect targets
+    FLUSHES,
+    # memory
+    TLB,
+    REGIONS,
+    REGION_COUNT,
+    # the trap in hand
+    CAUSE,
+    TVAL,
+    STUCK,  # traps in a row with nothing retired between
+    LAST_TRAP,  # RETIRED at the last trap, plus 1
+    # CLINT and host interface
+    MSIP,
+    MTIMECMP,
+    TIME_OFFSET,  # mtime = RETIRED // INSTRUCTIONS_PER_TICK + TIME_OFFSET
+    TOHOST,  # guest address, all ones: none
+    HOST,  # 1: tohost was written
+    INSTRET_OFFSET,  # minstret = RETIRED + INSTRET_OFFSET, while it counts
+    CYCLE_OFFSET,
+    RESERVED,  # LR's address with the access size in the low bits, all ones: none
+) = range(33, 33 + 45)
+
+#: Traps taken: exceptions by cause, then interrupts by cause.
+EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
+#: By CSR address: how it behaves, which bits can be written, and the stored value.
+CSR_KIND, CSR_MASK, CSR_VALUE = 256, 256 + 4096, 256 + 8192
+SIZE = 256 + 3 * 4096
+
+MSTATUS, MISA, MIE, MTVEC = (CSR_VALUE + a for a in (0x300, 0x301, 0x304, 0x305))
+MCOUNTINHIBIT = CSR_VALUE + 0x320
+MEPC, MCAUSE, MTVAL = (CSR_VALUE + a for a in (0x341, 0x342, 0x343))
+MCYCLE, MINSTRET = CSR_VALUE + 0xB00, CSR_VALUE + 0xB02
+
+#: Spike's default ratio of instructions to ticks of mtime.
+INSTRUCTIONS_PER_TICK = 100
+#: Instructions; more than any run executes.
+ALL_OF_TIME = 1 << 60
+#: Longest block, in instructions: bounds the latency of interrupts.
+MAX_BLOCK = 64
+
+#: TLB entry: 32 bytes (read tag, write tag, host minus guest address, unused), 4 KiB pages.
+TLB_ENTRIES, TLB_ENTRY_BYTES, PAGE_BITS = 1024, 32, 12
+#: No access has this tag: bit 11 is masked out of every comparison.
+NO_TAG = 0x800
+#: Cache of indirect targets: 16 bytes an entry (pc, ip); pc 1 is none.
+JUMP_ENTRIES = 4096
+HASH_ENTRIES = 1 << 19  # 16 bytes each (pc, ip); at most half of them are used
+ARENA_BYTES = 16 << 20
+
+#: A region: 32 bytes (base, end, host pointer of base, 1 if writable).
+REGION_BYTES = 32
+
+#: Why the hot loop left, and why `drive` returned.
+(
+    SLICE_OVER,
+    TRAPPED,
+    RESOLVING,
+    INDIRECT,
+    LEFT_BLOCK,
+    HOST_REQUEST,
+    BUFFERS_FULL,
+    BUDGET_OVER,
+    TRAP_LOOP,
+    PAUSED,
+) = range(10)

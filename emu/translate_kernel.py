@@ -1,0 +1,340 @@
+"""From guest code to blocks of micro-operations, and the table of blocks by pc."""
+
+from typing import Any
+
+import numpy as np
+
+from emu.access import load16u, load32u, load64, op_of, store32, store64
+from emu.csrs import ENDS_BLOCK
+from emu.ops import (
+    ADDI,
+    ADDIW,
+    AUIPC,
+    BEQ,
+    BGEU,
+    CALL,
+    CONST,
+    CSR,
+    CSRRCI,
+    CSRRW,
+    EBREAK,
+    ECALL,
+    FALL_SLOT,
+    FALL_STUB,
+    FENCE,
+    FENCE_I,
+    FOR_BRANCH,
+    FOR_CHECK,
+    FOR_FENCE_I,
+    FOR_MRET,
+    FOR_WFI,
+    HEADER_BYTES,
+    ILLEGAL,
+    JAL,
+    JALR,
+    JUMP,
+    LB,
+    LEAVE,
+    LI,
+    LINK_SLOT,
+    LUI,
+    MRET,
+    MULHSU,
+    NEXT,
+    REF_SLOT,
+    RESOLVE,
+    TAKEN_SLOT,
+    TAKEN_STUB,
+    TERMINATOR_BYTES,
+    TRAP,
+    TVAL_IS_IMM,
+    TVAL_IS_PC,
+    WFI,
+)  # fmt: skip
+from emu.slow_kernel import find_region
+from emu.state import (
+    ADDRESS_MASK,
+    ALIGN_MASK,
+    ARENA,
+    ARENA_END,
+    ARENA_TOP,
+    CSR_KIND,
+    FLUSHES,
+    HASH,
+    HASH_ENTRIES,
+    JUMP_ENTRIES,
+    JUMPS,
+    MAX_BLOCK,
+    SIDE,
+    SINK,
+    USED,
+    USED_COUNT,
+    XLEN,
+)
+from emu.traps_kernel import add_block
+from specs.causes import (
+    BREAKPOINT,
+    ECALL_FROM_M,
+    ILLEGAL_INSTRUCTION,
+    INSTRUCTION_ACCESS_FAULT,
+    INSTRUCTION_ADDRESS_MISALIGNED,
+)
+from specs.compiled import U0, U1, U2, U4, njit, s64, sext32, u64
+from specs.isa.control import classify, sequentially_inferable
+from specs.isa.decode import lookup, operands
+
+_U3 = np.uint64(3)
+_U8 = np.uint64(8)
+_U16 = np.uint64(16)
+_U24 = np.uint64(24)
+_U32 = np.uint64(32)
+_LOW = np.uint64(0xFFFF_FFFF)
+_EVEN_PC = np.uint64(0xFFFF_FFFF_FFFF_FFFE)
+_HEADER = np.uint64(HEADER_BYTES)
+_BYTES = np.uint64(TERMINATOR_BYTES)
+_TAKEN, _FALL = np.uint64(TAKEN_SLOT), np.uint64(FALL_SLOT)
+_REF, _LINK = np.uint64(REF_SLOT), np.uint64(LINK_SLOT)
+_TAKEN_STUB, _FALL_STUB = np.uint64(TAKEN_STUB), np.uint64(FALL_STUB)
+_LARGEST_BLOCK = np.uint64(HEADER_BYTES + 16 * (MAX_BLOCK + 1) + TERMINATOR_BYTES)
+_HASH_MASK = np.uint64(HASH_ENTRIES - 1)
+_HASH_LIMIT = np.uint64(HASH_ENTRIES // 2)
+_NO_PC = U1  # odd: no instruction has it
+
+
+@njit
+def flush(cpu: Any) -> Any:
+    """Forget all translations."""
+    used = cpu[USED]
+    for _ in range(s64(cpu[USED_COUNT])):
+        store64(cpu[HASH] + (load32u(used) << U4) + _U8, U0)
+        used += U4
+    cpu[USED_COUNT] = U0
+    jump = cpu[JUMPS]
+    for _ in range(JUMP_ENTRIES):
+        store64(jump, _NO_PC)
+        jump += _U16
+    cpu[ARENA_TOP] = cpu[ARENA]
+    cpu[FLUSHES] += U1
+
+
+@njit
+def find(cpu: Any, pc: Any) -> Any:
+    """Host pointer to the block's entry in the hash table (pc, ip), or to the free one for it."""
+    slot = pc >> U1 & _HASH_MASK
+    while True:
+        entry = cpu[HASH] + (slot << U4)
+        if load64(entry + _U8) == U0 or load64(entry) == pc:
+            return entry
+        slot = (slot + U1) & _HASH_MASK
+
+
+@njit
+def block_at(cpu: Any, operations: Any, pc: Any) -> Any:
+    """Host pointer to the first micro-operation of the block at `pc`, translated if need be (which
+    may flush all others).
+    """
+    entry = find(cpu, pc)
+    ip = load64(entry + _U8)
+    if ip != U0:
+        return ip
+    if cpu[ARENA_END] - cpu[ARENA_TOP] < _LARGEST_BLOCK or cpu[USED_COUNT] >= _HASH_LIMIT:
+        flush(cpu)
+        entry = find(cpu, pc)
+    ip = translate(cpu, operations, pc, MAX_BLOCK)
+    store64(entry, pc)
+    store64(entry + _U8, ip)
+    store32(cpu[USED] + (cpu[USED_COUNT] << U2), (entry - cpu[HASH]) >> U4)
+    cpu[USED_COUNT] += U1
+    return ip
+
+
+@njit
+def short_block(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
+    """A block of at most `limit` instructions, for once."""
+    if cpu[ARENA_END] - cpu[ARENA_TOP] < _LARGEST_BLOCK:
+        flush(cpu)
+    return translate(cpu, operations, pc, limit)
+
+
+@njit
+def link(cpu: Any, stub: Any, ip: Any) -> Any:
+    """Have the successor that came to `stub` go to `ip` from now on."""
+    store64(stub - (load64(stub) >> _U8), ip)
+
+
+@njit
+def pc_of(ip: Any) -> Any:
+    """The guest address that a successor (a block's start or a RESOLVE stub) stands for."""
+    return load64(ip + _U8) if op_of(ip) == RESOLVE else load64(ip - _U8)
+
+
+@njit
+def _emit(ip: Any, op: Any, rd: Any, first: Any, second: Any, immediate: Any) -> Any:
+    registers = u64(rd) << _U8 | u64(first) << _U16 | u64(second) << _U24
+    store64(ip, u64(op) | registers | u64(immediate) << _U32)
+
+
+@njit
+def _stub(terminator: Any, slot: Any, stub: Any, pc: Any) -> Any:
+    store64(terminator + slot, terminator + stub)
+    store64(terminator + stub, u64(RESOLVE) | (stub - slot) << _U8)
+    store64(terminator + stub + _U8, pc)
+
+
+@njit
+def _fits32(value: Any) -> Any:
+    return sext32(value) == value
+
+
+@njit
+def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
+    """Translate the block at `pc`: straight-line code up to a control transfer, an instruction that
+    traps, one that needs a boundary after it, or `limit` instructions. `operations`: uint8, by
+    instruction index (`ops.operations`). Returns the host pointer to its first micro-operation.
+    """
+    xlen = s64(cpu[XLEN])
+    mask = cpu[ADDRESS_MASK]
+    start = cpu[ARENA_TOP] + _HEADER
+    side = cpu[SIDE] - cpu[ARENA]
+    ip = start
+    at = pc
+    count = U0
+    halfwords = U0
+    first = U0
+    last = U0
+    previous = np.int64(0)
+    trap = -1
+    tval = np.int64(0)
+    tval_kind = TVAL_IS_IMM
+    terminator = np.int64(NEXT)
+    leave = 0
+    code = np.int64(0)
+    rd = first_source = second_source = immediate = np.int64(0)
+    taken = U0
+    sijump = False
+    while s64(count) < limit:
+        region = find_region(cpu, at)
+        if region == U0:
+            trap, tval, tval_kind = INSTRUCTION_ACCESS_FAULT, np.int64(0), TVAL_IS_PC
+            break
+        host = at - load64(region) + load64(region + _U16)
+        word = s64(load16u(host))
+        size = U1
+        if word & 3 == 3:
+            if load64(region + _U8) - at < U4:
+                trap, tval, tval_kind = INSTRUCTION_ACCESS_FAULT, np.int64(2), TVAL_IS_PC
+                break
+            word = s64(load32u(host))
+            size = U2
+        index = lookup(word, xlen)
+        op = np.int64(ILLEGAL)
+        if index >= 0:
+            op = np.int64(operations[index])
+            rd, first_source, second_source, immediate = operands(index, word)
+        if CSRRW <= op <= CSRRCI:
+            writes = op % 3 == CSRRW % 3 or first_source != 0
+            number = immediate & 0xFFF
+            if cpu[CSR_KIND + number] == U0 or (writes and number >> 10 == 3):
+                op = np.int64(ILLEGAL)
+        if op == ILLEGAL:
+            trap, tval, tval_kind = ILLEGAL_INSTRUCTION, word, TVAL_IS_IMM
+            break
+        if op == ECALL:
+            trap, tval, tval_kind = ECALL_FROM_M, np.int64(0), TVAL_IS_IMM
+            break
+        if op == EBREAK:
+            trap, tval, tval_kind = BREAKPOINT, np.int64(0), TVAL_IS_PC
+            break
+        if (op == JAL) and (u64(immediate) & cpu[ALIGN_MASK]) != U0:
+            trap, tval, tval_kind = INSTRUCTION_ADDRESS_MISALIGNED, immediate, TVAL_IS_PC
+            break
+        place = count | halfwords << _U8 | (ip - start) >> _U3 << _U16 | last << _U24
+        store64(ip + side, place)
+        log_size = size - U1
+        if count == U0:
+            first = log_size
+        last = log_size
+        count += U1
+        halfwords += size
+        here = at
+        at = (at + (size << U1)) & mask
+        to = SINK if rd == 0 else rd
+        if BEQ <= op <= BGEU:
+            terminator = op
+            taken = (here + u64(immediate)) & mask
+            if u64(immediate) & cpu[ALIGN_MASK] != U0:
+                terminator, leave = np.int64(LEAVE), FOR_BRANCH
+                immediate = op
+            break
+        if op == JAL or op == JALR:
+            _kind, code, _target, _absolute = classify(word, xlen)
+            sijump = previous != 0 and sequentially_inferable(previous, word)
+            if op == JAL:
+                terminator = np.int64(JUMP if rd == 0 else CALL)
+                taken = (here + u64(immediate)) & mask
+            else:
+                terminator = np.int64(JALR)
+            break
+        if op == MRET or op == WFI or op == FENCE_I:
+            terminator = np.int64(LEAVE)
+            if op == MRET:
+                leave, code = FOR_MRET, np.int64(3)
+            elif op == WFI:
+                leave = FOR_WFI
+            else:
+                leave = FOR_FENCE_I
+            break
+        previous = word
+        if op == FENCE:
+            continue
+        if CSRRW <= op <= CSRRCI:
+            funct = op - CSRRW + 1 if op < CSRRW + 3 else op - CSRRW + 2
+            _emit(ip, CSR, to, first_source, funct, immediate & 0xFFF)
+            ip += _U8
+            if ENDS_BLOCK[immediate & 0xFFF] and (funct & 3 == 1 or first_source != 0):
+                terminator, leave = np.int64(LEAVE), FOR_CHECK
+                break
+            continue
+        # Without effect on a register, only memory and CSRs can be affected.
+        if rd == 0 and (op < LB or op == LUI or op == AUIPC or MULHSU <= op < MULHSU + 12):
+            continue
+        if op == LUI or op == AUIPC:
+            value = u64(immediate)
+            if op == AUIPC:
+                value += here
+            if xlen == 32:
+                value = sext32(value)
+            if _fits32(value):
+                _emit(ip, LI, to, 0, 0, s64(value))
+            else:
+                _emit(ip, CONST, to, 0, 0, 0)
+                ip += _U8
+                store64(ip, value)
+            ip += _U8
+            continue
+        if (op == ADDI or op == ADDIW) and first_source == 0:
+            op = np.int64(LI)
+        _emit(ip, op, to, first_source, second_source, immediate)
+        ip += _U8
+    if trap >= 0:
+        place = count | halfwords << _U8 | (ip - start) >> _U3 << _U16 | last << _U24
+        store64(ip + side, place)
+        _emit(ip, TRAP, trap, tval_kind, 0, tval)
+        ip += _U8
+        store32(start - _HEADER, count + U1)
+    else:
+        index_of_block = add_block(cpu, pc, halfwords, first, last, u64(sijump))
+        to = SINK if rd == 0 else rd
+        if terminator == LEAVE:
+            to = leave
+        _emit(ip, terminator, to, first_source, second_source, immediate)
+        store64(ip + _REF, index_of_block << U4 | u64(code) | count << _U32)
+        store64(ip + _LINK, sext32(at) if xlen == 32 else at)
+        _stub(ip, _TAKEN, _TAKEN_STUB, taken)
+        _stub(ip, _FALL, _FALL_STUB, at)
+        ip += _BYTES
+        store32(start - _HEADER, count)
+    store32(start - _HEADER + U4, first)
+    store64(start - _U8, pc)
+    cpu[ARENA_TOP] = ip
+    return start

@@ -1,0 +1,175 @@
+"""Taking traps, returning from them, and the records of both."""
+
+from typing import Any
+
+import numpy as np
+
+from emu.access import load32u, load64, store8, store32, store64
+from emu.clint import pending
+from emu.csrs import MSTATUS_MIE, MSTATUS_MPIE
+from emu.slow_kernel import block_pc, position
+from emu.state import (
+    ADDRESS_MASK,
+    ARENA,
+    BLOCK_COUNT,
+    BLOCKS,
+    CAUSE,
+    EPC_MASK,
+    EXCEPTION_COUNTS,
+    GOAL,
+    INTERRUPT_COUNTS,
+    LAST_TRAP,
+    LEFT,
+    MCAUSE,
+    MEPC,
+    MIE,
+    MSTATUS,
+    MTVAL,
+    MTVEC,
+    PC,
+    PRIV,
+    REF_STEP,
+    REFS,
+    RETIRED,
+    SIDE,
+    STUCK,
+    TRAP_COUNT,
+    TRAPS,
+    TVAL,
+    XLEN,
+)
+from specs.causes import (
+    MACHINE_EXTERNAL_INTERRUPT,
+    MACHINE_SOFTWARE_INTERRUPT,
+    MACHINE_TIMER_INTERRUPT,
+)
+from specs.compiled import U0, U1, U2, U4, njit, s64, u64
+from specs.ingress import BLOCK, TRAP
+from specs.itype import Itype
+
+_BLOCK_BYTES = np.uint64(BLOCK.itemsize)
+_TRAP_BYTES = np.uint64(TRAP.itemsize)
+_EXCEPTION_CODE = np.uint64(Itype.EXCEPTION)
+_INTERRUPT_CODE = np.uint64(Itype.INTERRUPT)
+_MIE = np.uint64(MSTATUS_MIE)
+_MPIE = np.uint64(MSTATUS_MPIE)
+_U3 = np.uint64(3)
+_U8 = np.uint64(8)
+_U16 = np.uint64(16)
+_U24 = np.uint64(24)
+_U32 = np.uint64(32)
+_U33 = np.uint64(33)
+_U40 = np.uint64(40)
+_U48 = np.uint64(48)
+_U56 = np.uint64(56)
+_U255 = np.uint64(255)
+_MEI = np.uint64(1 << MACHINE_EXTERNAL_INTERRUPT)
+_MSI = np.uint64(1 << MACHINE_SOFTWARE_INTERRUPT)
+
+
+@njit
+def add_block(cpu: Any, pc: Any, halfwords: Any, first: Any, last: Any, sijump: Any) -> Any:
+    """Enter an ingress.BLOCK; `first` and `last` are log2 of half-words. Returns its index."""
+    index = cpu[BLOCK_COUNT]
+    cpu[BLOCK_COUNT] = index + U1
+    row = cpu[BLOCKS] + index * _BLOCK_BYTES
+    store64(row, pc)
+    sizes = halfwords | last << _U32 | first << _U40 | sijump << _U48 | cpu[PRIV] << _U56
+    store64(row + _U8, sizes)
+    return index
+
+
+@njit
+def add_reference(cpu: Any, reference: Any) -> Any:
+    """Append to the stream of references (nothing is kept when recording is off)."""
+    store32(cpu[REFS], reference)
+    cpu[REFS] += cpu[REF_STEP]
+
+
+@njit
+def retire_part(cpu: Any, ip: Any) -> Any:
+    """Retire the instructions of a block before the micro-operation `ip`, which trapped."""
+    place = position(cpu, ip)
+    count = place & _U255
+    cpu[RETIRED] = cpu[GOAL] - cpu[LEFT] + count
+    if count == U0:
+        return
+    index = place >> _U32
+    if index == U0:
+        start = ip - ((place >> _U16 & _U255) << _U3)
+        halfwords, last = place >> _U8 & _U255, place >> _U24 & _U255
+        first = load32u(start - np.uint64(12))
+        index = add_block(cpu, load64(start - _U8), halfwords, first, last, U0) + U1
+        store64(ip - cpu[ARENA] + cpu[SIDE], (place & np.uint64(0xFFFF_FFFF)) | index << _U32)
+    add_reference(cpu, (index - U1) << U4)
+
+
+@njit
+def _record(cpu: Any, pc: Any, cause: Any, tval: Any, code: Any) -> Any:
+    if cpu[REF_STEP] == U0:
+        return
+    row = cpu[TRAPS] + cpu[TRAP_COUNT] * _TRAP_BYTES
+    store64(row, pc)
+    store64(row + _U8, tval)
+    store64(row + _U16, cause)
+    store8(row + _U24, cpu[PRIV])
+    store8(row + np.uint64(25), U1)
+    add_reference(cpu, cpu[TRAP_COUNT] << U4 | code)
+    cpu[TRAP_COUNT] += U1
+
+
+@njit
+def take_trap(cpu: Any, pc: Any, cause: Any, tval: Any, interrupt: Any) -> Any:
+    """Enter the trap handler; cpu[RETIRED] is up to date. Machine-mode CSRs, cpu[PC], records."""
+    _record(cpu, pc, cause, tval, _INTERRUPT_CODE if interrupt else _EXCEPTION_CODE)
+    counts = INTERRUPT_COUNTS if interrupt else EXCEPTION_COUNTS
+    cpu[counts + s64(cause)] += U1
+    cpu[STUCK] = cpu[STUCK] + U1 if cpu[LAST_TRAP] == cpu[RETIRED] + U1 else U0
+    cpu[LAST_TRAP] = cpu[RETIRED] + U1
+    status = cpu[MSTATUS]
+    enabled = (status & _MIE) << U4
+    cpu[MSTATUS] = (status & ~(_MIE | _MPIE)) | enabled
+    cpu[MEPC] = pc & cpu[EPC_MASK]
+    cpu[MTVAL] = tval
+    target = cpu[MTVEC] & ~np.uint64(3)
+    if interrupt:
+        cpu[MCAUSE] = cause | U1 << (cpu[XLEN] - U1)
+        if cpu[MTVEC] & U1 != U0:
+            target += cause << U2
+    else:
+        cpu[MCAUSE] = cause
+    cpu[PC] = target & cpu[ADDRESS_MASK]
+
+
+@njit
+def take_exception(cpu: Any, ip: Any) -> Any:
+    """Trap at the micro-operation `ip` with cpu[CAUSE] and cpu[TVAL]."""
+    retire_part(cpu, ip)
+    take_trap(cpu, block_pc(cpu, ip), cpu[CAUSE], cpu[TVAL], False)
+
+
+@njit
+def take_interrupt(cpu: Any) -> Any:
+    """Take the interrupt of highest priority that is pending and enabled. Returns whether."""
+    if cpu[MSTATUS] & _MIE == U0 or cpu[MIE] == U0:
+        return False
+    ready = pending(cpu, cpu[RETIRED]) & cpu[MIE]
+    if ready == U0:
+        return False
+    if ready & _MEI != U0:
+        cause = u64(MACHINE_EXTERNAL_INTERRUPT)
+    elif ready & _MSI != U0:
+        cause = u64(MACHINE_SOFTWARE_INTERRUPT)
+    else:
+        cause = u64(MACHINE_TIMER_INTERRUPT)
+    take_trap(cpu, cpu[PC], cause, U0, True)
+    return True
+
+
+@njit
+def mret(cpu: Any) -> Any:
+    """MRET: MIE from MPIE, MPIE set, on to mepc. (Without U, MPP stays M.)"""
+    status = cpu[MSTATUS]
+    enabled = (status & _MPIE) >> U4
+    cpu[MSTATUS] = (status & ~_MIE) | enabled | _MPIE
+    cpu[PC] = cpu[MEPC] & cpu[EPC_MASK]

@@ -1,0 +1,323 @@
+"""Each instruction's semantics against plain Python, which shares nothing with the kernels."""
+
+import random
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from emu.machine import ExitReason
+from tests.emu.build import DATA, Assembly, dwords, run
+
+
+def signed(value: int, bits: int) -> int:
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def div(a: int, b: int, bits: int) -> int:
+    if b == 0:
+        return -1
+    quotient = abs(a) // abs(b)
+    return -quotient if (a < 0) != (b < 0) else quotient
+
+
+def rem(a: int, b: int, bits: int) -> int:
+    return a if b == 0 else a - b * div(a, b, bits)
+
+
+Oracle = Callable[[int, int, int], int]  # operands (unsigned), xlen -> result, any sign
+
+
+def word_form(oracle: Oracle) -> Oracle:
+    return lambda a, b, x: signed(oracle(a & 0xFFFFFFFF, b & 0xFFFFFFFF, 32), 32)
+
+
+REGISTER: dict[str, Oracle] = {
+    "add": lambda a, b, x: a + b,
+    "sub": lambda a, b, x: a - b,
+    "sll": lambda a, b, x: a << (b % x),
+    "srl": lambda a, b, x: a >> (b % x),
+    "sra": lambda a, b, x: signed(a, x) >> (b % x),
+    "slt": lambda a, b, x: signed(a, x) < signed(b, x),
+    "sltu": lambda a, b, x: a < b,
+    "xor": lambda a, b, x: a ^ b,
+    "or": lambda a, b, x: a | b,
+    "and": lambda a, b, x: a & b,
+    "mul": lambda a, b, x: a * b,
+    "mulh": lambda a, b, x: signed(a, x) * signed(b, x) >> x,
+    "mulhu": lambda a, b, x: a * b >> x,
+    "mulhsu": lambda a, b, x: signed(a, x) * b >> x,
+    "div": lambda a, b, x: div(signed(a, x), signed(b, x), x),
+    "divu": lambda a, b, x: a // b if b else -1,
+    "rem": lambda a, b, x: rem(signed(a, x), signed(b, x), x),
+    "remu": lambda a, b, x: a % b if b else a,
+}
+ONLY_RV64 = {
+    name + "w": word_form(REGISTER[name])
+    for name in ("add", "sub", "sll", "srl", "sra", "mul", "div", "divu", "rem", "remu")
+}
+#: Immediate instructions: the register instruction that does the same, and the immediate's kind.
+IMMEDIATE = {
+    "addi": ("add", 12),
+    "slti": ("slt", 12),
+    "sltiu": ("sltu", 12),
+    "xori": ("xor", 12),
+    "ori": ("or", 12),
+    "andi": ("and", 12),
+    "slli": ("sll", 0),
+    "srli": ("srl", 0),
+    "srai": ("sra", 0),
+}
+IMMEDIATE_RV64 = {
+    "addiw": ("addw", 12),
+    "slliw": ("sllw", 5),
+    "srliw": ("srlw", 5),
+    "sraiw": ("sraw", 5),
+}
+CORNERS = [0, 1, 2, 3, -1, -2, 1 << 31, (1 << 31) - 1, -(1 << 31), 1 << 32, 1 << 63, (1 << 63) - 1]
+
+
+def operands(name: str, xlen: int, count: int = 60) -> list[tuple[int, int]]:
+    rng = random.Random(f"{name}{xlen}")
+    mask = (1 << xlen) - 1
+
+    def value() -> int:
+        kind = rng.randrange(3)
+        if kind == 0:
+            return rng.choice(CORNERS) & mask
+        return rng.getrandbits(rng.randrange(1, xlen + 1)) * rng.choice((1, -1)) & mask
+
+    corners = [(a & mask, b & mask) for a in CORNERS[:9] for b in CORNERS[:9]]
+    return corners + [(value(), value()) for _ in range(count)]
+
+
+def values(numbers: list[int], xlen: int) -> bytes:
+    return b"".join((n & (1 << xlen) - 1).to_bytes(xlen // 8, "little") for n in numbers)
+
+
+def load_store(xlen: int) -> tuple[str, str, int]:
+    return ("ld", "sd", 8) if xlen == 64 else ("lw", "sw", 4)
+
+
+def both_widths(common: Iterable[str], only_rv64: Iterable[str]) -> list[tuple[str, int]]:
+    return [(n, x) for n in common for x in (32, 64)] + [(n, 64) for n in only_rv64]
+
+
+@pytest.mark.parametrize("name,xlen", both_widths(REGISTER, ONLY_RV64))
+def test_register_instruction(name: str, xlen: int) -> None:
+    oracle = (REGISTER | ONLY_RV64)[name]
+    load, store, size = load_store(xlen)
+    pairs = operands(name, xlen)
+    a = Assembly(xlen)
+    a.li(10, DATA)
+    for _ in pairs:
+        getattr(a, load)(rd=5, rs1=10, imm=0)
+        getattr(a, load)(rd=6, rs1=10, imm=size)
+        getattr(a, name)(rd=7, rs1=5, rs2=6)
+        getattr(a, name)(rd=5, rs1=5, rs2=6)  # rd is a source as well
+        getattr(a, name)(rd=0, rs1=5, rs2=6)
+        getattr(a, store)(rs1=10, rs2=7, imm=0)
+        getattr(a, store)(rs1=10, rs2=5, imm=size)
+        a.addi(rd=10, rs1=10, imm=2 * size)
+    a.exit()
+    machine = run(a.program(values([v for pair in pairs for v in pair], xlen)))
+    assert machine.exit_reason is ExitReason.EXIT and machine.register(0) == 0
+    got = dwords(machine, DATA, 2 * len(pairs))
+    for (left, right), first, second in zip(pairs, got[::2], got[1::2], strict=True):
+        assert first == second == oracle(left, right, xlen) & (1 << xlen) - 1, (left, right)
+
+
+@pytest.mark.parametrize("name,xlen", both_widths(IMMEDIATE, IMMEDIATE_RV64))
+def test_immediate_instruction(name: str, xlen: int) -> None:
+    base, bits = (IMMEDIATE | IMMEDIATE_RV64)[name]
+    oracle = (REGISTER | ONLY_RV64)[base]
+    load, store, size = load_store(xlen)
+    rng = random.Random(name)
+    numbers = [left for left, _ in operands(name, xlen)]
+    if bits == 12:
+        immediates = [rng.choice((0, 1, -1, 2047, -2048, rng.randrange(-2048, 2048)))
+                      for _ in numbers]  # fmt: skip
+    else:
+        immediates = [rng.randrange(1 << bits if bits else xlen) for _ in numbers]
+    a = Assembly(xlen)
+    a.li(10, DATA)
+    for immediate in immediates:
+        getattr(a, load)(rd=5, rs1=10, imm=0)
+        getattr(a, name)(rd=7, rs1=5, imm=immediate)
+        getattr(a, store)(rs1=10, rs2=7, imm=0)
+        a.addi(rd=10, rs1=10, imm=size)
+    a.exit()
+    machine = run(a.program(values(numbers, xlen)))
+    mask = (1 << xlen) - 1
+    want = [oracle(n, i & mask, xlen) & mask for n, i in zip(numbers, immediates, strict=True)]
+    assert dwords(machine, DATA, len(numbers)) == want
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_upper_immediates(xlen: int) -> None:
+    a = Assembly(xlen)
+    mask = (1 << xlen) - 1
+    want = []
+    for register, upper in enumerate((0, 1, 0x7FFFF, -0x80000, -1), 1):
+        a.lui(rd=register, imm=upper << 12)
+        at = a.auipc(rd=register + 10, imm=upper << 12)
+        want.append(((upper << 12) & mask, (at + (upper << 12)) & mask))
+    a.exit()
+    machine = run(a.program())
+    assert [(machine.register(r), machine.register(r + 10)) for r in range(1, 6)] == want
+
+
+COMPARE: dict[str, Callable[[int, int, int], bool]] = {
+    "beq": lambda a, b, x: a == b,
+    "bne": lambda a, b, x: a != b,
+    "blt": lambda a, b, x: signed(a, x) < signed(b, x),
+    "bge": lambda a, b, x: signed(a, x) >= signed(b, x),
+    "bltu": lambda a, b, x: a < b,
+    "bgeu": lambda a, b, x: a >= b,
+}
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+@pytest.mark.parametrize("name", list(COMPARE))
+def test_branch(name: str, xlen: int) -> None:
+    load, store, size = load_store(xlen)
+    pairs = operands(name, xlen)
+    a = Assembly(xlen)
+    a.li(10, DATA)
+    for _ in pairs:
+        getattr(a, load)(rd=5, rs1=10, imm=0)
+        getattr(a, load)(rd=6, rs1=10, imm=size)
+        a.addi(rd=7, rs1=0, imm=1)
+        getattr(a, name)(rs1=5, rs2=6, imm=8)
+        a.addi(rd=7, rs1=0, imm=0)
+        getattr(a, store)(rs1=10, rs2=7, imm=0)
+        a.addi(rd=10, rs1=10, imm=2 * size)
+    a.exit()
+    machine = run(a.program(values([v for pair in pairs for v in pair], xlen)))
+    got = dwords(machine, DATA, 2 * len(pairs))[::2]
+    assert got == [int(COMPARE[name](left, right, xlen)) for left, right in pairs]
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+@pytest.mark.parametrize("offset", range(9))
+def test_loads_and_stores(xlen: int, offset: int) -> None:
+    """All sizes, misaligned too, also across a page."""
+    content = bytes((37 * i + 129) & 0xFF for i in range(64))
+    base = DATA + 0x1000 - 4 + offset
+    a = Assembly(xlen)
+    a.li(10, base)
+    a.li(11, DATA + 0x2000 - 4 + offset)
+    loads = [
+        ("lb", 1, True),
+        ("lbu", 1, False),
+        ("lh", 2, True),
+        ("lhu", 2, False),
+        ("lw", 4, True),
+    ]
+    stores = [("sb", 1), ("sh", 2), ("sw", 4)]
+    if xlen == 64:
+        loads += [("lwu", 4, False), ("ld", 8, True)]
+        stores += [("sd", 8)]
+    for register, (name, _, _) in enumerate(loads, 12):
+        getattr(a, name)(rd=register, rs1=10, imm=0)
+    a.li(20, 0x89ABCDEF)
+    for number, (name, _) in enumerate(stores):
+        getattr(a, name)(rs1=11, rs2=20, imm=0)
+        a.lbu(rd=21 + number, rs1=11, imm=0)
+        a.addi(rd=11, rs1=11, imm=16)
+    a.exit()
+    data = bytearray(0x2000)
+    data[0xFF0:0x1030] = content
+    machine = run(a.program(bytes(data)))
+    assert machine.trap_counts == {}
+    mask = (1 << xlen) - 1
+    for register, (name, size, sign) in enumerate(loads, 12):
+        start = base - DATA
+        want = int.from_bytes(data[start : start + size], "little", signed=sign) & mask
+        assert machine.register(register) == want, name
+    for number, (name, size) in enumerate(stores):
+        stored = machine.memory.read(DATA + 0x2000 - 4 + offset + 16 * number, size + 1)
+        assert stored == 0x89ABCDEF & (1 << 8 * size) - 1, name  # and nothing beyond it
+        assert machine.register(21 + number) == 0xEF
+
+
+AMO: dict[str, Callable[[int, int, int], int]] = {
+    "amoswap": lambda m, r, x: r,
+    "amoadd": lambda m, r, x: m + r,
+    "amoxor": lambda m, r, x: m ^ r,
+    "amoand": lambda m, r, x: m & r,
+    "amoor": lambda m, r, x: m | r,
+    "amomin": lambda m, r, x: min(signed(m, x), signed(r, x)),
+    "amomax": lambda m, r, x: max(signed(m, x), signed(r, x)),
+    "amominu": lambda m, r, x: min(m, r),
+    "amomaxu": lambda m, r, x: max(m, r),
+}
+
+
+@pytest.mark.parametrize("xlen,suffix", [(32, "w"), (64, "w"), (64, "d")])
+@pytest.mark.parametrize("name", list(AMO))
+def test_amo(name: str, xlen: int, suffix: str) -> None:
+    bits = 64 if suffix == "d" else 32
+    load, store, size = load_store(xlen)
+    pairs = operands(name + suffix, xlen)
+    a = Assembly(xlen)
+    a.li(10, DATA)
+    for _ in pairs:
+        getattr(a, load)(rd=6, rs1=10, imm=size)
+        getattr(a, f"{name}_{suffix}")(rd=7, rs1=10, rs2=6)
+        getattr(a, store)(rs1=10, rs2=7, imm=size)
+        a.addi(rd=10, rs1=10, imm=2 * size)
+    a.exit()
+    machine = run(a.program(values([v for pair in pairs for v in pair], xlen)))
+    got = dwords(machine, DATA, 2 * len(pairs))
+    low, mask = (1 << bits) - 1, (1 << xlen) - 1
+    for (memory, register), after, result in zip(pairs, got[::2], got[1::2], strict=True):
+        new = AMO[name](memory & low, register & low, bits) & low
+        assert after == (memory & ~low | new)
+        assert result == signed(memory, bits) & mask
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_load_reserved_store_conditional(xlen: int) -> None:
+    a = Assembly(xlen)
+    a.li(10, DATA)
+    a.addi(rd=11, rs1=10, imm=8)
+    a.addi(rd=6, rs1=0, imm=77)
+    a.sc_w(rd=12, rs1=10, rs2=6)  # nothing reserved
+    a.lr_w(rd=13, rs1=10)
+    a.sc_w(rd=14, rs1=10, rs2=6)
+    a.sc_w(rd=15, rs1=10, rs2=6)  # used up
+    a.lr_w(rd=16, rs1=10)
+    a.sc_w(rd=17, rs1=11, rs2=6)  # elsewhere
+    a.sc_w(rd=18, rs1=10, rs2=6)  # and that ended the reservation
+    if xlen == 64:
+        a.lr_w(rd=19, rs1=10)
+        a.sc_d(rd=20, rs1=10, rs2=6)  # the reservation covers four bytes only
+        a.lr_d(rd=21, rs1=11)
+        a.sc_d(rd=22, rs1=11, rs2=6)
+    a.exit()
+    machine = run(a.program(b"\xf0\xff\xff\xff" + bytes(4) + b"\x01" * 8))
+    assert [machine.register(r) for r in (12, 14, 15, 17, 18)] == [1, 0, 1, 1, 1]
+    assert machine.register(13) == -16 & (1 << xlen) - 1
+    assert machine.register(16) == 77
+    if xlen == 64:
+        assert (machine.register(20), machine.register(22)) == (1, 0)
+        assert dwords(machine, DATA, 2) == [77, 77]
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_jumps(xlen: int) -> None:
+    a = Assembly(xlen)
+    a.jal(rd=1, to="over")
+    back = a.label("back")
+    a.addi(rd=6, rs1=6, imm=1)
+    a.jal(rd=0, to="end")
+    a.label("over")
+    a.addi(rd=6, rs1=0, imm=40)
+    a.addi(rd=5, rs1=1, imm=1)  # bit 0 of the sum is dropped
+    link = a.jalr(rd=5, rs1=5, imm=0) + 4
+    a.label("end")
+    a.exit()
+    machine = run(a.program())
+    assert machine.exit_reason is ExitReason.EXIT
+    assert (machine.register(1), machine.register(5), machine.register(6)) == (back, link, 41)
