@@ -59,8 +59,9 @@ INSTRUCTIONS_UNIT = int(Unit.INSTRUCTIONS)
 NONTAKEN = np.uint64(Itype.NONTAKEN_BRANCH)
 TAKEN = np.uint64(Itype.TAKEN_BRANCH)
 
-# what follows the row in hand
-NEXT_RETIRED, NEXT_TRAP, NEXT_END = 0, 1, 2
+# what follows the row in hand; np.int64, as all that is passed to kernels: for each literal int
+# passed, Numba would compile the callee again
+NEXT_RETIRED, NEXT_TRAP, NEXT_END = np.int64(0), np.int64(1), np.int64(2)
 
 
 U2 = np.uint64(2)
@@ -86,11 +87,11 @@ C_UPDISCON = int(Column.updiscon)
 C_IRREPORT = int(Column.irreport)
 C_IRDEPTH = int(Column.irdepth)
 
-F_BRANCH_MAP = int(Format.BRANCH_MAP)
-F_ADDRESS = int(Format.ADDRESS)
-F_SYNC = int(Format.SYNC)
-F_TRAP = int(Format.TRAP)
-F_SUPPORT = int(Format.SUPPORT)
+F_BRANCH_MAP = np.int64(Format.BRANCH_MAP)
+F_ADDRESS = np.int64(Format.ADDRESS)
+F_SYNC = np.int64(Format.SYNC)
+F_TRAP = np.int64(Format.TRAP)
+F_SUPPORT = np.int64(Format.SUPPORT)
 
 #: Bit sets of itypes.
 UPDISCON_BITS = np.uint64(sum(1 << int(code) for code in UPDISCON))

@@ -39,7 +39,8 @@ UNIFORM_PRIV = int(Option.uniform_priv)
 C_IENABLE = int(Column.ienable)
 C_QUAL_STATUS = int(Column.qual_status)
 C_IOPTIONS = int(Column.ioptions)
-F_SUPPORT = int(Format.SUPPORT)
+F_SUPPORT = np.int64(Format.SUPPORT)
+START = np.int64(0)
 ENDED_REP = np.uint64(QualStatus.ended_rep)
 ENDED_NTR = np.uint64(QualStatus.ended_ntr)
 
@@ -74,7 +75,7 @@ def send_support(options, state, queue, ienable, status, ioptions):
 def begin(layout, framing, options, state, queue, segments, words, ioptions, out):
     """The support packet that opens a trace."""
     send_support(options, state, queue, U1, U0, ioptions)
-    return write_queue(layout, framing, state, queue, words, out, 0)
+    return write_queue(layout, framing, state, queue, words, out, START)
 
 
 @njit
@@ -86,7 +87,7 @@ def finish(layout, framing, options, state, queue, segments, words, ioptions, ou
         send_trap(options, state, queue, U0, U0, state[CUR_PRIV], U1)
     status = ENDED_NTR if state[NTR] != U0 else ENDED_REP
     send_support(options, state, queue, U0, status, ioptions)
-    return write_queue(layout, framing, state, queue, words, out, 0)
+    return write_queue(layout, framing, state, queue, words, out, START)
 
 
 @njit
@@ -126,7 +127,7 @@ def encode(
 
     `blocks`, `traps`, `sidebands` are the ingress tables as uint64 matrices, a row each.
     """
-    position = 0
+    position = START
     room = out.shape[0] - MARGIN
     i = start
     end = refs.shape[0]

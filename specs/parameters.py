@@ -388,7 +388,8 @@ def _cross_check(configuration: Configuration) -> Iterator[str]:
         width, value = getattr(framing, f"{key}_width"), getattr(framing, key)
         if value >> width:
             yield f"[framing] {key} = {value}: does not fit {key}_width = {width} bits"
-    room = MAX_PAYLOAD_BITS - framing.type_width - framing.srcid_width % 8
+    # a trace payload is whole bytes
+    room = (MAX_PAYLOAD_BITS - framing.type_width - framing.srcid_width % 8) // 8 * 8
     if widest_packet(parameters) > room:
         yield (
             f"[parameters] the widest packet (format 3.1) has {widest_packet(parameters)} bits, "
