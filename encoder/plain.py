@@ -122,6 +122,13 @@ def address_field(options, address, last_address):
 
 
 @inlined
+def put_address(options, header, out, position, branches, branch_map, address, last_address):
+    """Write format 1 or 2 with an address; the position after it."""
+    low, high = address_payload(branches, branch_map, address_field(options, address, last_address))
+    return put_payload(header, out, position, low, high)
+
+
+@inlined
 def after_first(details):
     """Half-words to a block's second row; one where its source does not tell."""
     first = first_half_words(
@@ -139,8 +146,11 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
     end = refs.shape[0]
     room = out.shape[0] - _ROOM
     header = framing[6]
-    sync_period = framing[7] if framing[7] > 0 else _NEVER
-    since_sync = s64(state[SINCE_SYNC])
+    # where the next synchronisation sequence is wanted
+    opening = position
+    sync_at = _NEVER
+    if framing[7] > 0:
+        sync_at = position + framing[7] - s64(state[SINCE_SYNC])
     limit = options[PERIOD] - _PACKETS if options[UNIT] == PACKETS_UNIT else _NEVER
     count = s64(state[RESYNC_COUNT])
     counted = count
@@ -168,16 +178,13 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
         code = reference & CODE
         if (_TRAP_OR_SIDEBAND >> code) & U1 != U0:
             break
-        if count >= limit or since_sync >= sync_period or position > room:
+        if count >= limit or position >= sync_at or position > room:
             break
         branch = code & _NOT_LOW == U4
         if deferred:
-            low, high = address_payload(
-                branches, branch_map, address_field(options, address, last_address)
+            position = put_address(
+                options, header, out, position, branches, branch_map, address, last_address
             )
-            after = put_payload(header, out, position, low, high)
-            since_sync += after - position
-            position = after
             count += 1
             map_packets += b2u(branches != U0)
             branches = U0
@@ -190,9 +197,7 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
             partial = False
         elif branches == U31:
             low = u64(s64((U1 | (branch_map << U7)) << _UNUSED) >> s64(_UNUSED))
-            after = put_payload(header, out, position, low, u64(s64(low) >> 63))
-            since_sync += after - position
-            position = after
+            position = put_payload(header, out, position, low, u64(s64(low) >> 63))
             count += 1
             map_packets += U1
             branches = U0
@@ -234,12 +239,9 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
                 # one row, whose `updiscon` bit the next one decides
                 deferred = True
             else:
-                low, high = address_payload(
-                    branches, branch_map, address_field(options, address, last_address)
+                position = put_address(
+                    options, header, out, position, branches, branch_map, address, last_address
                 )
-                after = put_payload(header, out, position, low, high)
-                since_sync += after - position
-                position = after
                 count += 1
                 map_packets += b2u(branches != U0)
                 branches = U0
@@ -262,7 +264,7 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
         else:
             anchor = i
             partial = False
-    state[SINCE_SYNC] = u64(since_sync)
+    state[SINCE_SYNC] += u64(position - opening)
     state[BRANCHES] = branches
     state[BRANCH_MAP] = branch_map
     state[LAST_ADDRESS] = last_address
