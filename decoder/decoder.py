@@ -18,6 +18,7 @@ from specs.packets import COLUMNS, FORMAT_NAMES
 from specs.parameters import Configuration
 
 _RUNS = 1 << 16
+_RUN_WORDS = RUN.itemsize // 8
 _RECORDS = 1 << 12
 
 
@@ -124,8 +125,15 @@ class Decoder:
 
     def _chunk(self) -> Flow:
         runs, traps, contexts, gaps = (int(n) for n in self._filled)
+        full = self._runs
+        if 2 * runs * _RUN_WORDS > full.size:
+            # Handed over instead of copied: most chunks are full.
+            self._runs = np.empty(full.size, np.uint64)
+            own = full[: runs * _RUN_WORDS].view(RUN)
+        else:
+            own = _records(full, RUN, runs)
         flow = Flow(
-            _records(self._runs, RUN, runs),
+            own,
             _records(self._traps, TRAP, traps),
             _records(self._contexts, CONTEXT, contexts),
             _records(self._gaps, GAP, gaps),
@@ -133,7 +141,7 @@ class Decoder:
         )
         statistics = self.statistics
         statistics.packets = dict(zip(FORMAT_NAMES, self._counts.tolist(), strict=True))
-        statistics.instructions += int(count_instructions(self._runs, runs))
+        statistics.instructions += int(count_instructions(full, runs))
         statistics.runs += runs
         statistics.traps += traps
         statistics.gaps += gaps

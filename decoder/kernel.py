@@ -20,7 +20,7 @@ from decoder.brief import IS_NOTIFY, IS_UPDISCON, Brief
 from decoder.follow import FULL, HAS_GOAL, IN_LEG, INFER, follow
 from decoder.path_table import COUNT, ENDED_BY, find_region, kind_of, size_of, target_of
 from decoder.state import STATES, State, Sync
-from specs.compiled import U0, U1, njit, s64, u64
+from specs.compiled import U0, U1, inlined, njit, s64, u64
 from specs.flow import Ended, Reason
 from specs.isa.control import Kind
 from specs.packets import IOPTIONS, Column, Format, QualStatus
@@ -121,7 +121,7 @@ _MARGIN = 4
 _UNKNOWN_PRIVILEGE = 255
 
 
-@njit
+@inlined
 def close_run(state, runs, filled, ended):
     """End the run under construction, if there is one."""
     if state[_RUN_COUNT] == 0:
@@ -146,7 +146,7 @@ def count_instructions(runs, number):
     return total
 
 
-@njit
+@inlined
 def position(state):
     """Address of the last retired instruction."""
     return u64(state[_BASE]) + (u64(state[_SLOT] - state[_FIRST]) << U1)
@@ -230,7 +230,7 @@ def note_context(state, contexts, filled, row, packet):
     filled[_N_CONTEXTS] = n + 1
 
 
-@njit
+@inlined
 def onward(table, state):
     """Where execution went after the last retired instruction: `(known, address, Ended)`.
 
@@ -252,7 +252,7 @@ def onward(table, state):
     return 1, after, _ENDED_TRAP
 
 
-@njit
+@inlined
 def paths_to_follow(table, state, form, row, lsb, mask):
     """What a packet asks for: `_LAP`, to go round to a second visit; `_PATH`, to go to its end."""
     if form == _F_SUPPORT:
@@ -273,7 +273,7 @@ def paths_to_follow(table, state, form, row, lsb, mask):
     return _PATH
 
 
-@njit
+@inlined
 def aim(regions, table, state, brief, row, lsb, mask):
     """Set goal and branch map for the path that ends with this packet (formats 1, 2, 3.0)."""
     form = s64(brief[_B_TABLE])
@@ -307,7 +307,7 @@ def aim(regions, table, state, brief, row, lsb, mask):
         state[_HOW] = HAS_GOAL | IN_LEG | INFER
 
 
-@njit
+@inlined
 def follow_paths(regions, table, state, runs, filled, brief, row, lsb, mask):
     """All that a packet asks for. Status as `follow`'s."""
     wanted = paths_to_follow(table, state, s64(brief[_B_TABLE]), row, lsb, mask)
@@ -332,9 +332,11 @@ def returned(state, runs, filled, row):
     """0, or the `Reason` against a format 3.0 packet with a new privilege: only xRET changes it."""
     if s64(row[_C_PRIVILEGE]) == state[_PRIVILEGE]:
         return 0
-    ended = (runs[2 * filled[_N_RUNS] - 1] >> np.uint64(32)) & np.uint64(0xFF)
-    if ended == np.uint64(_ENDED_TRAP_RETURN):
-        return 0
+    written = filled[_N_RUNS]
+    if written > 0:
+        ended = (runs[2 * written - 1] >> np.uint64(32)) & np.uint64(0xFF)
+        if ended == np.uint64(_ENDED_TRAP_RETURN):
+            return 0
     state[_ERROR] = state[_GOAL]
     return _UNEXPECTED_DISCONTINUITY
 
@@ -442,7 +444,7 @@ def options_change(state, row):
     return _UNSUPPORTED_MODE if unsupported and before == 0 else 0
 
 
-@njit
+@inlined
 def full(filled, runs, traps, contexts, gaps):
     """Whether an output may be too short for what one packet adds, paths aside."""
     return (
