@@ -11,8 +11,17 @@ from emu.memory import MachineError
 if TYPE_CHECKING:
     from emu.elf import ElfError, Program, load
     from emu.machine import ExitReason, Machine
+    from emu.semihosting import SemihostingOptions
 
-__all__ = ["ElfError", "ExitReason", "Machine", "MachineError", "Program", "load"]
+__all__ = [
+    "ElfError",
+    "ExitReason",
+    "Machine",
+    "MachineError",
+    "Program",
+    "SemihostingOptions",
+    "load",
+]
 
 _HOME = {
     "ElfError": "emu.elf",
@@ -20,6 +29,7 @@ _HOME = {
     "load": "emu.elf",
     "ExitReason": "emu.machine",
     "Machine": "emu.machine",
+    "SemihostingOptions": "emu.semihosting",
 }
 
 

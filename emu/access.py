@@ -201,3 +201,21 @@ def _less(signed: bool) -> Any:
 
 
 lt_signed, lt_unsigned = _less(True), _less(False)
+
+
+def _caller(arguments: int) -> Any:
+    @intrinsic
+    def call(_typing: Any, code: Any, values: Any) -> Any:
+        def codegen(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            function = ir.FunctionType(ir.VoidType(), [_I64] * arguments)
+            pointer = builder.inttoptr(args[0], function.as_pointer())
+            builder.call(pointer, [builder.extract_value(args[1], i) for i in range(arguments)])
+            return context.get_dummy_value()
+
+        return types.void(code, values), codegen
+
+    return call
+
+
+#: Call machine code of the C signature void(word, word, ...): address, a tuple of uint64.
+call3, call5 = _caller(3), _caller(5)

@@ -10,9 +10,12 @@ from emu.state import (
     INSTRUCTIONS_PER_TICK,
     LEFT,
     MSIP,
+    MSIP_SINCE,
     MTIMECMP,
     TIME_OFFSET,
+    TIMER_SINCE,
 )
+from specs.causes import MACHINE_SOFTWARE_INTERRUPT
 from specs.compiled import U0, U1, b2u, njit, s64, u64
 
 CLINT_BASE, CLINT_SIZE = 0x200_0000, 0xC_0000
@@ -29,6 +32,7 @@ _U3 = np.uint64(3)
 _U7 = np.uint64(7)
 _U8 = np.uint64(8)
 _ALL_ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_MSI = np.uint64(MACHINE_SOFTWARE_INTERRUPT)
 
 
 @njit
@@ -54,6 +58,20 @@ def until_timer(cpu: Any, retired: Any) -> Any:
     if ticks > _NEVER // _PER_TICK:
         return s64(_NEVER)
     return s64((retired // _PER_TICK + ticks) * _PER_TICK - retired)
+
+
+@njit
+def pending_since(cpu: Any, cause: Any) -> Any:
+    """Instructions retired when the interrupt of this cause, now pending, became so."""
+    return cpu[MSIP_SINCE] if cause == _MSI else cpu[TIMER_SINCE]
+
+
+@njit
+def timer_changed(cpu: Any, was_up: Any, retired: Any) -> Any:
+    """After a change of mtime or mtimecmp that takes effect when `retired` instructions have."""
+    until = until_timer(cpu, retired)
+    if until != 0 or not was_up:
+        cpu[TIMER_SINCE] = retired + u64(until)
 
 
 @njit
@@ -90,12 +108,17 @@ def write_clint(cpu: Any, address: Any, size: Any, value: Any, retired: Any) -> 
     bits = _ALL_ONES if size == _U8 else (U1 << (size << _U3)) - U1
     old = _register(cpu, dword, retired)
     new = (old & ~(bits << shift)) | (value & bits) << shift
+    was_up = mtime(cpu, retired) >= cpu[MTIMECMP]
     if dword == U0:
+        if cpu[MSIP] == U0:
+            cpu[MSIP_SINCE] = retired + U1
         cpu[MSIP] = new & U1
     elif dword == _MTIMECMP_AT:
         cpu[MTIMECMP] = new
+        timer_changed(cpu, was_up, retired + U1)
     elif dword == _MTIME_AT:
         cpu[TIME_OFFSET] = new - retired // _PER_TICK
+        timer_changed(cpu, was_up, retired + U1)
     end_slice(cpu)
 
 

@@ -16,7 +16,8 @@ from emu.access import (
     set_rd,
     store64,
 )
-from emu.clint import pending, until_timer
+from emu.clint import pending, timer_changed, until_timer
+from emu.events_kernel import deliver
 from emu.hot_kernel import run_slice
 from emu.ops import (
     BEQ,
@@ -28,6 +29,7 @@ from emu.ops import (
     FALL_STUB,
     FOR_BRANCH,
     FOR_FENCE_I,
+    FOR_HOST_CALL,
     FOR_MRET,
     FOR_WFI,
     HEADER_BYTES,
@@ -35,6 +37,7 @@ from emu.ops import (
     REF_SLOT,
     TAKEN_STUB,
 )  # fmt: skip
+from emu.slow_kernel import block_pc
 from emu.state import (
     ADDRESS_MASK,
     ALIGN_MASK,
@@ -46,9 +49,12 @@ from emu.state import (
     BUFFERS_FULL,
     CAUSE,
     CYCLE_OFFSET,
+    EVENT_KIND,
+    EVENT_RAISED,
     FLUSHES,
     GOAL,
     HOST,
+    HOST_CALLED,
     HOST_REQUEST,
     INDIRECT,
     INSTRUCTIONS_PER_TICK,
@@ -170,26 +176,32 @@ def _wait(cpu: Any) -> Any:
         return
     ticks = cpu[MTIMECMP] - (retired // _PER_TICK + cpu[TIME_OFFSET])
     cpu[TIME_OFFSET] += ticks
+    timer_changed(cpu, False, retired)
     if cpu[MCOUNTINHIBIT] & U1 == U0:
         cpu[CYCLE_OFFSET] += ticks * _PER_TICK
 
 
 @njit
 def _leave(cpu: Any, registers: Any, ip: Any) -> Any:
+    """Carry out a LEAVE. True if the rest is up to the host."""
     why = s64(load8u(ip + U1))
     if why == FOR_BRANCH:
         _branch(cpu, registers, ip)
-        return
+        return False
     _retire_block(cpu, ip, U0)
     cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
     if why == FOR_MRET:
-        mret(cpu)
-        return
+        mret(cpu, block_pc(cpu, ip))
+        return False
+    if why == FOR_HOST_CALL:
+        cpu[PC] = block_pc(cpu, ip)
+        return True
     cpu[PC] = load64(ip + _FALL_PC)
     if why == FOR_WFI:
         _wait(cpu)
     elif why == FOR_FENCE_I:
         flush(cpu)
+    return False
 
 
 @njit
@@ -209,6 +221,9 @@ def drive(cpu: Any, operations: Any) -> Any:
     """
     registers = u64(cpu.ctypes.data)
     for _ in range(MAX_TURNS):
+        # First of all: what is below may change the state that the event left.
+        if cpu[EVENT_KIND] != U0 and deliver(cpu):
+            return EVENT_RAISED
         if cpu[HOST] != U0:
             return HOST_REQUEST
         if cpu[STUCK] >= _STUCK_TRAPS:
@@ -247,7 +262,8 @@ def drive(cpu: Any, operations: Any) -> Any:
             _indirect(cpu, operations, registers, ip)
             continue
         if reason == LEFT_BLOCK:
-            _leave(cpu, registers, ip)
+            if _leave(cpu, registers, ip):
+                return HOST_CALLED
             continue
         cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
         cpu[PC] = pc_of(ip)

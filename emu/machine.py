@@ -2,18 +2,24 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from emu import csrs, state
+from emu.clint import mtime
 from emu.elf import Program
+from emu.hooks import Hooks, Words
 from emu.htif import Htif
 from emu.isa import allowed, misa
 from emu.memory import MachineError, Memory, Region, allocate
 from emu.ops import operations
 from emu.platform import PLATFORMS
+from emu.semihosting import Semihosting, SemihostingOptions
 from specs.compiled import announce_compilation
+from specs.csrs import ADDRESS
+from specs.events import ALL_KINDS, HOST_CALL, Kind
 from specs.ingress import BLOCK, TRAP, Chunk
 from specs.privilege import Privilege
 
@@ -44,6 +50,7 @@ class Machine:
     `programs`: from `emu.elf.load`; the first gives width, entry and tohost. `isa`: an ISA string,
     by default what the first program's attributes say. `memory`: more RAM, (base, size) in whole
     4 KiB pages. `record`: whether `run` yields what retires. `console`: receives guest output.
+    `semihosting`: serve host calls; without it an ebreak is a breakpoint exception, marked or not.
     `chunk_refs`, `chunk_traps`, `table_blocks`: capacities of what a chunk holds.
 
     Raises MachineError where no such machine can be.
@@ -58,6 +65,7 @@ class Machine:
         memory: Sequence[tuple[int, int]] = (),
         record: bool = True,
         console: Callable[[bytes], None] | None = None,
+        semihosting: SemihostingOptions | None = None,
         chunk_refs: int = CHUNK_REFS,
         chunk_traps: int = CHUNK_TRAPS,
         table_blocks: int = TABLE_BLOCKS,
@@ -77,6 +85,8 @@ class Machine:
         #: None while the program may still run on.
         self.exit_reason: ExitReason | None = None
         self.exit_code: int | None = None
+        #: Host calls served. Their ebreaks are in what `run` yields, beside `instret` instructions.
+        self.host_calls = 0
         self._record = record
         self._chunk_refs = max(chunk_refs, 1 << 12)
         self._chunk_traps = max(chunk_traps, 1)
@@ -86,6 +96,13 @@ class Machine:
         self.cpu = np.zeros(state.SIZE, np.uint64)
         self._reset(extensions, board.reset_pc)
         self._htif = self._host(programs, console)
+        self._semihosting: Semihosting | None = None
+        if semihosting is not None:
+            self._semihosting = Semihosting(semihosting, self.memory, self.xlen, console)
+            self.cpu[state.SEMIHOSTING] = 1
+        self._hooks = Hooks(self.cpu)
+        self._refs, self._traps = np.zeros(0, np.uint32), np.zeros(0, TRAP)
+        self._blocks = np.zeros(0, BLOCK)
 
     @property
     def instret(self) -> int:
@@ -111,6 +128,50 @@ class Machine:
         """Value of x0..x31, as an unsigned number of xlen bits."""
         return int(self.cpu[state.X + number]) & ((1 << self.xlen) - 1)
 
+    def csr(self, which: str | int) -> int:
+        """Value of a CSR, by name or address, as an instruction at `pc` would read it.
+
+        Raises MachineError where the hart has none such.
+        """
+        address = ADDRESS.get(which, -1) if isinstance(which, str) else which
+        if not 0 <= address < 4096 or not self.cpu[state.CSR_KIND + address]:
+            raise MachineError(f"no CSR {which}")
+        return int(csrs.read_csr(self.cpu, address, self.cpu[state.RETIRED]))
+
+    @property
+    def time(self) -> int:
+        """mtime, in ticks."""
+        return int(mtime(self.cpu, self.cpu[state.RETIRED]))
+
+    def on_discontinuity(
+        self, callback: Any, kinds: Kind = ALL_KINDS, *, user: Words | None = None
+    ) -> None:
+        """Call `callback(event)` (`specs.events.Event`) once for each event of `kinds`.
+
+        It is called after the hart's state has changed: `pc`, `register`, `csr`, `memory` are what
+        the next instruction will find. Callbacks are called in order of registration, and change
+        nothing about the run: no instruction and no interrupt. Reading is all they may do.
+
+        One that raises ends the run there: `run` yields what retired so far, this event included,
+        and then raises the exception; later callbacks are not called. `run` may be called again:
+        it goes on after the event.
+
+        Compiled: a `numba.cfunc` of `emu.hooks.DISCONTINUITY` or a Numba-compiled function; it gets
+        a pointer to `user`, which the machine keeps alive. Raises TypeError, ValueError.
+        """
+        self._hooks.on_discontinuity(callback, kinds, user)
+
+    def on_retire(self, callback: Any, *, user: Words | None = None) -> None:
+        """Call `callback(chunk)` (`specs.ingress.Chunk`) with all that retires, also with
+        `record=False`. The chunk is valid during the call. To be registered before `run`.
+
+        What leads to an event, itself included (its trap, or the block that ends with its xRET or
+        its ebreak), is delivered before the event is. An exception ends the run as above.
+
+        Compiled: as above, of `emu.hooks.RETIREMENT`.
+        """
+        self._hooks.on_retire(callback, user)
+
     def run(self, max_instructions: int | None = None, *, buffers: int = 1) -> Iterator[Chunk]:
         """Run until the program ends, or exactly `max_instructions` more have retired.
 
@@ -129,29 +190,47 @@ class Machine:
         budget = _UNLIMITED if max_instructions is None else max(0, max_instructions)
         cpu[state.BUDGET] = min(self.instret + budget, _UNLIMITED)
         ring = [self._buffer() for _ in range(buffers if self._record else 1)]
-        table = self._table(flush)
+        self._begin_table(flush)
         announce_compilation("the emulator")
         turn = 0
         self._attach(*ring[0])
         while self.exit_reason is None:
             cpu[state.RETURN_AT] = self.instret + PAUSE
             reason = drive(cpu, self._operations)
-            if reason == state.HOST_REQUEST:
+            failure = self._handle(reason)
+            if reason != state.BUFFERS_FULL and self.exit_reason is None and failure is None:
+                continue
+            if self._record:
+                chunk = self._chunk(0)
+                if len(chunk.refs):
+                    turn = (turn + 1) % len(ring)
+                    yield chunk
+            if failure is not None:
+                raise failure
+            self._attach(*ring[turn])
+            if cpu[state.BLOCK_COUNT] * 2 > cpu[state.BLOCK_LIMIT]:
+                self._begin_table(flush)
+
+    def _handle(self, reason: int) -> BaseException | None:
+        """Do what `drive` returned for. What a hook raises is given back: it has to wait until the
+        chunk in hand is yielded.
+        """
+        try:
+            if reason == state.EVENT_RAISED:
+                self._hooks.event(self._undelivered())
+            elif reason == state.HOST_CALLED:
+                self._host_call()
+            elif reason == state.HOST_REQUEST:
                 self._serve()
             elif reason == state.BUDGET_OVER:
                 self.exit_reason = ExitReason.BUDGET
             elif reason == state.TRAP_LOOP:
                 self.exit_reason = ExitReason.TRAP_LOOP
-            if reason != state.BUFFERS_FULL and self.exit_reason is None:
-                continue
-            if self._record:
-                chunk = self._chunk(*ring[turn], table)
-                if len(chunk.refs):
-                    turn = (turn + 1) % len(ring)
-                    yield chunk
-            self._attach(*ring[turn])
-            if cpu[state.BLOCK_COUNT] * 2 > cpu[state.BLOCK_LIMIT]:
-                table = self._table(flush)
+            if reason == state.BUFFERS_FULL or self.exit_reason is not None:
+                self._hooks.retired(self._undelivered())
+        except BaseException as error:
+            return error
+        return None
 
     def _reset(self, extensions: frozenset[str], pc: int) -> None:
         cpu = self.cpu
@@ -166,6 +245,7 @@ class Machine:
         cpu[state.PRIV] = Privilege.M
         cpu[state.RESERVED] = _ALL_ONES
         cpu[state.MTIMECMP] = _ALL_ONES
+        cpu[state.TIMER_SINCE] = _ALL_ONES
         cpu[state.TOHOST] = _ALL_ONES
         cpu[state.ARENA] = self._host_pointer(allocate(state.ARENA_BYTES))
         cpu[state.ARENA_TOP] = cpu[state.ARENA]
@@ -198,6 +278,27 @@ class Machine:
             self.exit_code = code
             self.exit_reason = ExitReason.EXIT
 
+    def _host_call(self) -> None:
+        from emu.events_kernel import deliver, raise_event
+
+        assert self._semihosting is not None
+        cpu = self.cpu
+        operation, parameter = self.register(10), self.register(11)
+        result = self._semihosting.call(operation, parameter, self.time)
+        self.host_calls += 1
+        ebreak = cpu[state.PC]
+        cpu[state.X + 10] = result & _ALL_ONES
+        cpu[state.PC] = self.pc + 4 & (1 << self.xlen) - 1
+        if self._semihosting.exit_code is not None:
+            self.exit_code = self._semihosting.exit_code
+            self.exit_reason = ExitReason.EXIT
+        if int(cpu[state.EVENT_KINDS]) & HOST_CALL:
+            words = np.array([HOST_CALL, operation, parameter], np.uint64)
+            priv, instret = cpu[state.PRIV], cpu[state.RETIRED]
+            raise_event(cpu, words[0], ebreak, words[1], words[2], priv, instret)
+            if deliver(cpu):
+                self._hooks.event(self._undelivered())
+
     def _host_pointer(self, array: npt.NDArray[np.generic]) -> int:
         self._keep.append(array)
         return int(array.ctypes.data)
@@ -207,31 +308,35 @@ class Machine:
 
     def _attach(self, refs: npt.NDArray[np.uint32], traps: npt.NDArray[np.void]) -> None:
         cpu = self.cpu
+        self._refs, self._traps = refs, traps
         cpu[state.REFS] = refs.ctypes.data
         cpu[state.REFS_END] = refs.ctypes.data + refs.nbytes
-        cpu[state.REF_STEP] = 4 if self._record else 0
+        cpu[state.REF_STEP] = 4 if self._record or self._hooks.want_retired else 0
+        cpu[state.DELIVERED] = cpu[state.REFS]
         cpu[state.TRAPS] = traps.ctypes.data
         cpu[state.TRAP_COUNT] = 0
         cpu[state.TRAP_LIMIT] = len(traps)
 
-    def _table(self, flush: Callable[[npt.NDArray[np.uint64]], None]) -> npt.NDArray[np.void]:
+    def _begin_table(self, flush: Callable[[Words], None]) -> None:
         """Begin a block table; translations refer to the one before it, so they are dropped."""
-        table = np.zeros(self._table_blocks, BLOCK)
+        self._blocks = np.zeros(self._table_blocks, BLOCK)
         flush(self.cpu)
-        self.cpu[state.BLOCKS] = table.ctypes.data
+        self.cpu[state.BLOCKS] = self._blocks.ctypes.data
         self.cpu[state.BLOCK_COUNT] = 0
-        self.cpu[state.BLOCK_LIMIT] = len(table)
-        return table
+        self.cpu[state.BLOCK_LIMIT] = len(self._blocks)
 
-    def _chunk(
-        self,
-        refs: npt.NDArray[np.uint32],
-        traps: npt.NDArray[np.void],
-        table: npt.NDArray[np.void],
-    ) -> Chunk:
-        count = (int(self.cpu[state.REFS]) - refs.ctypes.data) // 4
-        blocks = table[: int(self.cpu[state.BLOCK_COUNT])]
-        return Chunk(refs[:count], blocks, traps[: int(self.cpu[state.TRAP_COUNT])])
+    def _chunk(self, begin: int) -> Chunk:
+        """What is in the buffer, from the reference `begin` on."""
+        end = (int(self.cpu[state.REFS]) - self._refs.ctypes.data) // 4
+        blocks = self._blocks[: int(self.cpu[state.BLOCK_COUNT])]
+        return Chunk(self._refs[begin:end], blocks, self._traps[: int(self.cpu[state.TRAP_COUNT])])
+
+    def _undelivered(self) -> Chunk | None:
+        """What the retirement hooks have not seen, None if nothing or nobody wants it."""
+        delivered = int(self.cpu[state.DELIVERED])
+        if not self._hooks.want_retired or delivered == self.cpu[state.REFS]:
+            return None
+        return self._chunk((delivered - self._refs.ctypes.data) // 4)
 
 
 def _region_table(regions: list[Region]) -> npt.NDArray[np.uint64]:

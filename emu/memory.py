@@ -33,12 +33,23 @@ class Memory:
 
     regions: list[Region] = field(default_factory=list)
 
-    def view(self, address: int, size: int) -> npt.NDArray[np.uint8] | None:
-        """The bytes at `address`, shared, or None where not all of them are memory."""
+    def view(self, address: int, size: int, writable: bool = False) -> npt.NDArray[np.uint8] | None:
+        """The bytes at `address`, shared, or None where not all of them are memory (and, with
+        `writable`, memory that the guest may write).
+        """
         for region in self.regions:
             if region.base <= address and address + size <= region.end:
+                if writable and not region.writable:
+                    return None
                 offset = address - region.base
                 return region.data[offset : offset + size]
+        return None
+
+    def rest(self, address: int, limit: int) -> npt.NDArray[np.uint8] | None:
+        """The bytes from `address` to the end of their region, at most `limit`; None if none."""
+        for region in self.regions:
+            if region.base <= address < region.end:
+                return self.view(address, min(limit, region.end - address))
         return None
 
     def read(self, address: int, size: int) -> int | None:

@@ -58,14 +58,43 @@ X, SINK = 0, 32
     INSTRET_OFFSET,  # minstret = RETIRED + INSTRET_OFFSET, while it counts
     CYCLE_OFFSET,
     RESERVED,  # LR's address with the access size in the low bits, all ones: none
-) = range(33, 33 + 45)
+    MSIP_SINCE,  # RETIRED when msip was set
+    TIMER_SINCE,  # RETIRED when MTIP rose, or will rise
+    SEMIHOSTING,  # 1: a marked ebreak is a host call
+) = range(33, 33 + 48)
 
 #: Traps taken: exceptions by cause, then interrupts by cause.
 EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
+#: The event in hand, as `specs.events.EVENT`; its kind is 0 while there is none.
+(
+    EVENT_KIND,
+    EVENT_HART,
+    EVENT_FROM,
+    EVENT_TO,
+    EVENT_CAUSE,
+    EVENT_TVAL,
+    EVENT_PRIV_BEFORE,
+    EVENT_PRIV_AFTER,
+    EVENT_INSTRET,
+    EVENT_TIME,
+    EVENT_PENDING_SINCE,
+    # hooks
+    EVENT_KINDS,  # kinds that any hook wants
+    EVENT_RETURNS,  # kinds that are delivered by Python
+    EVENT_HOOKS,  # compiled hooks: host pointer to the first row
+    EVENT_HOOK_COUNT,
+    RETIRE_HOOKS,
+    RETIRE_HOOK_COUNT,
+    DELIVERED,  # host pointer to the first reference that the retirement hooks have not seen
+) = range(224, 224 + 18)
+#: A compiled hook: its machine code, its user pointer, its kinds.
+HOOK_BYTES = 24
+
 #: By CSR address: how it behaves, which bits can be written, and the stored value.
 CSR_KIND, CSR_MASK, CSR_VALUE = 256, 256 + 4096, 256 + 8192
 SIZE = 256 + 3 * 4096
 
+MHARTID = CSR_VALUE + 0xF14
 MSTATUS, MISA, MIE, MTVEC = (CSR_VALUE + a for a in (0x300, 0x301, 0x304, 0x305))
 MCOUNTINHIBIT = CSR_VALUE + 0x320
 MEPC, MCAUSE, MTVAL = (CSR_VALUE + a for a in (0x341, 0x342, 0x343))
@@ -102,4 +131,6 @@ REGION_BYTES = 32
     BUDGET_OVER,
     TRAP_LOOP,
     PAUSED,
-) = range(10)
+    EVENT_RAISED,  # Python is to deliver the event in hand
+    HOST_CALLED,  # PC is at an ebreak that is a host call
+) = range(12)

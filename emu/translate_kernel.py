@@ -26,6 +26,7 @@ from emu.ops import (
     FOR_BRANCH,
     FOR_CHECK,
     FOR_FENCE_I,
+    FOR_HOST_CALL,
     FOR_MRET,
     FOR_WFI,
     HEADER_BYTES,
@@ -65,6 +66,7 @@ from emu.state import (
     JUMP_ENTRIES,
     JUMPS,
     MAX_BLOCK,
+    SEMIHOSTING,
     SIDE,
     SINK,
     USED,
@@ -98,6 +100,9 @@ _TAKEN_STUB, _FALL_STUB = np.uint64(TAKEN_STUB), np.uint64(FALL_STUB)
 _LARGEST_BLOCK = np.uint64(HEADER_BYTES + 16 * (MAX_BLOCK + 1) + TERMINATOR_BYTES)
 _HASH_MASK = np.uint64(HASH_ENTRIES - 1)
 _HASH_LIMIT = np.uint64(HASH_ENTRIES // 2)
+#: RISC-V unprivileged ISA, "ebreak": slli x0,x0,0x1f; ebreak; srai x0,x0,7.
+_ENTRY_MARKER, _EXIT_MARKER = np.uint64(0x01F0_1013), np.uint64(0x4070_5013)
+_EBREAK_WORD = 0x0010_0073
 _NO_PC = U1  # odd: no instruction has it
 
 
@@ -187,6 +192,25 @@ def _fits32(value: Any) -> Any:
 
 
 @njit
+def _word_is(cpu: Any, pc: Any, word: Any) -> Any:
+    region = find_region(cpu, pc)
+    if region == U0 or load64(region + _U8) - pc < U4:
+        return False
+    return load32u(pc - load64(region) + load64(region + _U16)) == word
+
+
+@njit
+def _is_host_call(cpu: Any, pc: Any, word: Any) -> Any:
+    """Whether the ebreak at `pc` stands between the marker instructions, none compressed."""
+    mask = cpu[ADDRESS_MASK]
+    return (
+        word == _EBREAK_WORD
+        and _word_is(cpu, (pc - U4) & mask, _ENTRY_MARKER)
+        and _word_is(cpu, (pc + U4) & mask, _EXIT_MARKER)
+    )
+
+
+@njit
 def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     """Translate the block at `pc`: straight-line code up to a control transfer, an instruction that
     traps, one that needs a boundary after it, or `limit` instructions. `operations`: uint8, by
@@ -241,6 +265,15 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
             break
         if op == ECALL:
             trap, tval, tval_kind = ECALL_FROM_M, np.int64(0), TVAL_IS_IMM
+            break
+        if op == EBREAK and cpu[SEMIHOSTING] != U0 and _is_host_call(cpu, at, word):
+            # A block of its own, which retires nothing but is reported like one that does.
+            if count == U0:
+                store64(ip + side, U0)
+                terminator, leave = np.int64(LEAVE), FOR_HOST_CALL
+                first = last = U1
+                halfwords = U2
+                at = (at + U4) & mask
             break
         if op == EBREAK:
             trap, tval, tval_kind = BREAKPOINT, np.int64(0), TVAL_IS_PC

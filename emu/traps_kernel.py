@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from emu.access import load32u, load64, store8, store32, store64
-from emu.clint import pending
+from emu.clint import pending, pending_since
 from emu.csrs import MSTATUS_MIE, MSTATUS_MPIE
+from emu.events_kernel import raise_event
 from emu.slow_kernel import block_pc, position
 from emu.state import (
     ADDRESS_MASK,
@@ -44,6 +45,7 @@ from specs.causes import (
     MACHINE_TIMER_INTERRUPT,
 )
 from specs.compiled import U0, U1, U2, U4, njit, s64, u64
+from specs.events import EXCEPTION, INTERRUPT, TRAP_RETURN
 from specs.ingress import BLOCK, TRAP
 from specs.itype import Itype
 
@@ -51,6 +53,9 @@ _BLOCK_BYTES = np.uint64(BLOCK.itemsize)
 _TRAP_BYTES = np.uint64(TRAP.itemsize)
 _EXCEPTION_CODE = np.uint64(Itype.EXCEPTION)
 _INTERRUPT_CODE = np.uint64(Itype.INTERRUPT)
+_EXCEPTION = np.uint64(EXCEPTION)
+_INTERRUPT = np.uint64(INTERRUPT)
+_TRAP_RETURN = np.uint64(TRAP_RETURN)
 _MIE = np.uint64(MSTATUS_MIE)
 _MPIE = np.uint64(MSTATUS_MPIE)
 _U3 = np.uint64(3)
@@ -120,7 +125,10 @@ def _record(cpu: Any, pc: Any, cause: Any, tval: Any, code: Any) -> Any:
 
 @njit
 def take_trap(cpu: Any, pc: Any, cause: Any, tval: Any, interrupt: Any) -> Any:
-    """Enter the trap handler; cpu[RETIRED] is up to date. Machine-mode CSRs, cpu[PC], records."""
+    """Enter the trap handler; cpu[RETIRED] is up to date. Machine-mode CSRs, cpu[PC], records, and
+    the event.
+    """
+    priv = cpu[PRIV]
     _record(cpu, pc, cause, tval, _INTERRUPT_CODE if interrupt else _EXCEPTION_CODE)
     counts = INTERRUPT_COUNTS if interrupt else EXCEPTION_COUNTS
     cpu[counts + s64(cause)] += U1
@@ -139,6 +147,8 @@ def take_trap(cpu: Any, pc: Any, cause: Any, tval: Any, interrupt: Any) -> Any:
     else:
         cpu[MCAUSE] = cause
     cpu[PC] = target & cpu[ADDRESS_MASK]
+    since = pending_since(cpu, cause) if interrupt else cpu[RETIRED]
+    raise_event(cpu, _INTERRUPT if interrupt else _EXCEPTION, pc, cause, tval, priv, since)
 
 
 @njit
@@ -167,9 +177,10 @@ def take_interrupt(cpu: Any) -> Any:
 
 
 @njit
-def mret(cpu: Any) -> Any:
-    """MRET: MIE from MPIE, MPIE set, on to mepc. (Without U, MPP stays M.)"""
+def mret(cpu: Any, pc: Any) -> Any:
+    """MRET at `pc`: MIE from MPIE, MPIE set, on to mepc. (Without U, MPP stays M.)"""
     status = cpu[MSTATUS]
     enabled = (status & _MPIE) >> U4
     cpu[MSTATUS] = (status & ~_MIE) | enabled | _MPIE
     cpu[PC] = cpu[MEPC] & cpu[EPC_MASK]
+    raise_event(cpu, _TRAP_RETURN, pc, U0, U0, cpu[PRIV], cpu[RETIRED])

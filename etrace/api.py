@@ -14,6 +14,7 @@ from pathlib import Path
 
 from etrace import files
 from etrace.errors import InputError
+from etrace.plugin import Loaded
 from etrace.program import Code, load_image, load_programs
 from etrace.recorder import Progress, Sink, Summary
 from etrace.recorder import encode as encode_stream
@@ -52,8 +53,12 @@ def run_header(
     max_instructions: int | None = None,
     image: Sequence[str] = (),
     command: Sequence[str] = (),
+    semihosting: str | None = None,
 ) -> tuple[Header, Code]:
-    """Load the programs of a run and describe it. Raises `InputError` or `ParametersError`."""
+    """Load the programs of a run and describe it. Raises `InputError` or `ParametersError`.
+
+    `semihosting`: the command line for host calls, None without them.
+    """
     if not elf:
         raise InputError("no program to run")
     programs = load_programs([os.fspath(path) for path in elf])
@@ -70,6 +75,7 @@ def run_header(
         memory=tuple(memory),
         max_instructions=max_instructions,
         command=tuple(command),
+        semihosting=semihosting,
     )
     return header, code
 
@@ -114,12 +120,18 @@ def record(
     max_instructions: int | None = None,
     console: Callable[[bytes], None] | None = None,
     progress: Progress | None = None,
+    plugins: Sequence[object] = (),
+    semihosting: PathLike | None = None,
+    cmdline: str = "",
 ) -> Trace:
     """Run the firmware `elf` (or several ELF files) and record its trace.
 
     `output`: the trace file; None keeps the trace in memory. `params`: a parameter file or a
-    `Configuration`. `console` receives what the guest prints. Raises `EtraceError` or
-    `ParametersError`; KeyboardInterrupt after the trace was ended properly.
+    `Configuration`. `console` receives what the guest prints. `plugins`: objects with `attach`
+    (see `etrace.plugin.Plugin`); what one raises is raised here, after the trace was ended.
+    `semihosting`: serve host calls, with the files of this directory and the command line
+    `cmdline`. Raises `EtraceError` or `ParametersError`; KeyboardInterrupt after the trace was
+    ended properly.
     """
     header, code = run_header(
         [elf] if isinstance(elf, str | os.PathLike) else list(elf),
@@ -129,10 +141,19 @@ def record(
         platform=platform,
         memory=memory,
         max_instructions=max_instructions,
+        semihosting=None if semihosting is None else cmdline,
     )
 
     def run(sink: Sink) -> Summary:
-        return record_run(code, sink, header, console=console, progress=progress)
+        return record_run(
+            code,
+            sink,
+            header,
+            console=console,
+            progress=progress,
+            plugins=[Loaded(type(each).__name__, None, each) for each in plugins],
+            semihosting=None if semihosting is None else Path(semihosting),
+        )
 
     trace, summary = _write(run, output, header, code, [each.path for each in header.programs])
     if summary.interrupted:

@@ -18,6 +18,8 @@ class EtraceError(Exception):
     """Something that the user can act on: `FILE: where: what; remedy`, in one line."""
 
     exit_code = Exit.USAGE
+    #: Lines to be shown before it: a plugin's traceback.
+    details = ""
 
 
 class InputError(EtraceError):

@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 import decoder
+from etrace.events import Discontinuities
 from etrace.flowtext import gap_text
+from etrace.plugins.words import event_name, kind_name
 from etrace.trace import Trace
-from specs.causes import cause_name
+from specs.events import EXCEPTION, INTERRUPT, TRAP_RETURN, Kind
 from specs.flow import Flow
 from specs.packets import FORMAT_NAMES, Column
 
@@ -19,15 +22,17 @@ _SHOWN = 20
 
 @dataclass
 class Inventory:
-    """Counts of a trace. `instructions` and `traps` are None where no program is at hand.
+    """Counts of a trace. `instructions`, `events` and `traps` are None where no program is at hand.
 
-    `packets` and `packet_bytes` by format name; `gap_list` the first gaps in words.
+    `events` by kind, `traps` by cause; `packets` and `packet_bytes` by format name; `gap_list` the
+    first gaps in words.
     """
 
     bytes: int = 0
     packets: dict[str, int] = field(default_factory=dict)
     packet_bytes: dict[str, int] = field(default_factory=dict)
     instructions: int | None = None
+    events: dict[str, int] | None = None
     traps: dict[str, int] | None = None
     gaps: int = 0
     gap_list: list[str] = field(default_factory=list)
@@ -56,8 +61,9 @@ def take_inventory(trace: Trace) -> Inventory:
     inventory.gaps = mix.bad
     if flows is not None:
         flows.add(flows.decoder.finish())
+        flows.finish()
         inventory.instructions = flows.instructions
-        inventory.traps = flows.trap_names()
+        inventory.events, inventory.traps = flows.events()
         inventory.gaps, inventory.gap_list = flows.gaps, flows.gap_list
     return inventory
 
@@ -88,21 +94,32 @@ class _Flows:
         self.instructions = 0
         self.gaps = 0
         self.gap_list: list[str] = []
-        self._traps: Counter[tuple[bool, int]] = Counter()
+        self._discontinuities = Discontinuities(trace.code.map)
+        self._counts: Counter[tuple[int, int]] = Counter()
 
     def add(self, flows: Iterable[Flow]) -> None:
         for flow in flows:
             self.instructions += flow.instructions
-            causes = flow.traps["cause"].tolist()
-            for interrupt, cause in zip(flow.traps["interrupt"].tolist(), causes, strict=True):
-                self._traps[bool(interrupt), cause] += 1
+            self._count(self._discontinuities.add(flow))
             shown = max(0, _SHOWN - self.gaps)
             self.gap_list += [gap_text(gap) for gap in flow.gaps[:shown]]
             self.gaps += len(flow.gaps)
 
-    def trap_names(self) -> dict[str, int]:
-        return {
-            f"{'interrupt' if interrupt else 'exception'} {cause} "
-            f"({cause_name(cause, interrupt)})": count
-            for (interrupt, cause), count in sorted(self._traps.items())
-        }
+    def finish(self) -> None:
+        self._count(self._discontinuities.finish())
+
+    def events(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Counts by kind, and of traps by cause."""
+        kinds = {kind_name(kind): 0 for kind in (INTERRUPT, EXCEPTION, TRAP_RETURN)}
+        traps = {}
+        # Exceptions first, then interrupts, by cause.
+        for (kind, cause), count in sorted(
+            self._counts.items(), key=lambda each: (-each[0][0], each[0][1])
+        ):
+            kinds[kind_name(Kind(kind))] += count
+            if kind != TRAP_RETURN:
+                traps[event_name(Kind(kind), cause)] = count
+        return kinds, traps
+
+    def _count(self, table: npt.NDArray[np.void]) -> None:
+        self._counts.update(zip(table["kind"].tolist(), table["cause"].tolist(), strict=True))

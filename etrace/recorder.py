@@ -6,20 +6,28 @@ is written and flushed at once, so that a trace is good however its writer ends.
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+import numpy as np
+
 from emu import ExitReason, Machine
+from emu.semihosting import SemihostingOptions
 from encoder.encoder import Encoder
 from etrace import csvin
+from etrace.count_kernel import count_code
 from etrace.errors import EtraceError, Exit, InputError
 from etrace.files import shown
+from etrace.plugin import Loaded, blamed
 from etrace.program import Code
 from etrace.tracefile import Header
+from specs.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN
 from specs.ingress import Chunk, IngressError
+from specs.itype import Itype
 from specs.parameters import Configuration
 
 #: Called with instructions and bytes so far.
@@ -42,7 +50,8 @@ class GuestError(EtraceError):
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a recording or an encoding came to. `traps`: by `exception N` / `interrupt N`.
+    """What a recording or an encoding came to. `events`: by kind; `traps`: by `exception N` /
+    `interrupt N`.
 
     `instructions` is None for an encoding: blocks from elsewhere do not say how many they have.
     `end`: how the run ended; `guest_exit` its exit code.
@@ -50,6 +59,7 @@ class Summary:
 
     packets: dict[str, int]
     bytes: int
+    events: dict[str, int] = field(default_factory=dict)
     instructions: int | None = None
     traps: dict[str, int] = field(default_factory=dict)
     end: str | None = None
@@ -70,14 +80,25 @@ class Summary:
 _FAILED = {ExitReason.TRAP_LOOP.name.lower()}
 
 
+#: Events that a retirement stream tells: the codes of their references.
+_CODES = {
+    INTERRUPT: np.uint32(Itype.INTERRUPT),
+    EXCEPTION: np.uint32(Itype.EXCEPTION),
+    TRAP_RETURN: np.uint32(Itype.TRAP_RETURN),
+}
+
+
 class _Encoding:
-    """An encoder that writes to a file."""
+    """An encoder that writes to a file, and counts events."""
 
     def __init__(self, configuration: Configuration, file: Sink) -> None:
         self.encoder = Encoder(configuration)
+        self.events = dict.fromkeys((str(kind.name).lower() for kind in _CODES), 0)
         self._file = file
 
     def feed(self, chunk: Chunk) -> None:
+        for kind, code in _CODES.items():
+            self.events[str(kind.name).lower()] += int(count_code(chunk.refs, code))
         self._write(self.encoder.feed(chunk))
 
     def finish(self) -> None:
@@ -96,19 +117,29 @@ def record(
     raw: bool = False,
     console: Callable[[bytes], None] | None = None,
     progress: Progress | None = None,
+    plugins: Sequence[Loaded] = (),
+    semihosting: Path | None = None,
 ) -> Summary:
     """Run the programs of `code` as `header` says and write their trace to `file`.
 
     Ctrl-C ends the trace properly and is told in the summary. Raises `InputError` if the machine
-    cannot be built or the parameters cannot carry the run.
+    cannot be built or the parameters cannot carry the run; `PluginError` if a plugin raises, with
+    the trace up to there ended properly. `semihosting`: the directory that `header.semihosting`
+    does not name.
+
+    (The encoder takes what `Machine.run` yields, not `on_retire`: these chunks stay valid while the
+    next one is filled, so that it can work beside the machine, and no event cuts them short.)
     """
-    machine = new_machine(code, header, console)
+    machine = new_machine(code, header, console, semihosting)
+    for plugin in plugins:
+        plugin.attach(machine)
     encoding = _Encoding(header.configuration, file)
     if not raw:
         file.write(header.pack())
     with _Interruption() as interruption:
         try:
-            _drain(machine, header.max_instructions, encoding, interruption, progress)
+            with blamed(plugins):
+                _drain(machine, header.max_instructions, encoding, interruption, progress)
         except IngressError as error:
             name = header.programs[0].path
             raise InputError(f"{name}: {error}; change it with --params") from None
@@ -119,6 +150,7 @@ def record(
     return Summary(
         packets=statistics.packets,
         bytes=statistics.bytes,
+        events={**encoding.events, str(HOST_CALL.name).lower(): machine.host_calls},
         instructions=machine.instret,
         traps=_trap_names(machine),
         end=end,
@@ -128,16 +160,33 @@ def record(
 
 
 def new_machine(
-    code: Code, header: Header, console: Callable[[bytes], None] | None = None
+    code: Code,
+    header: Header,
+    console: Callable[[bytes], None] | None = None,
+    semihosting: Path | None = None,
+    record: bool = True,
 ) -> Machine:
-    """The machine that `header` describes; raises `InputError`."""
+    """The machine that `header` describes; raises `InputError`.
+
+    `semihosting`: the directory for host calls, `record`: whether `run` is to yield what retires.
+    """
+    options = None
+    if header.semihosting is not None:
+        if semihosting is None:
+            raise InputError(
+                f"{header.programs[0].path}: was run with semihosting; say with --semihosting DIR "
+                "which files it may read and write this time"
+            )
+        options = SemihostingOptions(semihosting, header.semihosting)
     try:
         return Machine(
             list(code.programs),
             platform=header.platform or "spike",
             isa=header.isa,
             memory=list(header.memory),
+            record=record,
             console=console,
+            semihosting=options,
         )
     except ValueError as error:
         raise InputError(str(error)) from None
@@ -219,7 +268,7 @@ def encode(
         file.write(header.pack())
     encoding.finish()
     statistics = encoding.encoder.statistics
-    return Summary(packets=statistics.packets, bytes=statistics.bytes)
+    return Summary(packets=statistics.packets, bytes=statistics.bytes, events=dict(encoding.events))
 
 
 def _trap_names(machine: Machine) -> dict[str, int]:

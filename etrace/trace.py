@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from etrace.tracefile import Header, TraceStream, open_trace
 from etrace.verify import Comparison, compare
 from specs.flow import Flow
 from specs.parameters import Configuration
+
+if TYPE_CHECKING:
+    from etrace.events import TraceEvent
 
 
 @dataclass
@@ -88,12 +92,21 @@ class Trace:
         while len(rows := reader.read(final=True)[1]):
             yield rows
 
-    def verify(self, against: str | Path | None = None) -> "Verification":
+    def events(self) -> Iterator["TraceEvent"]:
+        """Interrupts, exceptions and trap returns, in order."""
+        from etrace.events import events_from_trace
+
+        return events_from_trace(self)
+
+    def verify(
+        self, against: str | Path | None = None, semihosting: Path | None = None
+    ) -> "Verification":
         """Compare with a rerun of the program, or with the pc trace `against`.
 
-        Raises `InputError` if there is nothing to compare with.
+        `semihosting`: the directory whose files the rerun may use, as the run did. Raises
+        `InputError` if there is nothing to compare with.
         """
-        return verify(self, None if against is None else str(against))
+        return verify(self, None if against is None else str(against), semihosting)
 
 
 @dataclass(frozen=True)
@@ -111,13 +124,16 @@ class Verification:
     same: bool
 
 
-def verify(trace: Trace, against: str | None) -> Verification:
+def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -> Verification:
     """See `Trace.verify`."""
     flow = _UpToGap(trace)
     actual = flow_stretches(flow.flows(), lambda runs: trace.pcs(Flow(runs)))
     width = trace.configuration.parameters.iaddress_width_p
     comparison = compare(
-        _expected(trace, against), actual, trace.code.map, (1 << min(width, trace.header.xlen)) - 1
+        _expected(trace, against, semihosting),
+        actual,
+        trace.code.map,
+        (1 << min(width, trace.header.xlen)) - 1,
     )
     other = "the pc trace" if against is not None else "the program"
     remark, same = "", comparison.difference is None and not len(flow.gaps)
@@ -158,7 +174,7 @@ class _UpToGap:
             yield flow
 
 
-def _expected(trace: Trace, against: str | None) -> Iterator[Stretch]:
+def _expected(trace: Trace, against: str | None, semihosting: Path | None) -> Iterator[Stretch]:
     if against is not None:
         from etrace import pctrace
 
@@ -171,7 +187,7 @@ def _expected(trace: Trace, against: str | None) -> Iterator[Stretch]:
     from etrace import rerun
     from etrace.recorder import new_machine
 
-    machine = new_machine(trace.code, trace.header)
+    machine = new_machine(trace.code, trace.header, semihosting=semihosting)
     return rerun.stretches(machine, trace.header.max_instructions, trace.code.map)
 
 

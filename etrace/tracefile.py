@@ -61,6 +61,9 @@ class Header:
     memory: tuple[tuple[int, int], ...] = ()
     max_instructions: int | None = None
     command: tuple[str, ...] = ()
+    #: Host calls were served: the command line that they gave. (Not the directory: it is for who
+    #: runs the program again to say what that may touch.)
+    semihosting: str | None = None
 
     def pack(self) -> bytes:
         """The bytes before the stream."""
@@ -76,6 +79,8 @@ class Header:
             "source": self.source,
             "xlen": self.xlen,
         }
+        if self.semihosting is not None:
+            values["semihosting"] = self.semihosting
         text = json.dumps(values, sort_keys=True, indent=1).encode() + b"\n"
         return _PREFIX.pack(MAGIC, VERSION, 0, len(text)) + text
 
@@ -173,6 +178,7 @@ def _header(values: Any) -> Header:
             None if values["max_instructions"] is None else _natural(values["max_instructions"])
         ),
         command=tuple(_text(each) for each in _list(values["command"])),
+        semihosting=_optional_text(values.get("semihosting")),
     )
 
 

@@ -41,9 +41,8 @@ def _floats(kernel: Dispatcher, arguments: tuple[types.Type, ...]) -> list[str]:
     inferred = type_inference_stage(
         context, cpu_target.target_context, code, [types.unliteral(a) for a in arguments], None
     )
-    return [
-        f"{name}: {kind}" for name, kind in inferred.typemap.items() if isinstance(kind, types.Float)
-    ]
+    kinds = inferred.typemap.items()
+    return [f"{name}: {kind}" for name, kind in kinds if isinstance(kind, types.Float)]
 
 
 def _calls(seen: set[tuple[str, Signature]]) -> Iterator[tuple[str, Dispatcher, Signature]]:
@@ -83,5 +82,3 @@ def test_the_check_would_find_one() -> None:
     assert mixed(np.uint64(1), np.int64(2), True) == 1
     (signature,) = mixed.nopython_signatures
     assert _floats(mixed, signature.args)
-
-

@@ -1,7 +1,8 @@
 """The `etrace` command. Verbs live in their own modules and are imported when they are used.
 
-Exit codes: 0 ok; 1 "no" (verify differs); 2 usage or parameters; 3 corrupt trace; 4 the guest
-failed; 130 Ctrl-C. Errors are one line each on standard error.
+Exit codes: 0 ok; 1 "no" (verify differs); 2 usage, parameters or a plugin that raised; 3 corrupt
+trace; 4 the guest failed; 130 Ctrl-C; `run` gives the program's own.
+Errors are one line each on standard error.
 """
 
 import os
@@ -18,9 +19,11 @@ from etrace.errors import EtraceError, Exit, one_line
 #: Verb: its module, and its line in `etrace --help`.
 VERBS = {
     "record": ("etrace.cli.record", "Run a firmware and write its trace."),
+    "run": ("etrace.cli.run", "Run a firmware, without tracing it."),
     "encode": ("etrace.cli.encode", "Write the trace of retirement events from a CSV file."),
     "decode": ("etrace.cli.decode", "Give every instruction of a trace back."),
     "dump": ("etrace.cli.dump", "Show the packets of a trace, field by field."),
+    "events": ("etrace.cli.events", "List interrupts, exceptions, host calls and returns."),
     "info": ("etrace.cli.info", "Tell what a trace is, and what is in it."),
     "verify": ("etrace.cli.verify", "Compare a trace with a rerun, or with a pc trace."),
     "params": ("etrace.cli.params", "Write, check and explain parameter files."),
@@ -29,8 +32,8 @@ VERBS = {
 }
 
 _EPILOG = (
-    "Exit codes: 0 ok, 1 no (verify differs), 2 usage or parameters, 3 corrupt trace, "
-    "4 the guest failed, 130 Ctrl-C."
+    "Exit codes: 0 ok, 1 no (verify differs), 2 usage, parameters or a plugin that raised, "
+    "3 corrupt trace, 4 the guest failed, 130 Ctrl-C; `run` gives the program's own."
 )
 
 
@@ -118,6 +121,8 @@ def _report(error: Exception) -> Exit:
             say(problem)
         return Exit.USAGE
     if isinstance(error, EtraceError):
+        if error.details:
+            print(error.details, end="", file=sys.stderr)
         say(one_line(error))
         return error.exit_code
     if isinstance(error, OSError):

@@ -64,6 +64,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
         "isa": header.isa,
         "memory": [list(region) for region in header.memory],
         "max_instructions": header.max_instructions,
+        "semihosting": header.semihosting,
         "programs": [{"path": each.path, "sha256": each.sha256} for each in header.programs],
         "images": [
             {"address": each.address, "path": each.path, "sha256": each.sha256}
@@ -75,6 +76,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
         "packet_bytes": inventory.packet_bytes,
         "instructions": inventory.instructions,
         "bits_per_instruction": inventory.bits_per_instruction,
+        "events": inventory.events,
         "traps": inventory.traps,
         "gaps": inventory.gaps,
         "gap_list": inventory.gap_list,
@@ -94,6 +96,8 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
                  f"platform {header.platform or 'none'}"))  # fmt: skip
     if header.max_instructions is not None:
         rows.append(("budget", f"{header.max_instructions:,} instructions"))
+    if header.semihosting is not None:
+        rows.append(("semihosting", f"command line {header.semihosting!r}"))
     rows += [(table, text) for table, text in _settings(header).items()]
     rows.append(("bytes", f"{inventory.bytes:,}"))
     if inventory.instructions is not None:
@@ -105,7 +109,9 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         if count:
             size = inventory.packet_bytes[name]
             rows.append((f"  {name}", f"{count:,} {TITLES[name]}, {size:,} bytes"))
-    if inventory.traps is not None:
+    if inventory.events is not None and inventory.traps is not None:
+        counts = [f"{name} {count:,}" for name, count in inventory.events.items()]
+        rows.append(("events", ", ".join(counts)))
         rows.append(("traps", f"{sum(inventory.traps.values()):,}"))
         rows += [(f"  {count:,}", name) for name, count in inventory.traps.items()]
     rows.append(("gaps", f"{inventory.gaps:,}"))

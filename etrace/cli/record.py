@@ -1,39 +1,13 @@
 """`etrace record`: run a firmware and write its trace."""
 
-import sys
+from pathlib import Path
 
 import click
 
-from etrace.cli import options, say
+from etrace.cli import options, running, say
 from etrace.cli.progress import ProgressLine
 from etrace.cli.summary import show_summary
 from etrace.errors import Exit
-
-
-def _regions(
-    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
-) -> tuple[tuple[int, int], ...]:
-    """`BASE:SIZE`, with 0x and the suffixes K, M, G."""
-    return tuple(_region(value) for value in values)
-
-
-def _region(text: str) -> tuple[int, int]:
-    base, _, size = text.partition(":")
-    try:
-        region = _number(base), _number(size)
-    except ValueError:
-        raise click.BadParameter(f"{text}: must be BASE:SIZE, as in 0x80000000:128M") from None
-    if not 0 <= region[0] < 1 << 64 or not 0 < region[1] <= 1 << 34:
-        raise click.BadParameter(f"{text}: the base must fit 64 bits, the size 1 to 16G")
-    return region
-
-
-_SUFFIXES = {"K": 10, "M": 20, "G": 30}
-
-
-def _number(text: str) -> int:
-    shift = _SUFFIXES.get(text[-1:].upper(), 0)
-    return int(text[:-1] if shift else text, 0) << shift
 
 
 @click.command("record")
@@ -41,28 +15,11 @@ def _number(text: str) -> int:
 @options.output("Trace file to write; - for standard output.", required=True)
 @options.PARAMS
 @options.FRAMING
-@click.option("--isa", metavar="ISA", help="For example rv64imac_zicsr_zifencei [from the ELF].")
-@click.option(
-    "--platform",
-    type=click.Choice(["spike"]),
-    default="spike",
-    show_default=True,
-    help="Boot ROM, CLINT, HTIF as on this simulator.",
-)
-@click.option(
-    "--memory",
-    callback=_regions,
-    multiple=True,
-    metavar="BASE:SIZE",
-    help="RAM, besides what the ELF wants.",
-)
 @click.option(
     "--image", multiple=True, metavar="ADDRESS:FILE", help="Binary image for the decoder to know."
 )
-@click.option(
-    "--max-instructions", type=click.IntRange(min=1), metavar="N", help="Stop after N instructions."
-)
-@click.option("--console/--no-console", default=True, help="Show what the guest prints [on].")
+@running.options
+@running.PLUGIN
 @options.RAW
 @options.JSON
 def command(
@@ -76,14 +33,18 @@ def command(
     image: tuple[str, ...],
     max_instructions: int | None,
     console: bool,
+    semihosting: Path | None,
+    cmdline: str | None,
+    plugin: tuple[str, ...],
     raw: bool,
     as_json: bool,
 ) -> int:
     """Run the firmware ELF and write the trace that E-Trace hardware would have sent.
 
-    The first ELF gives the entry point. Ctrl-C ends the trace properly.
+    The first ELF gives the entry point. Ctrl-C, or a plugin that raises, ends the trace properly.
     """
     from etrace import api, files, recorder
+    from etrace.plugin import load
 
     header, code = api.run_header(
         elf,
@@ -95,24 +56,28 @@ def command(
         max_instructions=max_instructions,
         image=image,
         command=options.command_line(),
+        semihosting=running.command_line_for(semihosting, cmdline, elf[0]),
     )
+    plugins = [load(each) for each in plugin]
     files.refuse_overwriting(output, list(elf))
     # The guest's words must not land in the trace, nor in the JSON.
     to_stderr = options.stdout_is_shared(output) or as_json
-    terminal = sys.stderr.buffer if to_stderr else sys.stdout.buffer
-
-    def show(data: bytes) -> None:
-        progress.clear()
-        terminal.write(data)
-        terminal.flush()
-
     progress = ProgressLine("instructions")
+    terminal = running.Console(to_stderr, progress) if console else None
     with files.open_output(output) as file:
         summary = recorder.record(
-            code, file, header, raw=raw, console=show if console else None, progress=progress
+            code,
+            file,
+            header,
+            raw=raw,
+            console=terminal,
+            progress=progress,
+            plugins=plugins,
+            semihosting=semihosting,
         )
     progress.clear()
     show_summary(summary, as_json)
+    running.show_reports(plugins)
     if summary.interrupted:
         return Exit.INTERRUPTED
     if summary.guest_failed:

@@ -2,10 +2,11 @@
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
-from etrace.cli import options, say
+from etrace.cli import options, running, say
 from etrace.errors import Exit
 
 
@@ -16,6 +17,7 @@ from etrace.errors import Exit
     metavar="PC_TRACE",
     help="Compare with this Spike-style pc trace (.csv, .csv.gz, .csv.xz) instead of a rerun.",
 )
+@running.SEMIHOSTING
 @options.JSON
 def command(
     trace: str,
@@ -25,6 +27,7 @@ def command(
     platform: str | None,
     force: bool,
     against: str | None,
+    semihosting: Path | None,
     as_json: bool,
 ) -> int:
     """Run the traced program again, or read a pc trace, and compare with the decoded FILE.
@@ -37,7 +40,7 @@ def command(
     from etrace.flowtext import Listing, gap_text
 
     with reading(trace, elf, image, params, platform, force) as source:
-        result = source.verify(against)
+        result = source.verify(against, semihosting)
     difference = result.comparison.difference
     if result.same:
         outcome = Exit.OK

@@ -1,0 +1,203 @@
+"""`etrace events`: interrupts, exceptions, host calls, trap returns."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from etrace.cli import options, running, say
+from etrace.errors import Exit, InputError
+
+if TYPE_CHECKING:
+    from etrace.plugin import Loaded
+
+_ELF_MAGIC = b"\x7fELF"
+
+
+@click.command("events")
+@click.argument("file", metavar="ELF|TRACE")
+@click.option(
+    "--plugin",
+    "--as",
+    "plugin",
+    multiple=True,
+    metavar="NAME|FILE.py[:ARGS]",
+    help="What to do with them: trace_all (a line an event; the default), traps (counts by cause), "
+    "handler_time (instructions in handlers), or a plugin of yours. May be repeated.",
+)
+@click.option(
+    "--kinds",
+    metavar="KIND,...",
+    help="Only these: interrupt, exception, host_call, trap_return.",
+)
+@options.JSON
+@options.output("Where to write; - (default) is standard output.")
+@options.ELF
+@options.IMAGE
+@click.option("--params", metavar="FILE.toml", help="Parameters, for a bare stream.")
+@options.FORCE
+@running.options
+def command(
+    file: str,
+    plugin: tuple[str, ...],
+    kinds: str | None,
+    as_json: bool,
+    output: str,
+    elf: tuple[str, ...],
+    image: tuple[str, ...],
+    params: str | None,
+    force: bool,
+    isa: str | None,
+    platform: str,
+    memory: tuple[tuple[int, int], ...],
+    max_instructions: int | None,
+    console: bool,
+    semihosting: Path | None,
+    cmdline: str | None,
+) -> int:
+    """List the events of a run of ELF, or of a decoded TRACE.
+
+    Both tell the same, except what no trace carries: host calls, and since when an interrupt was
+    pending. --isa to --cmdline are for an ELF, --elf, --image, --params and --force for a TRACE.
+    """
+    from etrace import files
+
+    words = [word for word in (kinds or "").split(",") if word]
+    _check_kinds(words)
+    if as_json:
+        words.append("json")
+    plugins = [_load(each, words) for each in plugin or ("trace_all",)]
+    live = _is_elf(file)
+    if live:
+        _refuse(
+            file,
+            "a program",
+            {"--elf": elf, "--image": image, "--params": params, "--force": force},
+        )
+    else:
+        _refuse(
+            file,
+            "a trace",
+            {
+                "--isa": isa,
+                "--memory": memory,
+                "--semihosting": semihosting,
+                "--max-instructions": max_instructions,
+                "--cmdline": cmdline,
+            },
+        )
+    files.refuse_overwriting(output, [file, *elf])
+    with files.open_output(output) as sink:
+
+        def write(text: str) -> None:
+            sink.write(text.encode())
+
+        for each in plugins:
+            each.plugin.write = write
+        if live:
+            outcome = _live(
+                file, plugins, isa, platform, memory, max_instructions, semihosting, cmdline,
+                running.Console(options.stdout_is_shared(output)) if console else None,
+            )  # fmt: skip
+        else:
+            outcome = _decoded(file, plugins, elf, image, params, platform, force)
+        for each in plugins:
+            write(each.report())
+    return outcome
+
+
+def _check_kinds(words: list[str]) -> None:
+    from etrace.plugins.words import kinds_named
+
+    try:
+        kinds_named(words)
+    except ValueError as error:
+        raise InputError(f"--kinds: {error}") from None
+
+
+def _refuse(file: str, what: str, given: dict[str, object]) -> None:
+    """Raise `InputError` for options that mean nothing here."""
+    for option, value in given.items():
+        if value:
+            raise InputError(f"{file}: is {what}; {option} does not apply")
+
+
+def _load(argument: str, words: list[str]) -> "Loaded":
+    """A plugin; those that ship are told the kinds and the format in their arguments."""
+    from etrace.plugin import BUILT_IN, load
+
+    name, colon, args = argument.partition(":")
+    if name in BUILT_IN:
+        argument = f"{name}:{','.join([*([args] if colon else []), *words])}"
+    return load(argument)
+
+
+def _is_elf(path: str) -> bool:
+    """Whether this is a program. Standard input is taken for a trace."""
+    from etrace import files
+
+    if path == files.STDIO:
+        return False
+    with files.open_input(path) as file:
+        return file.read(len(_ELF_MAGIC)) == _ELF_MAGIC
+
+
+def _live(
+    elf: str,
+    plugins: "list[Loaded]",
+    isa: str | None,
+    platform: str,
+    memory: tuple[tuple[int, int], ...],
+    max_instructions: int | None,
+    semihosting: Path | None,
+    cmdline: str | None,
+    console: running.Console | None,
+) -> int:
+    from emu import ExitReason
+    from etrace import api, recorder
+    from etrace.plugin import blamed
+
+    header, code = api.run_header(
+        [elf],
+        isa=isa,
+        platform=platform,
+        memory=memory,
+        max_instructions=max_instructions,
+        semihosting=running.command_line_for(semihosting, cmdline, elf),
+    )
+    machine = recorder.new_machine(code, header, console, semihosting, record=False)
+    for plugin in plugins:
+        plugin.attach(machine)
+    with blamed(plugins):
+        for _ in machine.run(max_instructions):
+            pass
+    if machine.exit_reason is ExitReason.TRAP_LOOP or machine.exit_code:
+        what = f" with exit code {machine.exit_code}" if machine.exit_code else ""
+        end = machine.exit_reason.name.lower() if machine.exit_reason else "stopped"
+        say(f"{elf}: the guest failed: {end}{what}")
+        return Exit.GUEST
+    return Exit.OK
+
+
+def _decoded(
+    path: str,
+    plugins: "list[Loaded]",
+    elf: tuple[str, ...],
+    image: tuple[str, ...],
+    params: str | None,
+    platform: str,
+    force: bool,
+) -> int:
+    from etrace.cli.gaps import GapReport
+    from etrace.cli.source import reading
+    from etrace.events import DecodedTrace
+    from etrace.plugin import blamed
+
+    with reading(path, elf, image, params, platform, force) as trace:
+        report = GapReport(trace)
+        source = DecodedTrace(report.flows(), trace.code.map)
+        for plugin in plugins:
+            plugin.attach(source)
+        with blamed(plugins):
+            source.run()
+    return Exit.OK if report.close() else Exit.CORRUPT

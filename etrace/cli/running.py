@@ -1,0 +1,120 @@
+"""What the verbs that run a program share: options, the guest's console, plugins' reports."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etrace.errors import InputError
+
+if TYPE_CHECKING:
+    from etrace.cli.progress import ProgressLine
+    from etrace.plugin import Loaded
+
+
+def _regions(
+    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[int, int], ...]:
+    """`BASE:SIZE`, with 0x and the suffixes K, M, G."""
+    return tuple(_region(value) for value in values)
+
+
+def _region(text: str) -> tuple[int, int]:
+    base, _, size = text.partition(":")
+    try:
+        region = _number(base), _number(size)
+    except ValueError:
+        raise click.BadParameter(f"{text}: must be BASE:SIZE, as in 0x80000000:128M") from None
+    if not 0 <= region[0] < 1 << 64 or not 0 < region[1] <= 1 << 34:
+        raise click.BadParameter(f"{text}: the base must fit 64 bits, the size 1 to 16G")
+    return region
+
+
+_SUFFIXES = {"K": 10, "M": 20, "G": 30}
+
+
+def _number(text: str) -> int:
+    shift = _SUFFIXES.get(text[-1:].upper(), 0)
+    return int(text[:-1] if shift else text, 0) << shift
+
+
+PLUGIN = click.option(
+    "--plugin",
+    multiple=True,
+    metavar="FILE.py[:ARGS]",
+    help="Attach a plugin: a file, or traps, handler_time, trace_all. May be repeated.",
+)
+SEMIHOSTING = click.option(
+    "--semihosting",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Serve host calls, with the files of this directory.",
+)
+_OPTIONS = (
+    click.option(
+        "--isa", metavar="ISA", help="For example rv64imac_zicsr_zifencei [from the ELF]."
+    ),
+    click.option(
+        "--platform",
+        type=click.Choice(["spike"]),
+        default="spike",
+        show_default=True,
+        help="Boot ROM, CLINT, HTIF as on this simulator.",
+    ),
+    click.option(
+        "--memory",
+        callback=_regions,
+        multiple=True,
+        metavar="BASE:SIZE",
+        help="RAM, besides what the ELF wants.",
+    ),
+    click.option(
+        "--max-instructions",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Stop after N instructions.",
+    ),
+    click.option("--console/--no-console", default=True, help="Show what the guest prints [on]."),
+    SEMIHOSTING,
+    click.option(
+        "--cmdline", metavar="TEXT", help="Command line for host calls [the program's name]."
+    ),
+)
+
+
+def options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of the verbs that run a program."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def command_line_for(semihosting: Path | None, cmdline: str | None, elf: str) -> str | None:
+    """The guest's command line, None without host calls. Raises `InputError`."""
+    if semihosting is None:
+        if cmdline is not None:
+            raise InputError("--cmdline: is for host calls; give --semihosting DIR as well")
+        return None
+    return Path(elf).name if cmdline is None else cmdline
+
+
+class Console:
+    """Shows what the guest prints, on standard output or (not to spoil that) standard error."""
+
+    def __init__(self, to_stderr: bool, progress: "ProgressLine | None" = None) -> None:
+        self._terminal = sys.stderr.buffer if to_stderr else sys.stdout.buffer
+        self._progress = progress
+
+    def __call__(self, data: bytes) -> None:
+        if self._progress is not None:
+            self._progress.clear()
+        self._terminal.write(data)
+        self._terminal.flush()
+
+
+def show_reports(plugins: "Sequence[Loaded]") -> None:
+    """What the plugins have to say, on standard error; raises `PluginError`."""
+    for plugin in plugins:
+        print(plugin.report(), end="", file=sys.stderr, flush=True)
