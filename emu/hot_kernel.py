@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from emu import ops
@@ -135,10 +134,6 @@ _TAG8 = np.uint64(_PAGE | 7)
 _NOT_TAKEN_CODE = np.uint64(4)
 _TAKEN_CODE = np.uint64(5)
 _EVEN = np.uint64(0xFFFF_FFFF_FFFF_FFFE)
-
-# Functions begin at cache lines. The loop's speed depends on where it lies within one: 12 % between
-# the best and the worst place, and every edit of a kernel before it moved it.
-llvm.set_option("", "-align-all-functions=6")
 
 
 @njit

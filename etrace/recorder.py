@@ -151,7 +151,8 @@ def record(
         packets=statistics.packets,
         bytes=statistics.bytes,
         events={**encoding.events, str(HOST_CALL.name).lower(): machine.host_calls},
-        instructions=machine.instret,
+        # the ebreak of a host call is in the trace, though it does not count as retired
+        instructions=machine.instret + machine.host_calls,
         traps=_trap_names(machine),
         end=end,
         guest_exit=machine.exit_code,

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
@@ -54,6 +55,11 @@ def _cache_directory() -> Path | None:
 CACHE_DIRECTORY = _cache_directory()
 if CACHE_DIRECTORY is not None:
     numba.config.CACHE_DIR = str(CACHE_DIRECTORY)
+
+
+# Functions begin at cache lines: the speed of the emulator's loop depends on where it lies within
+# one, 12 % between the best and the worst place, and every edit of a kernel before it moved it.
+llvm.set_option("", "-align-all-functions=6")
 
 
 def njit(function: Callable[..., Any]) -> Any:
