@@ -3,8 +3,6 @@
 A flow cannot tell in every case: a trap on the last row may be followed by the end, or by nothing.
 """
 
-import decoder
-from decoder.brief import Brief
 from specs.packets import Column, Format, QualStatus
 from specs.parameters import Configuration
 
@@ -15,7 +13,9 @@ class Ending:
     """Fed with a stream, knows whether tracing ended with its last packet."""
 
     def __init__(self, configuration: Configuration) -> None:
-        self._reader = decoder.PacketReader(configuration, full=False)
+        from decoder import PacketReader  # not needed to record
+
+        self._reader = PacketReader(configuration, full=False)
         #: Tracing ended (E-Trace 2.0, "Format 3 subformat 3 qual_status field").
         self.proper = False
 
@@ -29,6 +29,8 @@ class Ending:
         self._read(final=True)
 
     def _read(self, final: bool) -> None:
+        from decoder.brief import Brief
+
         while True:
             briefs, details = self._reader.read(final)
             if not len(briefs):

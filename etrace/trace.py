@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-import decoder
 from etrace.ending import Ending
 from etrace.errors import InputError, TraceError
 from etrace.program import Code, for_header
@@ -54,7 +53,9 @@ class Trace:
 
     def flows(self, ending: Ending | None = None) -> Iterator[Flow]:
         """The instruction flow in chunks. `ending` is told the bytes as they come."""
-        machine = decoder.Decoder(self.configuration, self.code.map)
+        from decoder import Decoder  # not needed to record
+
+        machine = Decoder(self.configuration, self.code.map)
         for chunk in self.chunks():
             if ending is not None:
                 ending.feed(chunk)
@@ -80,11 +81,15 @@ class Trace:
 
     def pcs(self, flow: Flow | None = None) -> npt.NDArray[np.uint64]:
         """The pc of every instruction of `flow` (default: of the whole trace)."""
-        return decoder.pcs(self.decode() if flow is None else flow, self.code.map)
+        from decoder import pcs
+
+        return pcs(self.decode() if flow is None else flow, self.code.map)
 
     def packets(self) -> Iterator[npt.NDArray[np.uint64]]:
         """The packets: rows of uint64, a column a `specs.packets.Column`, valid until the next."""
-        reader = decoder.PacketReader(self.configuration)
+        from decoder import PacketReader
+
+        reader = PacketReader(self.configuration)
         for chunk in self.chunks():
             reader.feed(chunk)
             while len(rows := reader.read()[1]):
