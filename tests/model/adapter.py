@@ -36,7 +36,7 @@ def decode(data: bytes, settings: Settings, images: Images, xlen: int) -> list[O
     program: Program = {}
     for base, code in images:
         program |= from_image(base, code, xlen)
-    return decoder.decode_bytes(payloads, program, settings)
+    return decoder.decode_bytes(payloads, program, settings, xlen)
 
 
 def packets(data: bytes, settings: Settings) -> list[codec.Packet]:

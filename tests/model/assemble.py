@@ -29,6 +29,11 @@ def c_li(rd: int, immediate: int) -> int:
     return 0x4000 | c_addi(rd, immediate)
 
 
+def c_lui(rd: int, immediate: int) -> int:
+    """`immediate` is 6 bits, not zero; `rd` neither x0 nor x2."""
+    return 0x2000 | c_li(rd, immediate)
+
+
 def branch(funct3: int, rs1: int, rs2: int, offset: int) -> int:
     moved = _pick(offset, ((12, 31), (11, 7)))
     moved |= (offset >> 5 & 0x3F) << 25 | (offset >> 1 & 0xF) << 8

@@ -5,6 +5,7 @@ bit in transmission order: least significant bit of the first field first.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.model.settings import Modes, Parameters
 
@@ -13,6 +14,35 @@ Field = Callable[[str, int], int]
 
 IOPTIONS_BITS = 5
 DOPTIONS_BITS = 4
+
+
+#: 2.1 draft, "Standard Support Packet format".
+STANDARD_SUPPORT = (
+    ("ienable", 1),
+    ("encoder_mode", 2),
+    ("qual_status", 2),
+    ("sijump", 1),
+    ("implicit_return", 1),
+    ("branch_predictor", 1),
+    ("jump_target_cache", 1),
+    ("implicit_except", 1),
+    ("full_iaddress", 1),
+    ("resync_disabled", 1),
+    ("iret_ext", 1),
+    ("time_width", 3),
+    ("f0s_width", 2),
+    ("return_stack_size", 3),
+    ("call_counter_size", 4),
+    ("bpred_size", 3),
+    ("cache_size", 3),
+    ("denable", 1),
+    ("dloss", 1),
+    ("mmacas_ext", 1),
+    ("noaddr", 1),
+    ("nodata", 1),
+    ("full_daddress", 1),
+    ("full_data", 1),
+)
 
 
 class PayloadError(ValueError):
@@ -50,7 +80,12 @@ def _address(field: Field, p: Parameters) -> None:
     field("notify", 1)
     field("updiscon", 1)
     field("irreport", 1)
-    field("irdepth", p.irdepth_bits)
+    field(returns_field(p), p.irdepth_bits)
+
+
+def returns_field(p: Parameters) -> str:
+    """Name of the field behind *irreport*."""
+    return "irets" if p.has_irets else "irdepth"
 
 
 def _format_0(field: Field, p: Parameters, modes: Modes) -> None:
@@ -72,7 +107,7 @@ def _format_0(field: Field, p: Parameters, modes: Modes) -> None:
         if branches != 0:
             field("branch_map", branch_map_bits(branches))
         field("irreport", 1)
-        field("irdepth", p.irdepth_bits)
+        field(returns_field(p), p.irdepth_bits)
     else:
         raise PayloadError(f"format 0 has no subformat {subformat}")
 
@@ -88,6 +123,10 @@ def _format_1(field: Field, p: Parameters) -> None:
 
 def _format_3(field: Field, p: Parameters, modes: Modes) -> None:
     subformat = field("subformat", 2)
+    if subformat == 3 and p.protocol_minor == 1:
+        for name, width in STANDARD_SUPPORT:
+            field(name, width)
+        return
     if subformat == 3:
         field("ienable", 1)
         field("encoder_mode", 1)
@@ -182,3 +221,76 @@ def is_notify(packet: Packet, p: Parameters) -> bool:
 def is_updiscon(packet: Packet) -> bool:
     """Whether *updiscon* says: an updiscon's target, and a format 3 follows immediately."""
     return packet["updiscon"] != packet["notify"]
+
+
+def before_irreport(packet: Packet) -> int:
+    """The bit that *irreport* is compared with."""
+    if "updiscon" in packet:
+        return packet["updiscon"]
+    branches = packet["branches"]
+    if branches == 0:
+        return 0
+    return packet["branch_map"] >> branch_map_bits(branches) - 1 & 1
+
+
+def reported_depth(packet: Packet) -> int | None:
+    """*irdepth* or *irets* where *irreport* says that it counts."""
+    if packet["irreport"] == before_irreport(packet):
+        return None
+    return packet["irets"] if "irets" in packet else packet["irdepth"]
+
+
+def support_fields(p: Parameters, modes: Modes, resync_disabled: bool) -> Packet:
+    """What a support packet says of the encoder."""
+    if p.protocol_minor == 0:
+        return {
+            "format": 3,
+            "subformat": 3,
+            "encoder_mode": 0,
+            "ioptions": modes.ioptions,
+            "denable": 0,
+            "dloss": 0,
+            "doptions": 0,
+        }
+    return {name: 0 for name, _ in STANDARD_SUPPORT} | {
+        "format": 3,
+        "subformat": 3,
+        "sijump": int(modes.sijump),
+        "implicit_return": int(modes.implicit_return),
+        "branch_predictor": int(modes.branch_prediction),
+        "jump_target_cache": int(modes.jump_target_cache),
+        "implicit_except": int(modes.implicit_exception),
+        "full_iaddress": int(modes.full_address),
+        "resync_disabled": int(resync_disabled),
+        "iret_ext": int(p.has_irets),
+        "time_width": 0 if p.notime_p else p.time_width_p // 16,
+        "f0s_width": p.f0s_width_p,
+        "return_stack_size": p.return_stack_size_p,
+        "call_counter_size": p.call_counter_size_p,
+        "bpred_size": p.bpred_size_p,
+        "cache_size": p.cache_size_p,
+    }
+
+
+def learned(packet: Packet, p: Parameters, modes: Modes) -> tuple[Parameters, Modes]:
+    """What a decoder knows after a standard support packet."""
+    if p.protocol_minor == 0:
+        return p, modes
+    parameters = replace(
+        p,
+        notime_p=int(packet["time_width"] == 0),
+        time_width_p=16 * packet["time_width"] or 1,
+        f0s_width_p=packet["f0s_width"],
+        return_stack_size_p=packet["return_stack_size"],
+        call_counter_size_p=packet["call_counter_size"],
+        bpred_size_p=packet["bpred_size"],
+        cache_size_p=packet["cache_size"],
+    )
+    return parameters, Modes(
+        implicit_return=packet["implicit_return"] == 1,
+        implicit_exception=packet["implicit_except"] == 1,
+        full_address=packet["full_iaddress"] == 1,
+        jump_target_cache=packet["jump_target_cache"] == 1,
+        branch_prediction=packet["branch_predictor"] == 1,
+        sijump=packet["sijump"] == 1,
+    )

@@ -1,57 +1,64 @@
 """The encoder's flow chart, walked one row at a time.
 
-E-Trace 2.0, "Reference Compressed Branch Trace Algorithm", with docs/choices.md where that leaves
-something open. Numbers of checks are those of choices.md, "The row before a trap".
+E-Trace 2.0, "Reference Compressed Branch Trace Algorithm", with docs/choices.md and docs/modes.md
+where that leaves something open. Numbers of checks are those of choices.md, "The row before a
+trap".
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from tests.model import codec
 from tests.model.codec import Packet
-from tests.model.rows import Row
+from tests.model.rows import INFERABLE_CALL, RETURN, UNINFERABLE_CALL, Row
+from tests.model.sender import FULL_MAP, Sender
 from tests.model.settings import Settings
 
 UPDISCONS = (3, 6, 8, 10, 12, 13, 14)
 NO_CHANGE, ENDED_REP, ENDED_NTR = 0, 1, 3
-FULL_MAP = 31
 MAX_SEGMENTS = 64
+MAX_IRETS = 255
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Instructions retired one after the other in memory, by first and last address."""
+    """Instructions retired one after the other in memory, by first and last address, after
+    `irets` implicit returns (always 0 without *irets*, which tells them apart)."""
 
     first: int
     last: int
+    irets: int
 
     def holds(self, iaddr: int) -> bool:
         return self.first <= iaddr <= self.last
 
 
-class Encoder:
-    """Encodes one trace; use `encode`."""
+class Encoder(Sender):
+    """Encodes one trace; use `encode`.
+
+    `added` counts the packets that only implicit returns and sequentially inferable jumps call
+    for, by the rule of docs/modes.md.
+    """
 
     def __init__(self, rows: list[Row], settings: Settings) -> None:
-        modes = settings.modes
-        if modes.implicit_return or modes.implicit_exception or modes.sijump:
-            raise NotImplementedError("only the full address mode is modelled")
-        if modes.jump_target_cache or modes.branch_prediction:
-            raise NotImplementedError("only the full address mode is modelled")
+        super().__init__(settings)
         if any(row.ctype for row in rows):
             raise NotImplementedError("context reporting (ctype) is not modelled")
         self.rows = rows
-        self.p = settings.parameters
-        self.modes = modes
-        self.resync = settings.resync
-        self.packets: list[Packet] = []
-        self.branch_map: list[int] = []
-        self.reported_address = 0
-        self.packet_count = 0
-        self.half_words = 0
-        self.pending = False
+        self.prev: Row | None = None
+        self.next: Row | None = None
         self.own_row = False
         self.segments: list[Segment] = []
         self.last_check = 0
+        #: What the row before was: an updiscon; an implicit return; a return that went elsewhere
+        #: than predicted; or one that did not.
+        self.after_updiscon = False
+        self.after_implicit = False
+        self.after_mispredicted = False
+        self.after_predicted = False
+        #: *irdepth* or *irets*, where the row before was a return that calls for one.
+        self.after_returns: int | None = None
+        self.added: Counter[str] = Counter()
 
     # -- what the encoder sees of a row ---------------------------------------------------------
 
@@ -66,167 +73,140 @@ class Encoder:
     def is_branch(self, row: Row) -> bool:
         return row.retired and self.itype(row) in (4, 5)
 
-    def is_updiscon(self, row: Row) -> bool:
-        return row.retired and self.itype(row) in UPDISCONS
+    def is_sequential(self, prev: Row | None, cur: Row) -> bool:
+        """Whether `cur` is a sequentially inferable jump, and what it takes was traced."""
+        return self.modes.sijump and cur.sijump and prev is not None and prev.retired
 
-    # -- packets --------------------------------------------------------------------------------
+    def prediction(self, cur: Row) -> int | None:
+        """Where `cur` goes if it is a return with a call before it, and an instruction follows."""
+        if self.next is None or not self.next.retired or not self.modes.implicit_return:
+            return None
+        if self.itype(cur) != RETURN or self.is_sequential(self.prev, cur):
+            return None
+        return self.stack.top
 
-    def send(self, packet: Packet) -> None:
-        self.packets.append(packet)
-        self.packet_count += 1
+    def is_predicted(self, cur: Row) -> bool:
+        return self.next is not None and self.prediction(cur) == self.next.iaddr
 
-    def send_support(self, ienable: int, qual_status: int) -> None:
-        self.send(
-            {
-                "format": 3,
-                "subformat": 3,
-                "ienable": ienable,
-                "encoder_mode": 0,
-                "qual_status": qual_status,
-                "ioptions": self.modes.ioptions,
-                "denable": 0,
-                "dloss": 0,
-                "doptions": 0,
-            }
-        )
+    def is_implicit_return(self, cur: Row) -> bool:
+        return self.is_predicted(cur) and self.irets < MAX_IRETS
 
-    def shifted(self, iaddr: int) -> int:
-        return iaddr % (1 << self.p.iaddress_width_p) >> self.p.iaddress_lsb_p
+    def is_mispredicted(self, cur: Row) -> bool:
+        return self.prediction(cur) is not None and not self.is_predicted(cur)
 
-    def synchronised(self) -> None:
-        """A 3.0 or 3.1 was sent: every count starts again."""
-        self.packet_count = 0
-        self.half_words = 0
-        self.pending = False
-        self.branch_map = []
-
-    def synchronisation(self, subformat: int, row: Row, branch: int) -> Packet:
-        packet = {
-            "format": 3,
-            "subformat": subformat,
-            "branch": branch,
-            "privilege": row.priv,
-        }
-        if not self.p.notime_p:
-            packet["time"] = row.time
-        if not self.p.nocontext_p:
-            packet["context"] = row.context
-        return packet
-
-    def send_start(self, cur: Row) -> None:
-        """Format 3.0."""
-        packet = self.synchronisation(0, cur, self.branch_bit(cur))
-        packet["address"] = self.shifted(cur.iaddr)
-        self.send(packet)
-        self.reported_address = self.shifted(cur.iaddr)
-        self.synchronised()
-
-    def send_trap(self, trap: Row, thaddr: int, row: Row, iaddr: int) -> None:
-        """Format 3.1 about `trap`; privilege, context and time are those of `row`."""
-        packet = self.synchronisation(1, row, self.branch_bit(row) if thaddr else 1)
-        packet["ecause"] = trap.cause % (1 << self.p.ecause_width_p)
-        packet["interrupt"] = int(trap.interrupt)
-        packet["thaddr"] = thaddr
-        packet["address"] = self.shifted(iaddr)
-        if not trap.interrupt:
-            packet["tval"] = trap.tval % (1 << self.p.iaddress_width_p)
-        self.send(packet)
-        if thaddr:
-            self.reported_address = self.shifted(iaddr)
-        self.synchronised()
-
-    def branch_bit(self, row: Row) -> int:
-        return 0 if row.retired and row.itype == 5 else 1
-
-    def send_address(self, cur: Row, notify: bool, updiscon: bool) -> None:
-        """Format 1 or 2 with the address of `cur`."""
-        address = self.shifted(cur.iaddr)
-        if self.modes.full_address:
-            reported = address
-        else:
-            reported = (address - self.reported_address) % (1 << self.p.address_bits)
-        self.reported_address = address
-        packet = self.branches()
-        packet["address"] = reported
-        packet["notify"] = codec.address_msb(packet, self.p) ^ int(notify)
-        packet["updiscon"] = packet["notify"] ^ int(updiscon)
-        packet["irreport"] = packet["updiscon"]
-        depth = (1 << self.p.irdepth_bits) - 1
-        packet["irdepth"] = depth if packet["irreport"] else 0
-        self.send(packet)
-
-    def branches(self) -> Packet:
-        """The start of a format 1 or 2, which empties the branch map."""
-        if not self.branch_map:
-            return {"format": 2}
-        packet = {
-            "format": 1,
-            "branches": len(self.branch_map),
-            "branch_map": sum(bit << position for position, bit in enumerate(self.branch_map)),
-        }
-        self.branch_map = []
-        return packet
+    def is_updiscon(self, cur: Row) -> bool:
+        """Whether the target of `cur` has to be reported. That of a jump before a trap has."""
+        if not cur.retired or self.itype(cur) not in UPDISCONS:
+            return False
+        if self.is_sequential(self.prev, cur) and self.next is not None and self.next.retired:
+            return False
+        return not self.is_implicit_return(cur)
 
     # -- the flow chart -------------------------------------------------------------------------
 
     def run(self) -> None:
         self.send_support(1, NO_CHANGE)
         for index, cur in enumerate(self.rows):
-            prev = self.rows[index - 1] if index > 0 else None
-            next_ = self.rows[index + 1] if index + 1 < len(self.rows) else None
+            self.next = self.rows[index + 1] if index + 1 < len(self.rows) else None
             if cur.retired:
-                self.instruction(prev, cur, next_)
+                self.instruction(cur)
             else:
-                self.trap(prev, cur)
+                self.trap(cur)
+            self.prev = cur
         if self.rows and not self.rows[-1].retired and not self.own_row:
             self.send_trap(self.rows[-1], 0, self.rows[-1], 0)
         self.send_support(0, ENDED_NTR if self.last_check == 3 else ENDED_REP)
 
-    def trap(self, prev: Row | None, cur: Row) -> None:
+    def trap(self, cur: Row) -> None:
+        prev = self.prev
         self.last_check = 0
         self.segments = []
         if prev is not None and not prev.retired and not self.own_row:
             self.send_trap(prev, 0, prev, cur.iaddr)
             return
         self.own_row = (
-            prev is None or not prev.retired or self.is_updiscon(prev) or prev.priv != cur.priv
+            prev is None or not prev.retired or self.after_updiscon or prev.priv != cur.priv
         )
         if self.own_row:
             self.send_trap(cur, 0, cur, cur.iaddr)
 
-    def instruction(self, prev: Row | None, cur: Row, next_: Row | None) -> None:
+    def instruction(self, cur: Row) -> None:
         if self.is_branch(cur):
-            self.branch_map.append(0 if cur.itype == 5 else 1)
-        v = self.segments_with(prev, cur)
-        self.last_check = self.checks(prev, cur, next_, v)
-        anchor = self.last_check != 0 or self.is_branch(cur) or self.is_updiscon(cur)
+            self.add_branch(cur)
+        v = self.segments_with(cur)
+        self.last_check = self.checks(cur, v)
+        # Only now: a synchronisation packet has emptied the return stack.
+        self.after_updiscon = self.is_updiscon(cur)
+        anchor = self.last_check != 0 or self.is_branch(cur) or self.after_updiscon
         self.segments = [] if anchor else v
         self.own_row = False
+        self.follow_calls(cur)
 
-    def segments_with(self, prev: Row | None, cur: Row) -> list[Segment]:
+    def follow_calls(self, cur: Row) -> None:
+        """What `cur` does to the return stack."""
+        self.after_implicit = self.is_implicit_return(cur)
+        self.after_mispredicted = self.is_mispredicted(cur)
+        self.after_predicted = self.is_predicted(cur)
+        self.after_returns = self.returns_to_report(cur)
+        depth = self.stack.depth
+        if self.is_branch(cur):
+            self.irets = 0
+        if self.after_implicit:
+            lowest, highest = self.returned or (depth, depth)
+            self.returned = (min(lowest, depth - 1), max(highest, depth))
+            self.irets += int(self.p.has_irets)
+        if self.after_implicit or (self.p.has_irets and self.prediction(cur) is not None):
+            self.stack.pop()
+        elif self.modes.implicit_return and self.itype(cur) in (UNINFERABLE_CALL, INFERABLE_CALL):
+            self.stack.push((cur.iaddr + cur.size) % (1 << self.p.iaddress_width_p))
+
+    def returns_to_report(self, cur: Row) -> int | None:
+        """*irdepth* or *irets* of the packet for the target of `cur`, if it has to be there."""
+        if not self.p.has_irets:
+            return self.stack.depth if self.is_mispredicted(cur) else None
+        if not self.modes.implicit_return or self.itype(cur) != RETURN:
+            return None
+        if self.is_sequential(self.prev, cur) or self.is_implicit_return(cur):
+            return None
+        return self.irets if self.irets > 0 or self.is_mispredicted(cur) else None
+
+    def segments_with(self, cur: Row) -> list[Segment]:
         """V with `cur`."""
-        if self.segments and prev is not None and prev.iaddr + prev.size == cur.iaddr:
-            return [*self.segments[:-1], Segment(self.segments[-1].first, cur.iaddr)]
-        return [*self.segments, Segment(cur.iaddr, cur.iaddr)]
+        prev = self.prev
+        last = self.segments[-1] if self.segments else None
+        if (
+            last is not None
+            and prev is not None
+            and prev.iaddr + prev.size == cur.iaddr
+            and last.irets == self.irets
+        ):
+            return [*self.segments[:-1], Segment(last.first, cur.iaddr, self.irets)]
+        return [*self.segments, Segment(cur.iaddr, cur.iaddr, self.irets)]
 
-    def checks(self, prev: Row | None, cur: Row, next_: Row | None, v: list[Segment]) -> int:
+    def checks(self, cur: Row, v: list[Segment]) -> int:
         """Send what `cur` calls for; the number of the check that applied, or 0."""
+        prev, next_ = self.prev, self.next
         if prev is not None and not prev.retired:
-            if self.own_row:
-                self.send_start(cur)
-            else:
-                self.send_trap(prev, 1, cur, cur.iaddr)
+            self.handler(prev, cur)
             return 1
-        if prev is None or prev.priv != cur.priv or self.due(self.packet_count):
+        late = prev is not None and not self.can_synchronise(prev, cur)
+        if prev is None or prev.priv != cur.priv or (self.due(self.packet_count) and not late):
             self.send_start(cur)
             return 2
+        late = self.due(self.packet_count)
         self.count_half_words(cur)
-        if self.is_updiscon(prev):
-            self.send_address(cur, False, self.format_3_follows(cur, next_))
+        if self.after_updiscon:
+            updiscon = self.format_3_follows(cur)
+            self.send_target(cur, updiscon, self.after_returns, self.after_predicted)
             return 3
-        loop = self.loops(cur, next_, v)
-        if self.wants_branches_out(next_, v) or cur.notify or loop:
-            self.send_found(cur, cur.notify or loop, v)
+        unseen = self.reason_to_stop(cur, v) or ("resynchronisation waits" if late else None)
+        resync = self.wants_branches_out(v)
+        if resync and not self.synchronises_next(cur):
+            unseen = unseen or "resynchronisation will wait"
+        if resync or cur.notify or unseen:
+            if unseen and not cur.notify:
+                self.added[unseen] += 1
+            self.send_found(cur, cur.notify or unseen is not None, v)
             return 4
         if (
             next_ is None
@@ -235,23 +215,57 @@ class Encoder:
         ):
             self.send_found(cur, False, v)
             return 5
-        if len(self.branch_map) == FULL_MAP:
-            packet = self.branches()
-            packet["branches"] = 0
-            self.send(packet)
+        if self.most_branches:
+            if not self.sent_landing(cur):
+                self.send_address(cur, False, False)
+            return 6
+        if self.failed or (len(self.branch_map) == FULL_MAP and not self.counting):
+            self.send_branches()
             return 6
         return 0
 
+    def handler(self, trap: Row, cur: Row) -> None:
+        """The first row after a trap."""
+        if self.own_row:
+            self.send_start(cur)
+            return
+        if self.modes.implicit_exception:
+            handler = self.settings.handler(cur.priv, trap.interrupt, self.ecause(trap))
+            if handler != cur.iaddr:
+                self.send_trap(trap, 0, trap, cur.iaddr)
+                self.send_start(cur)
+                return
+        self.send_trap(trap, 1, cur, cur.iaddr)
+
     def send_found(self, cur: Row, notify: bool, v: list[Segment]) -> None:
-        """An address that a decoder finds by walking: twice if it would find it a round early."""
-        if any(segment.holds(cur.iaddr) for segment in v[:-1]):
-            self.send_address(cur, True, False)
+        """An address that a decoder finds by walking: once more for each visit that it was.
+
+        The pseudo-code does not stop behind a jump through a register without notify.
+        """
+        if self.sent_landing(cur):
+            return
+        if self.prev is not None and self.itype(self.prev) in UPDISCONS:
+            notify = True
+        for segment in v[:-1]:
+            if segment.holds(cur.iaddr) and segment.irets == v[-1].irets:
+                self.added["an earlier visit"] += 1
+                self.send_address(cur, True, False)
         self.send_address(cur, notify, False)
 
-    def format_3_follows(self, cur: Row, next_: Row | None) -> bool:
-        if next_ is None:
+    def sent_landing(self, cur: Row) -> bool:
+        """Report the target of an implicit return as if that were an updiscon (2.1)."""
+        if not self.after_implicit or not self.p.has_irets:
             return False
-        return not next_.retired or next_.priv != cur.priv or self.due(self.packet_count + 1)
+        updiscon = self.next is None or self.format_3_follows(cur)
+        self.send_landing(cur, updiscon, self.irets - 1)
+        return True
+
+    def format_3_follows(self, cur: Row) -> bool:
+        if self.next is None:
+            return False
+        if not self.next.retired or self.next.priv != cur.priv:
+            return True
+        return self.due(self.packet_count + 1) and self.synchronises_next(cur)
 
     # -- resynchronisation ----------------------------------------------------------------------
 
@@ -260,35 +274,64 @@ class Encoder:
             return packet_count > self.resync.period
         return self.pending
 
+    def can_synchronise(self, prev: Row, cur: Row) -> bool:
+        """Whether 3.0 can report `cur`: not if it is reached by a mispredicted return, or is a
+        jump whose target only the row before tells."""
+        return not self.after_mispredicted and not self.is_sequential(prev, cur)
+
+    def synchronises_next(self, cur: Row) -> bool:
+        """`can_synchronise` of the next row, if it is an instruction."""
+        if self.next is None or not self.next.retired:
+            return True
+        return not self.is_mispredicted(cur) and not self.is_sequential(cur, self.next)
+
     def count_half_words(self, cur: Row) -> None:
         self.half_words += cur.size // 2
         if self.resync.unit == "instructions" and self.itype(cur) != 0:
             self.pending = self.half_words >= self.resync.period
 
-    def wants_branches_out(self, next_: Row | None, v: list[Segment]) -> bool:
+    def wants_branches_out(self, v: list[Segment]) -> bool:
         if self.resync.unit == "packets":
             return self.packet_count == self.resync.period and len(self.branch_map) > 0
         if not self.pending:
             return False
-        if self.branch_map:
-            return True
+        return len(self.branch_map) > 0 or self.next_was_seen(v)
+
+    # -- what no packet would show --------------------------------------------------------------
+
+    def next_was_seen(self, v: list[Segment]) -> bool:
+        next_ = self.next
         return next_ is not None and next_.retired and any(s.holds(next_.iaddr) for s in v)
 
-    # -- loops that no packet shows -------------------------------------------------------------
-
-    def loops(self, cur: Row, next_: Row | None, v: list[Segment]) -> bool:
+    def reason_to_stop(self, cur: Row, v: list[Segment]) -> str | None:
+        """Why a decoder has to be told that `cur` was reached, if it has."""
+        if self.is_mispredicted(cur) and not self.p.has_irets:
+            lowest, highest = self.returned or (0, 0)
+            if lowest < self.stack.depth <= highest or self.next_was_seen(v):
+                return "a mispredicted return that could be another"
+            return None
         if self.is_branch(cur) or self.is_updiscon(cur):
-            return False
-        if next_ is None or not next_.retired or next_.iaddr == cur.iaddr + cur.size:
-            return False
-        return len(v) >= MAX_SEGMENTS or any(segment.holds(next_.iaddr) for segment in v)
+            return None
+        if self.next is None or not self.next.retired or self.next.iaddr == cur.iaddr + cur.size:
+            return None
+        if len(v) >= MAX_SEGMENTS:
+            return "too many segments"
+        recent = [segment for segment in v if segment.irets == self.irets]
+        if self.next_was_seen(recent) and not self.is_implicit_return(cur):
+            return "a loop"
+        return None
 
 
 def encode(rows: list[Row], settings: Settings) -> list[Packet]:
     """The packets of a whole trace, support packets included."""
+    return traced(rows, settings).packets
+
+
+def traced(rows: list[Row], settings: Settings) -> Encoder:
+    """An encoder that has encoded a whole trace."""
     encoder = Encoder(rows, settings)
     encoder.run()
-    return encoder.packets
+    return encoder
 
 
 def encode_bytes(rows: list[Row], settings: Settings) -> list[bytes]:

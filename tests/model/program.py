@@ -5,7 +5,7 @@ E-Trace 2.0, "Jump classification and target inference".
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 OTHER, BRANCH, INFERABLE_JUMP, UNINFERABLE_JUMP, TRAP_RETURN = range(5)
 
@@ -14,17 +14,31 @@ OTHER, BRANCH, INFERABLE_JUMP, UNINFERABLE_JUMP, TRAP_RETURN = range(5)
 class Instruction:
     """`kind` is one of the constants above; `target` of branches and inferable jumps, absolute.
 
-    `itype` is what the hart would report (of a branch: not taken).
+    `itype` is what the hart would report (of a branch: not taken). Of lui, c.lui and auipc,
+    `constant` is (register, value); of an uninferable jump, `base` and `offset` are rs1 and the
+    immediate.
     """
 
     size: int
     kind: int
     target: int = 0
     itype: int = 0
+    constant: tuple[int, int] | None = field(default=None, compare=False)
+    base: int = field(default=0, compare=False)
+    offset: int = field(default=0, compare=False)
 
     @property
     def is_updiscon(self) -> bool:
+        """Whether the opcode alone does not tell where execution goes."""
         return self.kind in (UNINFERABLE_JUMP, TRAP_RETURN)
+
+    @property
+    def is_call(self) -> bool:
+        return self.itype in (8, 9)
+
+    @property
+    def is_return(self) -> bool:
+        return self.itype == 13
 
 
 Program = dict[int, Instruction]
@@ -75,7 +89,7 @@ def _jalr(address: int, size: int, rd: int, rs1: int, offset: int, xlen: int) ->
     if rs1 == 0:
         # The target is a constant in the opcode: inferable, whatever the decoder's listing says.
         return Instruction(size, INFERABLE_JUMP, offset % (1 << xlen) & ~1, _jal_itype(rd))
-    return Instruction(size, UNINFERABLE_JUMP, 0, _jalr_itype(rd, rs1))
+    return Instruction(size, UNINFERABLE_JUMP, 0, _jalr_itype(rd, rs1), None, rs1, offset)
 
 
 def decode(word: int, address: int, xlen: int) -> Instruction:
@@ -93,6 +107,10 @@ def decode(word: int, address: int, xlen: int) -> Instruction:
     if opcode == 0b1100111 and _bits(word, 14, 12) == 0:
         rd, rs1 = _bits(word, 11, 7), _bits(word, 19, 15)
         return _jalr(address, 4, rd, rs1, _signed(_bits(word, 31, 20), 12), xlen)
+    if opcode in (0b0110111, 0b0010111):  # lui, auipc
+        origin = address if opcode == 0b0010111 else 0
+        value = origin + _signed(word & 0xFFFFF000, 32) & mask
+        return Instruction(4, OTHER, constant=(_bits(word, 11, 7), value))
     if word in (0x30200073, 0x10200073, 0x7B200073):  # mret, sret, dret
         return Instruction(4, TRAP_RETURN, 0, 3)
     return Instruction(4, OTHER)
@@ -109,7 +127,22 @@ def _decode_compressed(word: int, address: int, xlen: int) -> Instruction:
     if quadrant == 2 and funct3 == 4 and _bits(word, 6, 2) == 0 and _bits(word, 11, 7) != 0:
         rs1 = _bits(word, 11, 7)  # c.jr, c.jalr
         return _jalr(address, 2, word >> 12 & 1, rs1, 0, xlen)
+    if quadrant == 1 and funct3 == 3 and _bits(word, 11, 7) not in (0, 2):  # c.lui
+        immediate = _signed(_bits(word, 12, 12) << 5 | _bits(word, 6, 2), 6)
+        if immediate != 0:
+            return Instruction(2, OTHER, constant=(_bits(word, 11, 7), immediate << 12 & mask))
     return Instruction(2, OTHER)
+
+
+def sequential_target(before: Instruction, jump: Instruction, xlen: int) -> int | None:
+    """Target of an uninferable jump that `before` retired immediately before, if they make it
+    sequentially inferable (E-Trace 2.0, "Jump classification and target inference")."""
+    if jump.kind != UNINFERABLE_JUMP or before.constant is None:
+        return None
+    register, value = before.constant
+    if register != jump.base:
+        return None
+    return (value + jump.offset) % (1 << xlen) & ~1
 
 
 def from_image(base: int, image: bytes, xlen: int) -> Program:

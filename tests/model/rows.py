@@ -32,6 +32,8 @@ class Row:
     ctype: int = 0
     notify: bool = False
     time: int = 0
+    #: The hart's word that a jump is sequentially inferable.
+    sijump: bool = False
 
 
 def trap(

@@ -4,6 +4,7 @@ E-Trace 2.0, "Parameters and Discovery": the defaults are those of the discovery
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,15 @@ class Parameters:
     cache_size_p: int = 0
     call_counter_size_p: int = 0
     return_stack_size_p: int = 0
+    sijump_p: int = 0
+
+    #: Protocol 2.0; see `UpdatedParameters`.
+    protocol_minor: ClassVar[int] = 0
+
+    @property
+    def has_irets(self) -> bool:
+        """Whether *irets* stands in the place of *irdepth* (2.1 draft, "Implicit Return")."""
+        return self.protocol_minor == 1 and self.return_stack_size_p + self.call_counter_size_p > 0
 
     @property
     def address_bits(self) -> int:
@@ -32,9 +42,34 @@ class Parameters:
 
     @property
     def irdepth_bits(self) -> int:
-        """Width of the *irdepth* field."""
+        """Width of the *irdepth* field, or of *irets*."""
+        if self.has_irets:
+            return 8
         stack = self.return_stack_size_p
         return stack + (1 if stack > 0 else 0) + self.call_counter_size_p
+
+    @property
+    def nested_calls(self) -> int:
+        """Most calls that implicit return mode keeps (docs/modes.md, "Implicit return")."""
+        return 1 << (self.return_stack_size_p or self.call_counter_size_p)
+
+    @property
+    def recursions(self) -> int:
+        """Calls to its address that an entry of the return stack counts besides the first."""
+        if self.protocol_minor == 0 or self.return_stack_size_p == 0:
+            return 0
+        return (1 << self.call_counter_size_p) - 1
+
+    @property
+    def lowest_index_bit(self) -> int:
+        """Lowest address bit in an index of the branch predictor or the jump target cache."""
+        return 2 if self.iaddress_lsb_p == 2 else 1
+
+
+class UpdatedParameters(Parameters):
+    """Those of protocol 2.1: standard support packet and, with a size of its own, *irets*."""
+
+    protocol_minor: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
@@ -71,8 +106,29 @@ class Resync:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that encoder and decoder must agree on."""
+    """All that encoder and decoder must agree on.
+
+    `tvec`: (privilege, value of its trap vector CSR) pairs, for implicit exception mode.
+    `shorter_packet`: formats 1 and 2 instead of 0.1 where they are shorter.
+    `most_branches`: the largest *branch_count*; another than the specification's only in tests.
+    """
 
     parameters: Parameters = field(default_factory=Parameters)
     modes: Modes = field(default_factory=Modes)
     resync: Resync = field(default_factory=Resync)
+    tvec: tuple[tuple[int, int], ...] = ()
+    shorter_packet: bool = False
+    most_branches: int = 0xFFFF_FFFF
+
+    def handler(self, privilege: int, interrupt: bool, cause: int) -> int | None:
+        """Address of the trap handler that a decoder infers; None if it knows no vector.
+
+        Privileged manual, "Machine Trap-Vector Base-Address Register"; `privilege` is that of
+        the handler.
+        """
+        for level, value in self.tvec:
+            if level == privilege:
+                vectored = value & 3 == 1 and interrupt
+                handler = (value & ~3) + (4 * cause if vectored else 0)
+                return handler % (1 << self.parameters.iaddress_width_p)
+        return None
