@@ -7,17 +7,36 @@ import numpy as np
 import numpy.typing as npt
 
 from encoder import kernel
-from encoder.state import MAX_SEGMENTS, STATE_SIZE, Option, Slot, Unit
-from specs import ingress
+from encoder.state import MAX_SEGMENTS, NONE, SEGMENT, STATE_SIZE, Option, Slot, Unit
+from specs import ingress, predictors
 from specs.compiled import announce_compilation
 from specs.framing import FramingLayout
-from specs.packets import COLUMNS, FORMAT_NAMES, IOPTIONS, Layout
+from specs.packets import COLUMNS, FORMAT_NAMES, Layout
 from specs.packing import WORDS
+from specs.support import describe
 
 if TYPE_CHECKING:
     from specs.parameters import Configuration
 
-_UNITS = {"off": Unit.OFF, "packets": Unit.PACKETS, "instructions": Unit.INSTRUCTIONS}
+_UNITS = {
+    "off": Unit.OFF,
+    "packets": Unit.PACKETS,
+    "instructions": Unit.INSTRUCTIONS,
+    "cycles": Unit.CYCLES,
+}
+#: Modes that are an `Option` of the kernels.
+_MODES = (
+    "full_address",
+    "sijump",
+    "implicit_return",
+    "branch_prediction",
+    "jump_target_cache",
+    "implicit_exception",
+)
+#: Those that `encoder.plain` does not know.
+_NOT_PLAIN = ("sijump", "implicit_return", "branch_prediction", "jump_target_cache")
+#: The largest *branch_count* (section "Format 0 subformat 0").
+MOST_BRANCHES = 0xFFFF_FFFF
 _BUFFER = 1 << 18
 
 _ERRORS = {
@@ -29,18 +48,48 @@ _ERRORS = {
 
 @dataclass(frozen=True)
 class Statistics:
-    """What an encoder has written: packets by format name, bytes, and packets of the loop rule."""
+    """What an encoder has written: packets by format name, and bytes.
+
+    `added`: packets that no flow chart asks for, but without which a trace could not be decoded
+    (docs/choices.md, docs/modes.md): for a "loop" that no packet shows, an earlier "visit" to an
+    address, a mispredicted "return" that could be another, and a "late" resynchronisation.
+    """
 
     packets: dict[str, int]
     bytes: int
     framing_bytes: int
-    loop_packets: int
+    added: dict[str, int]
 
 
 def _matrix(table: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
     """An ingress table as uint64 words, a row each."""
     words = table.dtype.itemsize // 8
     return np.ascontiguousarray(table).view(np.uint64).reshape(len(table), words)
+
+
+def _options(configuration: "Configuration") -> npt.NDArray[np.int64]:
+    """What the kernels need to know of a configuration, by `Option`."""
+    parameters, modes = configuration.parameters, configuration.modes
+    unit = _UNITS[configuration.resync.unit]
+    plain_unit = unit in (Unit.OFF, Unit.PACKETS)
+    options = np.zeros(Option.end, dtype=np.int64)
+    options[Option.iaddress_lsb] = parameters.iaddress_lsb_p
+    options[Option.itype_width] = parameters.itype_width_p
+    options[Option.unit] = unit
+    options[Option.period] = configuration.resync.period
+    options[Option.plain] = plain_unit and not any(getattr(modes, mode) for mode in _NOT_PLAIN)
+    options[Option.address_msb] = parameters.iaddress_width_p - parameters.iaddress_lsb_p - 1
+    for mode in _MODES:
+        options[Option[mode]] = getattr(modes, mode)
+    options[Option.irets] = configuration.has_irets
+    options[Option.shorter_packet] = configuration.encoder.shorter_packet
+    options[Option.most_branches] = MOST_BRANCHES + 31
+    words = options.view(np.uint64)
+    words[Option.address_mask] = (1 << parameters.iaddress_width_p) - 1
+    for level, value in configuration.tvec.by_privilege().items():
+        options[Option.vectors_known] |= 1 << level
+        words[Option.vectors + level] = value
+    return options
 
 
 class Encoder:
@@ -53,28 +102,21 @@ class Encoder:
 
     def __init__(self, configuration: "Configuration") -> None:
         announce_compilation("the encoder")
-        parameters = configuration.parameters
         self.configuration = configuration
         self._layout = Layout(configuration).array
         framing = FramingLayout(configuration)
         self._framing = framing.array()
         self._opening = framing.sync_sequence() if framing.sync_period else b""
-        self._options = np.zeros(Option.end, dtype=np.int64)
-        self._options[Option.iaddress_lsb] = parameters.iaddress_lsb_p
-        self._options[Option.full_address] = configuration.modes.full_address
-        self._options[Option.itype_width] = parameters.itype_width_p
-        self._options[Option.unit] = _UNITS[configuration.resync.unit]
-        self._options[Option.period] = configuration.resync.period
-        self._options[Option.address_msb] = (
-            parameters.iaddress_width_p - parameters.iaddress_lsb_p - 1
-        )
+        self._options = _options(configuration)
         self._state = np.zeros(STATE_SIZE, dtype=np.uint64)
-        self._ioptions = np.uint64(
-            sum(1 << bit for bit, mode in enumerate(IOPTIONS) if getattr(configuration.modes, mode))
-        )
+        self._state[Slot.cur_returns] = NONE
+        self._memory = predictors.make(configuration)
+        self._support = np.zeros(COLUMNS, dtype=np.uint64)
+        for column, value in describe(configuration).items():
+            self._support[column] = value
         self._queue = np.zeros((kernel.MAX_QUEUE, COLUMNS), dtype=np.uint64)
         self._words = np.zeros(WORDS, dtype=np.uint64)
-        self._segments = np.zeros((MAX_SEGMENTS, 2), dtype=np.uint64)
+        self._segments = np.zeros((MAX_SEGMENTS, SEGMENT), dtype=np.uint64)
         self._out = np.empty(_BUFFER, dtype=np.uint8)
         self._privileges: set[int] = set()
         self._begun = False
@@ -103,7 +145,7 @@ class Encoder:
             return b""
         opening = self._begin()
         self._finished = True
-        size = kernel.finish(*self._context(), self._ioptions, self._out)
+        size = kernel.finish(*self._context(), self._support, self._out)
         return self._count(opening + self._out[:size].tobytes())
 
     @property
@@ -114,7 +156,15 @@ class Encoder:
             packets={name: int(n) for name, n in zip(FORMAT_NAMES, counts, strict=True)},
             bytes=self._bytes,
             framing_bytes=int(self._state[Slot.bytes_framing]) + len(self._opening),
-            loop_packets=int(self._state[Slot.loop_packets]),
+            added={
+                name: int(self._state[slot])
+                for name, slot in (
+                    ("loop", Slot.added_loop),
+                    ("visit", Slot.added_visit),
+                    ("return", Slot.added_return),
+                    ("late", Slot.added_late),
+                )
+            },
         )
 
     def _context(self) -> tuple[Any, ...]:
@@ -123,6 +173,7 @@ class Encoder:
             self._framing,
             self._options,
             self._state,
+            self._memory,
             self._queue,
             self._segments,
             self._words,
@@ -132,7 +183,7 @@ class Encoder:
         if self._begun:
             return b""
         self._begun = True
-        size = kernel.begin(*self._context(), self._ioptions, self._out)
+        size = kernel.begin(*self._context(), self._support, self._out)
         return self._opening + self._out[:size].tobytes()
 
     def _count(self, data: bytes) -> bytes:

@@ -1,19 +1,52 @@
 """Kernels: the encoder's flow chart (E-Trace 2.0, "Reference Compressed Branch Trace Algorithm"),
-over retirement blocks. `docs/choices.md` numbers the checks.
+over retirement blocks. `docs/choices.md` numbers the checks, `docs/modes.md` adds the modes.
 
 Only a block's first and last row matter (section "Multiple retirement considerations"), and its
 second when a resynchronisation falls on it. The row in hand is kept in `state` until the next one
-is known. Decisions put packets, as rows of `specs.packets.Column`, into a queue; `encoder.kernel`
-writes them.
+is known. Decisions put packets into a queue (`encoder.queue`); `encoder.kernel` writes them.
 """
 
 import numpy as np
 
-from encoder.state import MAX_SEGMENTS, Cur, Option, Slot, Unit
+from encoder.queue import (
+    BRANCH_MAP,
+    BRANCHES,
+    CONTEXT,
+    DUE,
+    FAILED,
+    HAS_IRETS,
+    HIGHEST,
+    IRETS,
+    LOWEST,
+    NO_RETURNS,
+    NTR,
+    PACKETS_UNIT,
+    PREDICTED,
+    RESYNC_COUNT,
+    SEGMENTS,
+    TIME,
+    TRAP_CAUSE,
+    TRAP_CONTEXT,
+    TRAP_INTERRUPT,
+    TRAP_TIME,
+    TRAP_TVAL,
+    U2,
+    U31,
+    UNIT,
+    send_address,
+    send_branches,
+    send_landing,
+    send_sync,
+    send_target,
+    send_trap,
+)
+from encoder.segments import extend_segments, visits, within
+from encoder.state import MAX_SEGMENTS, After, Cur, Option, Slot, Unit
+from specs import predictors
 from specs.compiled import U0, U1, inlined, njit, s64, u64
 from specs.ingress import UNKNOWN_SIZE
 from specs.itype import UPDISCON, Itype
-from specs.packets import Column, Format
+from specs.predictors import DEPTH
 
 CUR = int(Slot.cur)
 CUR_ADDRESS = int(Slot.cur_address)
@@ -24,87 +57,64 @@ CUR_SENT = int(Slot.cur_sent)
 CUR_TARGET = int(Slot.cur_target)
 CUR_NOTIFY = int(Slot.cur_notify)
 CUR_PENDING = int(Slot.cur_pending)
-TRAP_TVAL = int(Slot.trap_tval)
-TRAP_CAUSE = int(Slot.trap_cause)
-TRAP_INTERRUPT = int(Slot.trap_interrupt)
-TRAP_CONTEXT = int(Slot.trap_context)
-TRAP_TIME = int(Slot.trap_time)
+CUR_SEQUENTIAL = int(Slot.cur_sequential)
+CUR_LATE = int(Slot.cur_late)
+CUR_AFTER = int(Slot.cur_after)
+CUR_RETURNS = int(Slot.cur_returns)
 STARTED = int(Slot.started)
-BRANCHES = int(Slot.branches)
-BRANCH_MAP = int(Slot.branch_map)
-LAST_ADDRESS = int(Slot.last_address)
-RESYNC_COUNT = int(Slot.resync_count)
-DUE = int(Slot.due)
-CONTEXT = int(Slot.context)
-TIME = int(Slot.time)
-NTR = int(Slot.ntr)
-SEGMENTS = int(Slot.segments)
 SIDE_NOTIFY = int(Slot.side_notify)
-LOOP_PACKETS = int(Slot.loop_packets)
+ADDED_LOOP = int(Slot.added_loop)
+ADDED_VISIT = int(Slot.added_visit)
+ADDED_RETURN = int(Slot.added_return)
+ADDED_LATE = int(Slot.added_late)
 
 NOTHING = np.uint64(Cur.NOTHING)
 RETIRED = np.uint64(Cur.RETIRED)
 TRAP_WAITING = np.uint64(Cur.TRAP_WAITING)
 TRAP_REPORTED = np.uint64(Cur.TRAP_REPORTED)
 
-LSB = int(Option.iaddress_lsb)
-FULL_ADDRESS = int(Option.full_address)
+AFTER_UPDISCON = np.uint64(After.UPDISCON)
+AFTER_JUMP = np.uint64(After.JUMP)
+AFTER_IMPLICIT = np.uint64(After.IMPLICIT)
+AFTER_MISPREDICTED = np.uint64(After.MISPREDICTED)
+AFTER_PREDICTED = np.uint64(After.PREDICTED)
+
 ITYPE_WIDTH = int(Option.itype_width)
-UNIT = int(Option.unit)
 PERIOD = int(Option.period)
-ADDRESS_MSB = int(Option.address_msb)
-PACKETS_UNIT = int(Unit.PACKETS)
+SIJUMP = int(Option.sijump)
+IMPLICIT_RETURN = int(Option.implicit_return)
+BRANCH_PREDICTION = int(Option.branch_prediction)
+IMPLICIT_EXCEPTION = int(Option.implicit_exception)
+MOST_BRANCHES = int(Option.most_branches)
+ADDRESS_MASK = int(Option.address_mask)
+VECTORS_KNOWN = int(Option.vectors_known)
+VECTORS = int(Option.vectors)
 INSTRUCTIONS_UNIT = int(Unit.INSTRUCTIONS)
 
 NONTAKEN = np.uint64(Itype.NONTAKEN_BRANCH)
 TAKEN = np.uint64(Itype.TAKEN_BRANCH)
+RETURN = np.uint64(13)
 
 # what follows the row in hand; np.int64, as all that is passed to kernels: for each literal int
 # passed, Numba would compile the callee again
 NEXT_RETIRED, NEXT_TRAP, NEXT_END = np.int64(0), np.int64(1), np.int64(2)
 
-
-U2 = np.uint64(2)
 U3 = np.uint64(3)
-U31 = np.uint64(31)
+U4 = np.uint64(4)
 BYTE = np.uint64(0xFF)
 HALF = np.uint64(0xFFFF_FFFF)
-
-
-C_BRANCH = int(Column.branch)
-C_PRIVILEGE = int(Column.privilege)
-C_TIME = int(Column.time)
-C_CONTEXT = int(Column.context)
-C_ECAUSE = int(Column.ecause)
-C_INTERRUPT = int(Column.interrupt)
-C_THADDR = int(Column.thaddr)
-C_ADDRESS = int(Column.address)
-C_TVAL = int(Column.tval)
-C_BRANCHES = int(Column.branches)
-C_BRANCH_MAP = int(Column.branch_map)
-C_NOTIFY = int(Column.notify)
-C_UPDISCON = int(Column.updiscon)
-C_IRREPORT = int(Column.irreport)
-C_IRDEPTH = int(Column.irdepth)
-
-F_BRANCH_MAP = np.int64(Format.BRANCH_MAP)
-F_ADDRESS = np.int64(Format.ADDRESS)
-F_SYNC = np.int64(Format.SYNC)
-F_TRAP = np.int64(Format.TRAP)
-F_SUPPORT = np.int64(Format.SUPPORT)
+MOST_IRETS = np.uint64(255)
 
 #: Bit sets of itypes.
 UPDISCON_BITS = np.uint64(sum(1 << int(code) for code in UPDISCON))
+CALL_BITS = np.uint64(1 << 8 | 1 << 9)
 _NARROW_UNINFERABLE = np.uint64(sum(1 << code for code in (8, 10, 12, 13, 14)))
 _NARROW_INFERABLE = np.uint64(sum(1 << code for code in (9, 11, 15)))
-
-QUEUED = int(Slot.queued)
-C_TABLE = int(Column.table)
 
 
 @inlined
 def is_updiscon(code):
-    """Does an instruction of this itype change the pc in a way that the program does not tell?"""
+    """Does an instruction of this itype change the pc in a way that its opcode does not tell?"""
     return (UPDISCON_BITS >> code) & U1 != U0
 
 
@@ -125,166 +135,192 @@ def seen_code(code, options):
 
 
 @inlined
-def enqueue(state, queue, table):
-    """The queue's next row, for a packet of format `table`."""
-    row = s64(state[QUEUED])
-    state[QUEUED] += U1
-    queue[row, C_TABLE] = u64(table)
-    return row
-
-
-@inlined
-def synchronised(state):
-    """After a 3.0 or 3.1."""
-    state[RESYNC_COUNT] = U0
-    state[DUE] = U0
-    state[BRANCHES] = U0
-    state[BRANCH_MAP] = U0
-    state[SEGMENTS] = U0
-    state[NTR] = U0
-
-
-@inlined
-def reported(options, state):
-    """After a format 1 or 2."""
+def is_due(options, state):
+    """Is resynchronisation due at a row (check 2)?"""
     if options[UNIT] == PACKETS_UNIT:
-        state[RESYNC_COUNT] += U1
-    state[BRANCHES] = U0
-    state[BRANCH_MAP] = U0
-    state[SEGMENTS] = U0
-    state[NTR] = U0
-
-
-@njit
-def send_trap(options, state, queue, thaddr, address, privilege, branch):
-    """3.1 for the trap in hand."""
-    row = enqueue(state, queue, F_TRAP)
-    queue[row, C_BRANCH] = branch
-    queue[row, C_PRIVILEGE] = privilege
-    if thaddr != U0:
-        queue[row, C_TIME] = state[TIME]
-        queue[row, C_CONTEXT] = state[CONTEXT]
-        state[LAST_ADDRESS] = address
-    else:
-        queue[row, C_TIME] = state[TRAP_TIME]
-        queue[row, C_CONTEXT] = state[TRAP_CONTEXT]
-    queue[row, C_ECAUSE] = state[TRAP_CAUSE]
-    queue[row, C_INTERRUPT] = state[TRAP_INTERRUPT]
-    queue[row, C_THADDR] = thaddr
-    queue[row, C_ADDRESS] = address >> u64(options[LSB])
-    queue[row, C_TVAL] = state[TRAP_TVAL]
-    synchronised(state)
-
-
-@njit
-def send_sync(options, state, queue, address, privilege, branch):
-    """3.0 for a retired row."""
-    row = enqueue(state, queue, F_SYNC)
-    queue[row, C_BRANCH] = branch
-    queue[row, C_PRIVILEGE] = privilege
-    queue[row, C_TIME] = state[TIME]
-    queue[row, C_CONTEXT] = state[CONTEXT]
-    queue[row, C_ADDRESS] = address >> u64(options[LSB])
-    state[LAST_ADDRESS] = address
-    synchronised(state)
+        return s64(state[RESYNC_COUNT]) > options[PERIOD]
+    return state[DUE] != U0
 
 
 @inlined
-def send_address(options, state, queue, address, notify, updiscon):
-    """Format 1 or 2 with an address; `notify` and `updiscon` say whether those bits differ."""
-    row = enqueue(state, queue, F_ADDRESS if state[BRANCHES] == U0 else F_BRANCH_MAP)
-    base = U0 if options[FULL_ADDRESS] != 0 else state[LAST_ADDRESS]
-    field = (address - base) >> u64(options[LSB])
-    msb = (field >> u64(options[ADDRESS_MSB])) & U1
-    queue[row, C_ADDRESS] = field
-    queue[row, C_NOTIFY] = msb ^ notify
-    queue[row, C_UPDISCON] = msb ^ notify ^ updiscon
-    queue[row, C_IRREPORT] = queue[row, C_UPDISCON]
-    queue[row, C_IRDEPTH] = U0 - queue[row, C_UPDISCON]
-    queue[row, C_BRANCHES] = state[BRANCHES]
-    queue[row, C_BRANCH_MAP] = state[BRANCH_MAP]
-    state[LAST_ADDRESS] = address
-    reported(options, state)
+def due_after_packet(options, state):
+    """Will it be, once one more packet was sent?"""
+    if options[UNIT] == PACKETS_UNIT:
+        return s64(state[RESYNC_COUNT]) + 1 > options[PERIOD]
+    return state[DUE] != U0
 
 
 @inlined
-def send_branches(options, state, queue):
-    """Format 1 without address: 31 branches."""
-    row = enqueue(state, queue, F_BRANCH_MAP)
-    queue[row, C_BRANCHES] = U0
-    queue[row, C_BRANCH_MAP] = state[BRANCH_MAP]
-    reported(options, state)
+def send_landed(options, state, queue, updiscon):
+    """Report the row in hand as the target of an implicit return (2.1), if it is one."""
+    if options[HAS_IRETS] == 0 or state[CUR_AFTER] & AFTER_IMPLICIT == U0:
+        return False
+    send_landing(options, state, queue, state[CUR_ADDRESS], updiscon, state[IRETS] - U1)
+    return True
 
 
 @inlined
-def within(segments, count, address):
-    """Does `address` lie in one of the first `count` segments of V?"""
-    for i in range(count):
-        if segments[i, 0] <= address and address <= segments[i, 1]:
-            return True
-    return False
+def send_found(options, state, queue, segments, count, notify, updiscon):
+    """The address of the row in hand, once more for each earlier visit in V.
+
+    `updiscon` is for the target of an implicit return.
+    """
+    if send_landed(options, state, queue, updiscon):
+        return
+    cur = state[CUR_ADDRESS]
+    if state[CUR_AFTER] & AFTER_JUMP != U0:
+        notify = U1
+    earlier = visits(segments, count - 1, cur, state[IRETS])
+    for _ in range(earlier):
+        send_address(options, state, queue, cur, U1, U0)
+        state[ADDED_VISIT] += U1
+    send_address(options, state, queue, cur, notify, U0)
 
 
 @inlined
-def sync_after_packet(options, state):
-    """Will one more packet make resynchronisation due (unit "packets")?"""
-    return options[UNIT] == PACKETS_UNIT and s64(state[RESYNC_COUNT]) + 1 > options[PERIOD]
+def complete(
+    options, state, memory, queue, segments, following, address, privilege, next_sequential
+):
+    """Checks 3 to 6 for the retired row in hand, now that the row after it is known; its `After`.
 
-
-@inlined
-def complete(options, state, queue, segments, following, address, privilege):
-    """Checks 3 to 6 for the retired row in hand, now that the row after it is known.
-
-    `following` is NEXT_RETIRED, NEXT_TRAP or NEXT_END; `address`, `privilege`: of that row.
+    `following` is NEXT_RETIRED, NEXT_TRAP or NEXT_END; `address`, `privilege`: of that row;
+    `next_sequential`: whether it is a jump that this row makes sequentially inferable.
     """
     cur = state[CUR_ADDRESS]
     code = state[CUR_CODE]
+    branch = is_branch(code)
     retires = following == NEXT_RETIRED
     ppccd = retires and privilege != state[CUR_PRIV]
     if state[CUR_PENDING] != U0:
         state[DUE] = U1
-    if state[CUR_SENT] != U0:
-        return
-    if state[CUR_TARGET] != U0:
-        format3_follows = following == NEXT_TRAP or ppccd
-        if retires and (state[DUE] != U0 or sync_after_packet(options, state)):
-            format3_follows = True
-        send_address(options, state, queue, cur, U0, U1 if format3_follows else U0)
-        state[NTR] = U1
-        return
-    count = s64(state[SEGMENTS])
-    some = state[BRANCHES] != U0
-    anchor = is_branch(code) or is_updiscon(code)
-    notify = state[CUR_NOTIFY]
-    if not anchor and notify == U0 and retires and address != state[CUR_END]:
-        if count == MAX_SEGMENTS or within(segments, count, address):
-            notify = U1
-            state[LOOP_PACKETS] += U1
-    report = notify != U0 or not retires or (ppccd and some)
-    if options[UNIT] == PACKETS_UNIT:
-        report |= some and s64(state[RESYNC_COUNT]) == options[PERIOD]
-    elif state[CUR_PENDING] != U0:
-        report |= some or (retires and within(segments, count, address))
-    if report:
-        if within(segments, count - 1, cur):
-            send_address(options, state, queue, cur, U1, U0)
-            state[LOOP_PACKETS] += U1
-        send_address(options, state, queue, cur, notify, U0)
-    elif state[BRANCHES] == U31:
-        send_branches(options, state, queue)
-    elif anchor:
+    jump = is_updiscon(code)
+    sequential = state[CUR_SEQUENTIAL] != U0
+    returning = (
+        options[IMPLICIT_RETURN] != 0
+        and code == RETURN
+        and retires
+        and not sequential
+        and memory[DEPTH] != U0
+    )
+    predicted = returning and predictors.link(memory) == address
+    mispredicted = returning and not predicted
+    implicit = predicted and state[IRETS] < MOST_IRETS
+    updiscon = jump and not (sequential and retires) and not implicit
+    if state[CUR_SENT] == U0:
+        synchronises = not retires or not (mispredicted or next_sequential)
+        follows = following == NEXT_TRAP or ppccd
+        follows |= retires and synchronises and due_after_packet(options, state)
+        if state[CUR_TARGET] != U0:
+            send_target(
+                options,
+                state,
+                memory,
+                queue,
+                cur,
+                U1 if follows else U0,
+                state[CUR_RETURNS],
+                state[CUR_AFTER] & AFTER_PREDICTED != U0,
+            )
+            state[NTR] = U1
+        else:
+            count = s64(state[SEGMENTS])
+            some = state[BRANCHES] != U0
+            notify = state[CUR_NOTIFY]
+            added = 0
+            if mispredicted:
+                if options[HAS_IRETS] == 0:
+                    depth = memory[DEPTH]
+                    if depth <= state[HIGHEST] and depth > state[LOWEST]:
+                        added = ADDED_RETURN
+                    elif within(segments, count, address):
+                        added = ADDED_RETURN
+            elif not branch and not updiscon and retires and address != state[CUR_END]:
+                if count == MAX_SEGMENTS:
+                    added = ADDED_LOOP
+                elif not implicit and visits(segments, count, address, state[IRETS]) > 0:
+                    added = ADDED_LOOP
+            if added == 0 and state[CUR_LATE] != U0:
+                added = ADDED_LATE
+            if options[UNIT] == PACKETS_UNIT:
+                resync = some and s64(state[RESYNC_COUNT]) == options[PERIOD]
+            else:
+                resync = state[DUE] != U0 and (
+                    some or (retires and within(segments, count, address))
+                )
+            if added == 0 and resync and not synchronises:
+                added = ADDED_LATE
+            if added != 0:
+                if notify == U0:
+                    state[added] += U1
+                notify = U1
+            landing = U1 if follows or following == NEXT_END else U0
+            if resync or notify != U0 or not retires or (ppccd and some):
+                send_found(options, state, queue, segments, count, notify, landing)
+            elif s64(state[PREDICTED]) == options[MOST_BRANCHES]:
+                if not send_landed(options, state, queue, landing):
+                    send_address(options, state, queue, cur, U0, U0)
+            elif state[FAILED] != U0 or (state[BRANCHES] == U31 and state[PREDICTED] < U31):
+                send_branches(options, state, queue)
+    # packets have set irets to 0
+    implicit = predicted and state[IRETS] < MOST_IRETS
+    updiscon = jump and not (sequential and retires) and not implicit
+    if branch or updiscon:
         state[SEGMENTS] = U0
+    if options[IMPLICIT_RETURN] != 0:
+        follow_calls(options, state, memory, code, returning, predicted, implicit)
+    after = U0
+    if updiscon:
+        after |= AFTER_UPDISCON
+    if jump:
+        after |= AFTER_JUMP
+    if implicit:
+        after |= AFTER_IMPLICIT
+    if mispredicted:
+        after |= AFTER_MISPREDICTED
+    if predicted:
+        after |= AFTER_PREDICTED
+    return after
+
+
+@inlined
+def follow_calls(options, state, memory, code, returning, predicted, implicit):
+    """What the row in hand does to the return stack, and what the packet for its target reports."""
+    returns = NO_RETURNS
+    depth = memory[DEPTH]
+    mispredicted = returning and not predicted
+    if options[HAS_IRETS] == 0:
+        if mispredicted:
+            returns = depth
+    elif code == RETURN and state[CUR_SEQUENTIAL] == U0 and not implicit:
+        if state[IRETS] != U0 or mispredicted:
+            returns = state[IRETS]
+    state[CUR_RETURNS] = returns
+    if is_branch(code):
+        state[IRETS] = U0
+    if implicit:
+        if state[HIGHEST] == U0:
+            state[LOWEST] = depth - U1
+            state[HIGHEST] = depth
+        else:
+            state[LOWEST] = min(state[LOWEST], depth - U1)
+            state[HIGHEST] = max(state[HIGHEST], depth)
+        if options[HAS_IRETS] != 0:
+            state[IRETS] += U1
+    if implicit or (options[HAS_IRETS] != 0 and returning):
+        predictors.unwind(memory)
+    elif (CALL_BITS >> code) & U1 != U0:
+        predictors.call(memory, state[CUR_END])
 
 
 @njit
-def take_trap(options, state, queue, segments, code, iaddr, tval, cause, privilege):
+def take_trap(options, state, memory, queue, segments, code, iaddr, tval, cause, privilege):
     """A row that did not retire."""
     at_once = state[STARTED] == U0
     if state[CUR] == RETIRED:
-        complete(options, state, queue, segments, NEXT_TRAP, U0, privilege)
-        at_once = is_updiscon(state[CUR_CODE]) or state[CUR_PRIV] != privilege
+        after = complete(options, state, memory, queue, segments, NEXT_TRAP, U0, privilege, False)
+        at_once = after & AFTER_UPDISCON != U0 or state[CUR_PRIV] != privilege
     elif state[CUR] == TRAP_WAITING:
-        send_trap(options, state, queue, U0, iaddr, state[CUR_PRIV], U1)
+        send_trap(options, state, memory, queue, U0, iaddr, state[CUR_PRIV], U1)
     elif state[CUR] == TRAP_REPORTED:
         at_once = True
     state[STARTED] = U1
@@ -296,8 +332,33 @@ def take_trap(options, state, queue, segments, code, iaddr, tval, cause, privile
     state[TRAP_TIME] = state[TIME]
     state[CUR] = TRAP_WAITING
     if at_once:
-        send_trap(options, state, queue, U0, iaddr, privilege, U1)
+        send_trap(options, state, memory, queue, U0, iaddr, privilege, U1)
         state[CUR] = TRAP_REPORTED
+
+
+@inlined
+def is_inferred_handler(options, state, iaddr, privilege):
+    """Do the trap vectors tell that the trap in hand leads to `iaddr` (implicit exception)?"""
+    level = s64(privilege)
+    if (options[VECTORS_KNOWN] >> level) & 1 == 0:
+        return False
+    value = u64(options[VECTORS + level])
+    handler = value & ~U3
+    if value & U3 == U1 and state[TRAP_INTERRUPT] != U0:
+        handler += state[TRAP_CAUSE] << U2
+    return handler & u64(options[ADDRESS_MASK]) == iaddr
+
+
+@inlined
+def send_handler(options, state, memory, queue, iaddr, privilege, branch):
+    """Check 1, for a trap that waits."""
+    if options[IMPLICIT_EXCEPTION] != 0 and not is_inferred_handler(
+        options, state, iaddr, privilege
+    ):
+        send_trap(options, state, memory, queue, U0, iaddr, state[CUR_PRIV], U1)
+        send_sync(options, state, memory, queue, iaddr, privilege, branch)
+    else:
+        send_trap(options, state, memory, queue, U1, iaddr, privilege, branch)
 
 
 @inlined
@@ -312,84 +373,82 @@ def first_half_words(iretire, ilastsize, ifirstsize):
 
 
 @inlined
-def start_block(options, state, queue, iaddr, privilege, previous, target, single, branch):
-    """Checks 1 to 3 for a block's first row: what it sent (0 nothing, 1 format 1/2, 3 format 3).
-
-    `branch` is the branch bit of a format 3 for that row. Check 3 waits for `complete` if the row
-    is the block's last, too (`single`).
-    """
-    if previous == TRAP_WAITING:
-        send_trap(options, state, queue, U1, iaddr, privilege, branch)
-        return 3
-    due = state[DUE] != U0 or (
-        options[UNIT] == PACKETS_UNIT and s64(state[RESYNC_COUNT]) > options[PERIOD]
-    )
-    ppccd = previous == RETIRED and state[CUR_PRIV] != privilege
-    if previous == TRAP_REPORTED or state[STARTED] == U0 or ppccd or due:
-        send_sync(options, state, queue, iaddr, privilege, branch)
-        return 3
-    if target and not single:
-        updiscon = U1 if sync_after_packet(options, state) else U0
-        send_address(options, state, queue, iaddr, U0, updiscon)
-        return 1
-    return 0
-
-
-@inlined
-def extend_segments(state, segments, begin, last):
-    """Add the contiguous instructions from `begin` to `last` to V."""
-    count = s64(state[SEGMENTS])
-    if count > 0 and begin == state[CUR_END]:
-        segments[count - 1, 1] = last
-    elif count < MAX_SEGMENTS:
-        segments[count, 0] = begin
-        segments[count, 1] = last
-        state[SEGMENTS] = u64(count + 1)
-
-
-@inlined
-def take_block(options, state, queue, segments, code, iaddr, details):
+def take_block(options, state, memory, queue, segments, code, iaddr, details):
     """A retirement block; `details` is the second uint64 of an ingress.BLOCK."""
     iretire = details & HALF
     ilastsize = (details >> np.uint64(32)) & BYTE
     ifirstsize = (details >> np.uint64(40)) & BYTE
+    sijump = options[SIJUMP] != 0 and (details >> np.uint64(48)) & BYTE != U0
     privilege = (details >> np.uint64(56)) & BYTE
     last = iaddr + ((iretire - (U1 << ilastsize)) << U1)
+    first = first_half_words(iretire, ilastsize, ifirstsize)
+    # where sizes are unknown, one half-word on
+    second = iaddr + ((first if first != U0 else U1) << U1)
     single = last == iaddr
     outcome = U0 if code == TAKEN else U1
+    branch = outcome if single else U1
     previous = state[CUR]
-    target = False
+    after = U0
+    sequential = sijump and (not single or previous == RETIRED)
     if previous == RETIRED:
-        complete(options, state, queue, segments, NEXT_RETIRED, iaddr, privilege)
-        target = is_updiscon(state[CUR_CODE])
-    sent = start_block(
-        options,
-        state,
-        queue,
-        iaddr,
-        privilege,
-        previous,
-        target,
-        single,
-        outcome if single else U1,
-    )
-    # `rest`: the first row not reported yet; where sizes are unknown, one half-word on
-    first = first_half_words(iretire, ilastsize, ifirstsize)
+        after = complete(
+            options,
+            state,
+            memory,
+            queue,
+            segments,
+            NEXT_RETIRED,
+            iaddr,
+            privilege,
+            sequential and single,
+        )
+    target = after & AFTER_UPDISCON != U0
+    late = False
+    # `rest`: the first row not reported yet; 3 where a format 3 was the last packet sent
+    sent = 0
     rest = iaddr
-    if sent != 0:
-        rest = iaddr + ((first if first != U0 else U1) << U1)
-    if sent == 1 and options[UNIT] == PACKETS_UNIT:
-        if s64(state[RESYNC_COUNT]) > options[PERIOD]:
-            # the second row resynchronises; the last, where the second's address is unknown
-            second = rest if first != U0 else last
-            at_last = second == last
-            send_sync(options, state, queue, second, privilege, outcome if at_last else U1)
-            rest = second + U2
+    if previous == TRAP_WAITING:
+        send_handler(options, state, memory, queue, iaddr, privilege, branch)
+        sent = 3
+    else:
+        late = is_due(options, state)
+        can = after & AFTER_MISPREDICTED == U0 and not (sequential and single)
+        if (
+            previous != RETIRED
+            or state[STARTED] == U0
+            or state[CUR_PRIV] != privilege
+            or (late and can)
+        ):
+            send_sync(options, state, memory, queue, iaddr, privilege, branch)
             sent = 3
+        elif target and not single:
+            # a second row that cannot synchronise is the last
+            can = not (sequential and (first == U0 or second == last))
+            send_target(
+                options,
+                state,
+                memory,
+                queue,
+                iaddr,
+                U1 if can and due_after_packet(options, state) else U0,
+                state[CUR_RETURNS],
+                after & AFTER_PREDICTED != U0,
+            )
+            state[NTR] = U1
+            sent = 1
+            late = is_due(options, state)
+            if late and can:
+                # where the second row's address is unknown, the last
+                row = second if first != U0 else last
+                at_last = row == last
+                send_sync(options, state, memory, queue, row, privilege, outcome if at_last else U1)
+                second = row + U2
+                sent = 3
+    if sent != 0:
+        rest = second
     whole = sent != 0 and rest > last
     if is_branch(code) and not whole:
-        state[BRANCH_MAP] |= outcome << state[BRANCHES]
-        state[BRANCHES] += U1
+        add_branch(options, state, memory, last, outcome)
     if not whole:
         extend_segments(state, segments, rest, last)
     state[STARTED] = U1
@@ -402,9 +461,26 @@ def take_block(options, state, queue, segments, code, iaddr, details):
     state[CUR_TARGET] = U1 if target and sent == 0 else U0
     state[CUR_NOTIFY] = state[SIDE_NOTIFY]
     state[SIDE_NOTIFY] = U0
+    state[CUR_SEQUENTIAL] = U1 if sequential else U0
+    state[CUR_LATE] = U1 if late and sent != 3 else U0
+    state[CUR_AFTER] = after if single else U0
     state[CUR_PENDING] = U0
     if options[UNIT] == INSTRUCTIONS_UNIT:
-        counted = iretire if sent == 0 else (iaddr + (iretire << U1) - rest) >> U1
+        counted = iretire if sent != 3 else (state[CUR_END] - rest) >> U1
         state[RESYNC_COUNT] += counted
         if code != U0 and s64(state[RESYNC_COUNT]) >= options[PERIOD]:
             state[CUR_PENDING] = U1
+
+
+@inlined
+def add_branch(options, state, memory, address, outcome):
+    """The branch at `address`; `outcome` 0 is taken."""
+    correct = U0
+    if options[BRANCH_PREDICTION] != 0:
+        correct = predictors.predict(memory, address, outcome ^ U1)
+    if state[PREDICTED] >= U31:
+        state[FAILED] = correct ^ U1
+    else:
+        state[BRANCH_MAP] |= outcome << state[BRANCHES]
+        state[BRANCHES] += U1
+    state[PREDICTED] += correct

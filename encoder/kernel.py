@@ -4,30 +4,33 @@ import numpy as np
 
 from encoder.flowchart import (
     BYTE,
-    CONTEXT,
     CUR,
     CUR_PRIV,
     HALF,
     NEXT_END,
-    NTR,
-    PACKETS_UNIT,
-    QUEUED,
-    RESYNC_COUNT,
     RETIRED,
     SIDE_NOTIFY,
-    TIME,
     TRAP_WAITING,
-    UNIT,
     complete,
-    enqueue,
     seen_code,
-    send_trap,
     take_block,
     take_trap,
 )
 from encoder.plain import encode_plain, is_plain
-from encoder.state import Option, Slot
-from encoder.writer import MAX_PACKET, emit
+from encoder.queue import (
+    C_SHORTER,
+    CONTEXT,
+    NTR,
+    PACKETS_UNIT,
+    QUEUED,
+    RESYNC_COUNT,
+    TIME,
+    UNIT,
+    enqueue,
+    send_trap,
+)
+from encoder.state import MAX_SEGMENTS, Option, Slot
+from encoder.writer import MAX_PACKET, emit, payload_bytes
 from specs.compiled import U0, U1, U2, U4, inlined, njit, s64, u64
 from specs.ingress import HAS_CONTEXT, HAS_TIME, SIDEBAND_CODE, TRIGGER_NOTIFY
 from specs.packets import Column, Format, QualStatus
@@ -37,8 +40,9 @@ ERROR = int(Slot.error)
 ERROR_REF = int(Slot.error_index)
 UNIFORM_PRIV = int(Option.uniform_priv)
 C_IENABLE = int(Column.ienable)
+C_TABLE = int(Column.table)
 C_QUAL_STATUS = int(Column.qual_status)
-C_IOPTIONS = int(Column.ioptions)
+FIRST_FIELD = int(Column.format)
 F_SUPPORT = np.int64(Format.SUPPORT)
 START = np.int64(0)
 ENDED_REP = np.uint64(QualStatus.ended_rep)
@@ -46,8 +50,8 @@ ENDED_NTR = np.uint64(QualStatus.ended_ntr)
 
 ERROR_INDEX, ERROR_CTYPE, ERROR_EMPTY_BLOCK = 1, 2, 3
 
-#: Packets that one reference can make: for the row before it (twice), a trap, its own two rows.
-MAX_QUEUE = 8
+#: Packets that one reference can make: for the row before it (each visit), a trap, its own rows.
+MAX_QUEUE = MAX_SEGMENTS + 8
 #: Space in the output that they may need.
 MARGIN = MAX_QUEUE * MAX_PACKET
 
@@ -55,38 +59,51 @@ MARGIN = MAX_QUEUE * MAX_PACKET
 @inlined
 def write_queue(layout, framing, state, queue, words, out, position):
     """Write the queued packets at out[position:]; the position after them."""
-    for i in range(s64(state[QUEUED])):
+    i = 0
+    queued = s64(state[QUEUED])
+    while i < queued:
+        if queue[i, C_SHORTER] != U0:
+            # two ways to say it: this packet, unless the next is shorter
+            next_one = payload_bytes(layout, queue, i + 1, words)
+            if next_one >= payload_bytes(layout, queue, i, words):
+                queue[i + 1, C_TABLE] = queue[i, C_TABLE]
+                for column in range(FIRST_FIELD, queue.shape[1]):
+                    queue[i + 1, column] = queue[i, column]
+            i += 1
         position = emit(layout, framing, state, queue, i, words, out, position)
+        i += 1
     state[QUEUED] = U0
     return position
 
 
 @njit
-def send_support(options, state, queue, ienable, status, ioptions):
+def send_support(options, state, queue, support, ienable, status):
+    """3.3, with what `support` (a row of columns) says of the encoder."""
     row = enqueue(state, queue, F_SUPPORT)
+    for column in range(FIRST_FIELD, queue.shape[1]):
+        queue[row, column] = support[column]
     queue[row, C_IENABLE] = ienable
     queue[row, C_QUAL_STATUS] = status
-    queue[row, C_IOPTIONS] = ioptions
     if options[UNIT] == PACKETS_UNIT:
         state[RESYNC_COUNT] += U1
 
 
 @njit
-def begin(layout, framing, options, state, queue, segments, words, ioptions, out):
+def begin(layout, framing, options, state, memory, queue, segments, words, support, out):
     """The support packet that opens a trace."""
-    send_support(options, state, queue, U1, U0, ioptions)
+    send_support(options, state, queue, support, U1, U0)
     return write_queue(layout, framing, state, queue, words, out, START)
 
 
 @njit
-def finish(layout, framing, options, state, queue, segments, words, ioptions, out):
+def finish(layout, framing, options, state, memory, queue, segments, words, support, out):
     """What ends a trace: the last row's address, a waiting trap, the support packet."""
     if state[CUR] == RETIRED:
-        complete(options, state, queue, segments, NEXT_END, U0, U0)
+        complete(options, state, memory, queue, segments, NEXT_END, U0, U0, False)
     elif state[CUR] == TRAP_WAITING:
-        send_trap(options, state, queue, U0, U0, state[CUR_PRIV], U1)
+        send_trap(options, state, memory, queue, U0, U0, state[CUR_PRIV], U1)
     status = ENDED_NTR if state[NTR] != U0 else ENDED_REP
-    send_support(options, state, queue, U0, status, ioptions)
+    send_support(options, state, queue, support, U0, status)
     return write_queue(layout, framing, state, queue, words, out, START)
 
 
@@ -113,6 +130,7 @@ def encode(
     framing,
     options,
     state,
+    memory,
     queue,
     segments,
     words,
@@ -150,6 +168,7 @@ def encode(
             take_trap(
                 options,
                 state,
+                memory,
                 queue,
                 segments,
                 code,
@@ -171,6 +190,7 @@ def encode(
             take_block(
                 options,
                 state,
+                memory,
                 queue,
                 segments,
                 seen_code(code, options),

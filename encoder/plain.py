@@ -9,39 +9,43 @@ anything else, leaves it where the flow chart expects it: three to five times fa
 import numpy as np
 
 from encoder.flowchart import (
-    ADDRESS_MSB,
-    BRANCH_MAP,
-    BRANCHES,
     BYTE,
     CUR,
     CUR_ADDRESS,
+    CUR_AFTER,
     CUR_CODE,
     CUR_END,
+    CUR_LATE,
     CUR_NOTIFY,
     CUR_SENT,
+    CUR_SEQUENTIAL,
     CUR_TARGET,
-    DUE,
-    FULL_ADDRESS,
     HALF,
-    INSTRUCTIONS_UNIT,
-    LAST_ADDRESS,
-    LSB,
-    NTR,
-    PACKETS_UNIT,
     PERIOD,
-    RESYNC_COUNT,
     RETIRED,
-    SEGMENTS,
     SIDE_NOTIFY,
-    U31,
-    UNIT,
     UPDISCON_BITS,
-    extend_segments,
     first_half_words,
     is_branch,
     is_updiscon,
     seen_code,
 )
+from encoder.queue import (
+    ADDRESS_MSB,
+    BRANCH_MAP,
+    BRANCHES,
+    DUE,
+    FULL_ADDRESS,
+    LAST_ADDRESS,
+    LSB,
+    NTR,
+    PACKETS_UNIT,
+    RESYNC_COUNT,
+    SEGMENTS,
+    U31,
+    UNIT,
+)
+from encoder.segments import extend_segments
 from encoder.state import MAX_SEGMENTS, Option, Slot
 from encoder.writer import MAX_PACKET, store64
 from specs.compiled import ALL_ONES, U0, U1, U2, U4, U64, b2u, clz64, inlined, njit, s64, u64
@@ -51,6 +55,7 @@ from specs.packets import Format
 HAS_TIME_SLOT = int(Slot.has_time)
 SINCE_SYNC = int(Slot.since_sync)
 UNIFORM_PRIV = int(Option.uniform_priv)
+PLAIN = int(Option.plain)
 ADDRESS_PACKETS = int(Slot.packets) + int(Format.ADDRESS)
 MAP_PACKETS = int(Slot.packets) + int(Format.BRANCH_MAP)
 
@@ -70,6 +75,8 @@ _UNUSED = np.uint64(64 - 38)
 @inlined
 def is_plain(framing, options, state):
     """May `encode_plain` start after the row in hand?"""
+    if options[PLAIN] == 0:
+        return False
     if options[UNIT] == PACKETS_UNIT and s64(state[RESYNC_COUNT]) >= options[PERIOD] - _PACKETS:
         return False
     if framing[7] > 0 and s64(state[SINCE_SYNC]) >= framing[7]:
@@ -79,8 +86,6 @@ def is_plain(framing, options, state):
     if state[CUR_TARGET] | state[CUR_NOTIFY] | state[SIDE_NOTIFY] | state[DUE] != U0:
         return False
     if not is_branch(state[CUR_CODE]) and not is_updiscon(state[CUR_CODE]):
-        return False
-    if options[UNIT] == INSTRUCTIONS_UNIT:
         return False
     # srcID, type or timestamp before the payload
     return framing[1] + framing[3] == 0 and (framing[5] == 0 or state[HAS_TIME_SLOT] == U0)
@@ -276,6 +281,9 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
     state[CUR_TARGET] = b2u(deferred)
     if i > begin:
         state[CUR_SENT] = U0
+        state[CUR_SEQUENTIAL] = U0
+        state[CUR_LATE] = U0
+        state[CUR_AFTER] = U0
         state[SEGMENTS] = U0
         for k in range(min(anchor, i - 1), i):
             reference = u64(refs[k])

@@ -1,9 +1,11 @@
 """What the encoder keeps between calls of its kernel: numbered slots of one uint64 array.
 
-A *row* is an instruction or a trap; `docs/choices.md` tells the rules in these words.
+A *row* is an instruction or a trap; `docs/choices.md` tells the rules in these words. What encoder
+and decoder keep alike (branch predictor, jump target cache, return stack) is in
+`specs.predictors`.
 """
 
-from enum import IntEnum, auto
+from enum import IntEnum, IntFlag, auto
 
 from specs.packets import Format
 
@@ -21,6 +23,10 @@ class Slot(IntEnum):
     cur_target = auto()  # 1: the row before it was an updiscon (check 3), not reported yet
     cur_notify = auto()  # 1: a notification was requested for it
     cur_pending = auto()  # 1: this row brought resynchronisation by instructions about
+    cur_sequential = auto()  # 1: a sequentially inferable jump, and the row before it was traced
+    cur_late = auto()  # 1: resynchronisation is due, but cannot be at this row
+    cur_after = auto()  # an After: what the row before it was, if that was another block's
+    cur_returns = auto()  # irdepth or irets of its packet, if it is a return's target; or NONE
     # a trap in hand
     trap_tval = auto()
     trap_cause = auto()
@@ -31,6 +37,8 @@ class Slot(IntEnum):
     started = auto()
     branches = auto()
     branch_map = auto()
+    predicted = auto()  # of the unreported branches, those that were predicted
+    failed = auto()  # 1: the last one was not, and a count is all that is kept of the others
     last_address = auto()
     resync_count = auto()  # packets, or half-words
     due = auto()  # resynchronisation by instructions: the next retired row sends 3.0
@@ -39,6 +47,9 @@ class Slot(IntEnum):
     has_time = auto()
     ntr = auto()  # the last packet was sent because of an updiscon
     segments = auto()  # V of the loop rule: how many segments
+    irets = auto()  # implicit returns since the last branch or packet (2.1)
+    lowest = auto()  # implicit returns since the last packet: depths from above this
+    highest = auto()  # up to this; 0: there were none
     since_sync = auto()  # bytes since the last synchronisation sequence
     queued = auto()  # packets decided on, not written yet
     # sideband waiting for its reference
@@ -46,14 +57,20 @@ class Slot(IntEnum):
     # errors: see encoder.encoder
     error = auto()
     error_index = auto()
-    # statistics
-    loop_packets = auto()
+    # statistics: packets that only the rules of docs/choices.md and docs/modes.md call for
+    added_loop = auto()
+    added_visit = auto()
+    added_return = auto()
+    added_late = auto()
     bytes_framing = auto()
     packets = auto()  # one slot a Format from here on
 
 
 #: Slots of the state array.
 STATE_SIZE = Slot.packets + len(Format)
+
+#: Of `Slot.cur_returns`: nothing to report.
+NONE = (1 << 64) - 1
 
 
 class Cur(IntEnum):
@@ -65,6 +82,16 @@ class Cur(IntEnum):
     TRAP_REPORTED = 3  # reported at its own row, with its EPC
 
 
+class After(IntFlag):
+    """What a retired row was, once the row after it is known."""
+
+    UPDISCON = 1  # the next row's address has to be reported
+    JUMP = 2  # a jump through a register, or xRET, whether or not it is inferred
+    IMPLICIT = 4  # an implicit return
+    MISPREDICTED = 8  # a return to elsewhere than the return stack says
+    PREDICTED = 16  # a return to where it says, implicit or not
+
+
 class Option(IntEnum):
     """Index into the kernel's int64 options."""
 
@@ -73,9 +100,21 @@ class Option(IntEnum):
     itype_width = auto()
     unit = auto()  # a Unit
     period = auto()
+    plain = auto()  # 1: no mode and no resynchronisation that `encoder.plain` does not know
     uniform_priv = auto()  # every block of the table has one privilege level
     address_msb = auto()  # bit number of the address field's most significant bit
-    end = auto()
+    sijump = auto()
+    implicit_return = auto()
+    branch_prediction = auto()
+    jump_target_cache = auto()
+    implicit_exception = auto()
+    irets = auto()  # 1: irets instead of irdepth
+    shorter_packet = auto()
+    most_branches = auto()  # the largest branch_count, and 31
+    address_mask = auto()
+    vectors_known = auto()  # bit set of the privilege levels whose trap vector is known
+    vectors = auto()  # by privilege level
+    end = vectors + 16
 
 
 class Unit(IntEnum):
@@ -84,7 +123,10 @@ class Unit(IntEnum):
     OFF = 0
     PACKETS = 1
     INSTRUCTIONS = 2
+    CYCLES = 3
 
 
-#: The loop rule remembers this many segments.
+#: The rules on loops and visits remember this many segments.
 MAX_SEGMENTS = 64
+#: Columns of the table of segments: first address, last address, irets.
+SEGMENT = 3

@@ -26,6 +26,8 @@ _FORMAT = int(Column.format)
 _SUBFORMAT = int(Column.subformat)
 _TABLE = int(Column.table)
 _SYNC = int(Format.SYNC)
+_BRANCH_MAP = int(Format.BRANCH_MAP)
+_START = np.int64(0)
 U3 = np.uint64(3)
 
 
@@ -112,14 +114,35 @@ def emit_short(layout, framing, state, queue, row, table, out, position):
 
 
 @inlined
-def emit(layout, framing, state, queue, row, words, out, position):
-    """Write the packet queue[row] at out[position:]; the position after it."""
+def name(queue, row):
+    """Fill in the format and subformat of queue[row]."""
     table = s64(queue[row, _TABLE])
     if table >= _SYNC:
         queue[row, _FORMAT] = U3
         queue[row, _SUBFORMAT] = u64(table - _SYNC)
-    else:
+    elif table >= _BRANCH_MAP:
         queue[row, _FORMAT] = u64(table - 1)
+    else:
+        queue[row, _FORMAT] = U0
+        queue[row, _SUBFORMAT] = u64(table)
+
+
+@njit
+def payload_bytes(layout, queue, row, words):
+    """Bytes of the payload of queue[row]."""
+    name(queue, row)
+    for i in range(WORDS):
+        words[i] = U0
+    end = pack(layout, s64(queue[row, _TABLE]), queue, row, words, _START)
+    sign_extend(words, end)
+    return (significant_bits(words, _START, end) + 7) >> 3
+
+
+@inlined
+def emit(layout, framing, state, queue, row, words, out, position):
+    """Write the packet queue[row] at out[position:]; the position after it."""
+    table = s64(queue[row, _TABLE])
+    name(queue, row)
     if framing[7] > 0 and s64(state[_SINCE_SYNC]) >= framing[7]:
         position = emit_sync_sequence(framing, state, out, position)
     timestamp = framing[5] > 0 and state[_HAS_TIME] != U0

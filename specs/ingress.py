@@ -54,6 +54,8 @@ TRAP = np.dtype(
 
 #: Side band of the reference that follows: context and time with the way to report them (`ctype`),
 #: and the trigger outputs. `trigger` bit 2 is trace-notify (bits 0 and 1, trace-on and -off).
+#: `flags`: which of context and time are given, and what happened between the reference before and
+#: the one that follows: the hart was halted, or reset, or ran without being qualified for tracing.
 SIDEBAND = np.dtype(
     [
         ("context", "<u8"),
@@ -65,8 +67,8 @@ SIDEBAND = np.dtype(
     ]
 )
 
-#: `SIDEBAND.flags`: which of the fields are given.
-HAS_CONTEXT, HAS_TIME = 1, 2
+#: `SIDEBAND.flags`.
+HAS_CONTEXT, HAS_TIME, HALTED, RESET, UNQUALIFIED = 1, 2, 4, 8, 16
 TRIGGER_ON, TRIGGER_OFF, TRIGGER_NOTIFY = 1, 2, 4
 
 UNKNOWN_SIZE = 255

@@ -1,5 +1,7 @@
 """The packets of E-Trace 2.0 (chapter "Instruction Trace Encoder Output Packets") as tables.
 
+Fields that only the 2.1 draft has, or only 2.0, have no bits under the other protocol.
+
 A format is a list of fields in transmission order. Packing, unpacking, `etrace dump` and the
 documentation read these tables: a format is added here and nowhere else. `Layout` is the tables for
 one configuration, as arrays for the kernels in `specs.packing`.
@@ -57,10 +59,31 @@ class Column(IntEnum):
     index = 33
     branch_count = 34
     branch_fmt = 35
+    # of protocol 2.1
+    irets = 36
+    sijump = 37
+    implicit_return = 38
+    branch_predictor = 39
+    jump_target_cache = 40
+    implicit_except = 41
+    full_iaddress = 42
+    resync_disabled = 43
+    iret_ext = 44
+    time_width = 45
+    f0s_width = 46
+    return_stack_size = 47
+    call_counter_size = 48
+    bpred_size = 49
+    cache_size = 50
+    mmacas_ext = 51
+    noaddr = 52
+    nodata = 53
+    full_daddress = 54
+    full_data = 55
     # derived while unpacking: 1 if the bit differs from the one before it
-    is_notify = 36
-    is_updiscon = 37
-    is_irreport = 38
+    is_notify = 56
+    is_updiscon = 57
+    is_irreport = 58
 
 
 COLUMNS = len(Column)
@@ -111,6 +134,32 @@ IOPTIONS = (
     "branch_prediction",
 )
 
+#: What the standard support packet says of the encoder (2.1 draft, "Standard Support Packet
+#: format"), and of data trace.
+STANDARD_SUPPORT = (
+    (Column.sijump, 1),
+    (Column.implicit_return, 1),
+    (Column.branch_predictor, 1),
+    (Column.jump_target_cache, 1),
+    (Column.implicit_except, 1),
+    (Column.full_iaddress, 1),
+    (Column.resync_disabled, 1),
+    (Column.iret_ext, 1),
+    (Column.time_width, 3),
+    (Column.f0s_width, 2),
+    (Column.return_stack_size, 3),
+    (Column.call_counter_size, 4),
+    (Column.bpred_size, 3),
+    (Column.cache_size, 3),
+)
+STANDARD_DATA_SUPPORT = (
+    (Column.mmacas_ext, 1),
+    (Column.noaddr, 1),
+    (Column.nodata, 1),
+    (Column.full_daddress, 1),
+    (Column.full_data, 1),
+)
+
 #: A width that `branches` decides: 1, 3, 7, 15 or 31 bits; for 0, 31 in format 1 and none in 0.1.
 MAP_WIDTH = -1
 
@@ -152,8 +201,19 @@ def _address(c: "Configuration") -> int:
 
 
 def _irdepth(c: "Configuration") -> int:
+    if c.has_irets:
+        return 0
     stack = c.parameters.return_stack_size_p
     return stack + (1 if stack > 0 else 0) + c.parameters.call_counter_size_p
+
+
+def _irets(c: "Configuration") -> int:
+    return 8 if c.has_irets else 0
+
+
+def _only(protocol: str, width: int) -> Callable[["Configuration"], int]:
+    """A field that only `protocol` has."""
+    return lambda c: width if c.protocol == protocol else 0
 
 
 def _f0s(c: "Configuration") -> int:
@@ -168,6 +228,7 @@ def _tail(when: When) -> tuple[Field, ...]:
         Field(Column.updiscon, 1, when),
         Field(Column.irreport, 1, when),
         Field(Column.irdepth, _irdepth, when),
+        Field(Column.irets, _irets, when),
     )
 
 
@@ -196,6 +257,7 @@ TABLES: tuple[tuple[Field, ...], ...] = (
         Field(Column.branch_map, MAP_WIDTH, When.SOME_BRANCHES),
         Field(Column.irreport, 1),
         Field(Column.irdepth, _irdepth),
+        Field(Column.irets, _irets),
     ),
     (
         _FORMAT,
@@ -221,12 +283,14 @@ TABLES: tuple[tuple[Field, ...], ...] = (
         _FORMAT,
         _SUBFORMAT,
         Field(Column.ienable, 1),
-        Field(Column.encoder_mode, 1),
+        Field(Column.encoder_mode, lambda c: 1 if c.protocol == "2.0" else 2),
         Field(Column.qual_status, 2),
-        Field(Column.ioptions, len(IOPTIONS)),
+        Field(Column.ioptions, _only("2.0", len(IOPTIONS))),
+        *(Field(column, _only("2.1", width)) for column, width in STANDARD_SUPPORT),
         Field(Column.denable, 1),
         Field(Column.dloss, 1),
-        Field(Column.doptions, 4),
+        Field(Column.doptions, _only("2.0", 4)),
+        *(Field(column, _only("2.1", width)) for column, width in STANDARD_DATA_SUPPORT),
     ),
 )
 

@@ -4,10 +4,12 @@ Each dataclass below is a table: a field is a key, and its `entry` gives default
 the E-Trace 2.0 text (or the encapsulation specification) and a description. The reader, its error
 messages, `etrace params` and the trace file header all come from these tables.
 
-    protocol = "2.0"          # which E-Trace version
+    protocol = "2.0"          # which E-Trace version: "2.0" or "2.1" (the draft of 2026-06)
     [parameters]              # the specification's `_p` names ("Parameters and Discovery")
     [modes]                   # run-time modes ("Optional and run-time configurable modes")
+    [tvec]                    # trap vectors, for implicit exception mode
     [resync]                  # when to resynchronise ("Resynchronisation")
+    [encoder]                 # choices of the encoder's that a decoder need not know
     [framing]                 # how packets become bytes
 
 A flat file of `_p` keys alone is accepted too. What is left out has its default.
@@ -18,8 +20,10 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-PROTOCOL = "2.0"
-KNOWN_PROTOCOLS = ("2.0", "2.1")
+from specs.privilege import Privilege
+
+PROTOCOLS = ("2.0", "2.1")
+PROTOCOL = PROTOCOLS[0]
 
 #: As a default: the width of the program's addresses (32 or 64).
 XLEN = "xlen"
@@ -45,15 +49,17 @@ class ParametersError(ValueError):
 
 
 def entry(
-    default: int | bool | str,
+    default: int | bool | str | None,
     allowed: tuple[int, int] | tuple[str, ...] | None,
     section: str,
     text: str,
-    **more: Any,
 ) -> Any:
-    """A field of a table: `allowed` is an inclusive range, the choices, or None for a boolean."""
+    """A field of a table: `allowed` is an inclusive range, the choices, or None for a boolean.
+
+    A default of None is for a key that may be left out.
+    """
     numeric_default = 64 if default == XLEN else default
-    metadata = {"default": default, "allowed": allowed, "section": section, "text": text, **more}
+    metadata = {"default": default, "allowed": allowed, "section": section, "text": text}
     return field(default=numeric_default, metadata=metadata)
 
 
@@ -123,22 +129,55 @@ class Parameters:
 
 @dataclass(frozen=True, kw_only=True)
 class Modes:
-    """The run-time modes. `available` False: refused by name until its issue is done."""
+    """The run-time modes. All of them can be combined."""
 
     # fmt: off
     full_address: bool = entry(False, None, "Full address mode",
-        "report full addresses instead of differences", available=True)
+        "report full addresses instead of differences")
     implicit_exception: bool = entry(False, None, "Implicit exception mode",
-        "leave out trap handler addresses that follow from the cause", available=False)
+        "leave out trap handler addresses that follow from the cause and [tvec]")
     sijump: bool = entry(False, None, "Sequentially inferable jump mode",
-        "do not report targets of lui/auipc + jalr pairs", available=False)
+        "do not report targets of lui/auipc + jalr pairs")
     implicit_return: bool = entry(False, None, "Implicit return mode",
-        "do not report return addresses that follow from the calls", available=False)
+        "do not report return addresses that follow from the calls")
     branch_prediction: bool = entry(False, None, "Branch prediction mode",
-        "report runs of correctly predicted branches as a count", available=False)
+        "report runs of correctly predicted branches as a count")
     jump_target_cache: bool = entry(False, None, "Jump target cache mode",
-        "report recent jump targets by cache index", available=False)
+        "report recent jump targets by cache index")
     # fmt: on
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrapVectors:
+    """Trap vector CSRs, as the program sets them: BASE, and MODE in the two lowest bits.
+
+    With implicit exception mode a decoder infers trap handlers from them. Where the handler is
+    elsewhere, or a level's vector is not given, the packets hold its address.
+    """
+
+    # fmt: off
+    mtvec: int | None = entry(None, (0, (1 << 64) - 1), "Implicit exception mode",
+        "trap vector CSR of machine mode")
+    stvec: int | None = entry(None, (0, (1 << 64) - 1), "Implicit exception mode",
+        "trap vector CSR of supervisor mode")
+    vstvec: int | None = entry(None, (0, (1 << 64) - 1), "Implicit exception mode",
+        "trap vector CSR of virtual supervisor mode")
+    vutvec: int | None = entry(None, (0, (1 << 64) - 1), "Implicit exception mode",
+        "trap vector CSR of virtual user mode, where traps are delegated to that")
+    utvec: int | None = entry(None, (0, (1 << 64) - 1), "Implicit exception mode",
+        "trap vector CSR of user mode, where traps are delegated to that")
+    # fmt: on
+
+    def by_privilege(self) -> dict[int, int]:
+        """The vectors that are given, by the privilege code of the level that they lead to."""
+        vectors = {
+            Privilege.M: self.mtvec,
+            Privilege.S: self.stvec,
+            Privilege.VS: self.vstvec,
+            Privilege.VU: self.vutvec,
+            Privilege.U: self.utvec,
+        }
+        return {int(level): value for level, value in vectors.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +185,9 @@ class Resync:
     """When the encoder sends an unrequested synchronisation packet."""
 
     # fmt: off
-    unit: str = entry("packets", ("packets", "instructions", "off"), "Resynchronisation",
-        "what the counter counts: packets; half-words of retired instructions; off")
+    unit: str = entry("packets", ("packets", "instructions", "cycles", "off"),
+        "Resynchronisation",
+        "what the counter counts: packets; half-words of retired instructions; time; off")
     period: int = entry(1024, (1, (1 << 32) - 1), "Resynchronisation",
         "how many units between synchronisations (1024 = trTeInstSyncMax 6)")
     # fmt: on
@@ -173,14 +213,46 @@ class FramingParameters:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EncoderOptions:
+    """What is the encoder's own business."""
+
+    # fmt: off
+    shorter_packet: bool = entry(False, None, "Jump target cache mode",
+        "for a target in the cache, send format 1 or 2 if that is shorter than 0.1")
+    # fmt: on
+
+
+@dataclass(frozen=True, kw_only=True)
 class Configuration:
     """Everything an encoder and its decoder must agree on."""
 
     protocol: str = PROTOCOL
     parameters: Parameters = Parameters()
     modes: Modes = Modes()
+    tvec: TrapVectors = TrapVectors()
     resync: Resync = Resync()
+    encoder: EncoderOptions = EncoderOptions()
     framing: FramingParameters = FramingParameters()
+
+    @property
+    def has_irets(self) -> bool:
+        """Whether *irets* stands in the place of *irdepth* (2.1 draft, "Implicit Return")."""
+        parameters = self.parameters
+        sizes = parameters.return_stack_size_p + parameters.call_counter_size_p
+        return self.protocol == "2.1" and sizes > 0
+
+    @property
+    def nested_calls(self) -> int:
+        """Most calls that implicit return mode keeps (docs/modes.md, "Implicit return")."""
+        parameters = self.parameters
+        return 1 << (parameters.return_stack_size_p or parameters.call_counter_size_p)
+
+    @property
+    def recursions(self) -> int:
+        """Calls to its address that an entry of the return stack counts besides the first."""
+        if self.protocol == "2.0" or self.parameters.return_stack_size_p == 0:
+            return 0
+        return (1 << self.parameters.call_counter_size_p) - 1
 
     @staticmethod
     def default(xlen: int = 64) -> "Configuration":
@@ -192,7 +264,11 @@ class Configuration:
         plain: dict[str, Any] = {"protocol": self.protocol}
         for table in TABLES:
             values = getattr(self, table)
-            plain[table] = {each.name: getattr(values, each.name) for each in fields(values)}
+            plain[table] = {
+                each.name: value
+                for each in fields(values)
+                if (value := getattr(values, each.name)) is not None
+            }
         return plain
 
     def to_toml(self, commented: bool = True) -> str:
@@ -202,7 +278,10 @@ class Configuration:
             values = getattr(self, table)
             lines += ["", f"[{table}]"]
             for each in fields(values):
-                line = f"{each.name} = {_toml(getattr(values, each.name))}"
+                value = getattr(values, each.name)
+                if value is None and not commented:
+                    continue
+                line = f"{each.name} = {_toml(value)}" if value is not None else f"# {each.name} ="
                 if commented:
                     lines.append(f"# {each.metadata['text']} ({_allowed(each)})")
                 lines.append(line)
@@ -213,7 +292,9 @@ class Configuration:
 TABLES: Mapping[str, type] = {
     "parameters": Parameters,
     "modes": Modes,
+    "tvec": TrapVectors,
     "resync": Resync,
+    "encoder": EncoderOptions,
     "framing": FramingParameters,
 }
 
@@ -224,11 +305,10 @@ class Entry:
 
     table: str
     name: str
-    default: int | bool | str
+    default: int | bool | str | None
     allowed: str
     section: str
     text: str
-    available: bool
 
 
 def entries() -> Iterator[Entry]:
@@ -243,7 +323,6 @@ def entries() -> Iterator[Entry]:
                 _allowed(each),
                 meta["section"],
                 meta["text"],
-                meta.get("available", True),
             )
 
 
@@ -284,12 +363,10 @@ def from_dict(values: Mapping[str, Any], xlen: int = 64, name: str = "parameters
     problems: list[str] = []
     values = _unflatten(values, name, problems)
     protocol = values.get("protocol", PROTOCOL)
-    if protocol != PROTOCOL:
-        known = protocol in KNOWN_PROTOCOLS if isinstance(protocol, str) else False
-        reason = "not available yet" if known else "unknown"
-        problems.append(
-            f"{name}: protocol = {_show(protocol)}: {reason}; only {_toml(PROTOCOL)} can be used"
-        )
+    if protocol not in PROTOCOLS:
+        known = " or ".join(_toml(each) for each in PROTOCOLS)
+        problems.append(f"{name}: protocol = {_show(protocol)}: must be {known}")
+        protocol = PROTOCOL
     for key in values:
         if key not in TABLES and key != "protocol":
             shown = _printable(key)
@@ -299,7 +376,7 @@ def from_dict(values: Mapping[str, Any], xlen: int = 64, name: str = "parameters
         table: _read_table(kind, values.get(table, {}), f"{name}: [{table}]", xlen, problems)
         for table, kind in TABLES.items()
     }
-    configuration = Configuration(**tables)
+    configuration = Configuration(protocol=protocol, **tables)
     problems += [f"{name}: {problem}" for problem in _cross_check(configuration)]
     if problems:
         raise ParametersError(problems)
@@ -346,8 +423,6 @@ def _problem(each: Field[Any], value: Any) -> str:
     if allowed is None:
         if not isinstance(value, bool):
             return "must be true or false"
-        if value and not each.metadata["available"]:
-            return f"mode {each.name} is not available yet; leave it false"
         return ""
     if isinstance(allowed[0], str):
         return "" if value in allowed else f"must be {_allowed(each)}{_suggest(value, allowed)}"
@@ -374,14 +449,19 @@ def _cross_check(configuration: Configuration) -> Iterator[str]:
         configuration.modes,
         configuration.framing,
     )
-    if parameters.call_counter_size_p and parameters.return_stack_size_p:
+    if configuration.protocol == "2.1":
+        yield from _standard_support_limits(parameters)
+    elif parameters.call_counter_size_p and parameters.return_stack_size_p:
         yield (
             "[parameters] call_counter_size_p, return_stack_size_p: both non-zero; "
-            "an encoder has a call counter or a return stack, so set one to 0"
+            "an encoder has a call counter or a return stack, so set one to 0 "
+            'or use protocol = "2.1"'
         )
     for mode, needs in _MODE_NEEDS.items():
         if getattr(modes, mode) and not any(getattr(parameters, need) for need in needs):
             yield f"[modes] {mode}: needs {' or '.join(needs)} in [parameters] to be non-zero"
+    if modes.implicit_return and parameters.itype_width_p < 4:
+        yield "[modes] implicit_return: needs itype_width_p = 4, to tell calls and returns"
     if framing.timestamp_width % 8:
         yield f"[framing] timestamp_width = {framing.timestamp_width}: must be a multiple of 8"
     for key in ("srcid", "type"):
@@ -398,6 +478,18 @@ def _cross_check(configuration: Configuration) -> Iterator[str]:
         )
 
 
+def _standard_support_limits(parameters: Parameters) -> Iterator[str]:
+    """What the standard support packet of protocol 2.1 has too few bits for."""
+    for key in ("return_stack_size_p", "bpred_size_p", "cache_size_p"):
+        if getattr(parameters, key) > 7:
+            yield f'[parameters] {key}: at most 7 with protocol = "2.1"'
+    if not parameters.notime_p and (parameters.time_width_p % 16 or parameters.time_width_p > 112):
+        yield (
+            '[parameters] time_width_p: a multiple of 16, at most 112, with protocol = "2.1"; '
+            "or set notime_p to 1"
+        )
+
+
 #: A mode works only if one of these parameters is not 0.
 _MODE_NEEDS = {
     "sijump": ("sijump_p",),
@@ -410,7 +502,7 @@ _MODE_NEEDS = {
 def _allowed(each: Field[Any]) -> str:
     allowed = each.metadata["allowed"]
     if allowed is None:
-        return "true or false" if each.metadata["available"] else "not available yet"
+        return "true or false"
     if isinstance(allowed[0], str):
         return ", ".join(allowed[:-1]) + f" or {allowed[-1]}"
     return f"{allowed[0]}-{allowed[1]}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from decoder import Decoder, pcs
 from encoder.encoder import Encoder
+from encoder.state import Option
 from specs import ingress
 from specs.flow import Flow
 from specs.isa.control import CodeMap
@@ -16,15 +17,27 @@ from tests.model.adapter import Images, Implementation
 from tests.model.rows import Outcome, Retired, Row, Trapped
 from tests.model.settings import Settings
 
+_VECTORS = {3: "mtvec", 1: "stvec", 6: "vstvec", 5: "vutvec", 0: "utvec"}
+
+
+def expressible(settings: Settings) -> Settings:
+    """`settings` without what no parameter file can say: a trap vector of debug mode."""
+    tvec = tuple(pair for pair in settings.tvec if pair[0] in _VECTORS)
+    return dataclasses.replace(settings, tvec=tvec)
+
 
 def configuration(settings: Settings, xlen: int = 64) -> Configuration:
     """The product's configuration for the model's settings, in reference framing."""
     base = Configuration.default(xlen)
+    vectors = {_VECTORS[level]: value for level, value in reversed(settings.tvec)}
     return dataclasses.replace(
         base,
+        protocol="2.1" if settings.parameters.protocol_minor else "2.0",
         parameters=dataclasses.replace(base.parameters, **vars(settings.parameters)),
         modes=dataclasses.replace(base.modes, **vars(settings.modes)),
+        tvec=dataclasses.replace(base.tvec, **vectors),
         resync=dataclasses.replace(base.resync, **vars(settings.resync)),
+        encoder=dataclasses.replace(base.encoder, shorter_packet=settings.shorter_packet),
         framing=dataclasses.replace(base.framing, kind="reference"),
     )
 
@@ -74,7 +87,8 @@ def chunk(rows: list[Row], rng: Random | None = None) -> ingress.Chunk:
             continue
         refs.append(len(blocks) << 4 | last.itype)
         half_words = sum(row.size for row in block) // 2
-        blocks.append((first.iaddr, half_words, last.size // 4, first.size // 4, 0, first.priv))
+        sizes = last.size // 4, first.size // 4
+        blocks.append((first.iaddr, half_words, *sizes, last.sijump, first.priv))
     return ingress.Chunk(
         np.array(refs, np.uint32),
         np.array(blocks, ingress.BLOCK),
@@ -86,6 +100,7 @@ def chunk(rows: list[Row], rng: Random | None = None) -> ingress.Chunk:
 def encode(rows: list[Row], settings: Settings, rng: Random | None = None) -> bytes:
     """A whole trace, support packets included, in reference framing."""
     encoder = Encoder(configuration(settings))
+    encoder._options[Option.most_branches] = settings.most_branches + 31
     return encoder.feed(chunk(rows, rng)) + encoder.finish()
 
 

@@ -77,6 +77,8 @@ def show(names: tuple[str, ...]) -> int:
             result = Exit.USAGE
         for entry in exact or matches:
             default = "the hart's width" if entry.default == "xlen" else entry.default
+            if default is None:
+                default = "none"
             if isinstance(default, bool):
                 default = str(default).lower()
             sys.stdout.write(

@@ -294,7 +294,7 @@ def test_params(run: Run, tmp_path: Path) -> None:
     path.write_text("itype_width_q = 3\n[modes]\nsijump = true\n")
     stderr = run("params", "check", path, code=2).stderr
     assert stderr.count("\n") == 2
-    assert "mode sijump is not available yet" in stderr
+    assert "[modes] sijump: needs sijump_p" in stderr
     shown = run("params", "show", "itype_width_p").stdout
     assert shown.startswith("[parameters] itype_width_p: ") and "3-4; default 4" in shown
     assert run("params", "show").stdout.count("[parameters]") == 40

@@ -85,7 +85,8 @@ def test_a_written_file_reads_back(commented: bool, xlen: int) -> None:
 def test_a_commented_file_explains_every_key() -> None:
     lines = Configuration.default(64).to_toml().splitlines()
     for entry in entries():
-        at = next(n for n, line in enumerate(lines) if line.startswith(f"{entry.name} = "))
+        beginning = f"{entry.name} =" if entry.default is not None else f"# {entry.name} ="
+        at = next(n for n, line in enumerate(lines) if line.startswith(beginning))
         assert lines[at - 1] == f"# {entry.text} ({entry.allowed})"
 
 
@@ -108,13 +109,13 @@ def test_every_problem_at_once_with_its_place() -> None:
         "timestamp_width = 12\nsrcid = 4\n[resync]\nunit = 3\nperiod = 0\n"
     )
     expected = [
-        r'protocol = "3.0": unknown',
+        r'protocol = "3.0": must be "2.0" or "2.1"',
         r"\[resinc\]: no such table; did you mean resync\?",
         r"\[parameters\] iaddress_widht_p: no such key; did you mean iaddress_width_p\?",
         r"\[parameters\] ecause_width_p = 99: out of range, must be 1-16",
         r"\[parameters\] retires_p = true: must be an integer, 1-65536",
         r"\[modes\] sijump = 1: must be true or false",
-        r"\[resync\] unit = 3: must be packets, instructions or off",
+        r"\[resync\] unit = 3: must be packets, instructions, cycles or off",
         r"\[resync\] period = 0: out of range, must be 1-",
         r'\[framing\] kind = "encp": must be encap or reference; did you mean encap\?',
         r"\[framing\] timestamp_width = 12: must be a multiple of 8",
@@ -126,21 +127,46 @@ def test_every_problem_at_once_with_its_place() -> None:
         assert problem.startswith("p.toml: ") and "\n" not in problem
 
 
-@pytest.mark.parametrize(
-    "mode", [each.name for each in fields(Modes) if each.name != "full_address"]
-)
-def test_a_mode_that_is_not_there_yet_is_refused_by_name(mode: str) -> None:
-    found = problems(f"[modes]\n{mode} = true\n")
-    assert f"mode {mode} is not available yet" in found[0]
+_NEEDS = {
+    "sijump": "sijump_p = 1",
+    "implicit_return": "return_stack_size_p = 3",
+    "branch_prediction": "bpred_size_p = 6",
+    "jump_target_cache": "cache_size_p = 6",
+}
 
 
-def test_full_address_is_available() -> None:
-    assert parse("[modes]\nfull_address = true\n").modes.full_address
+@pytest.mark.parametrize("mode", [each.name for each in fields(Modes)])
+def test_a_mode_and_the_sizes_that_it_needs(mode: str) -> None:
+    needed = _NEEDS.get(mode, "")
+    assert getattr(parse(f"[parameters]\n{needed}\n[modes]\n{mode} = true\n").modes, mode)
+    if needed:
+        (problem,) = problems(f"[modes]\n{mode} = true\n")
+        assert mode in problem and needed.split()[0] in problem
 
 
-def test_the_next_protocol_is_refused_by_name() -> None:
-    (problem,) = problems('protocol = "2.1"')
-    assert "not available yet" in problem
+def test_implicit_return_needs_to_see_calls() -> None:
+    text = "[parameters]\nreturn_stack_size_p = 3\nitype_width_p = 3\n"
+    (problem,) = problems(text + "[modes]\nimplicit_return = true\n")
+    assert "itype_width_p" in problem
+
+
+def test_protocol_2_1_and_what_its_support_packet_has_no_room_for() -> None:
+    assert parse('protocol = "2.1"').protocol == "2.1"
+    text = 'protocol = "2.1"\n[parameters]\n'
+    both = parse(text + "call_counter_size_p = 2\nreturn_stack_size_p = 3\n")
+    assert both.has_irets and both.recursions == 3 and both.nested_calls == 8
+    (problem,) = problems(text + "bpred_size_p = 8\n")
+    assert "bpred_size_p" in problem and "2.1" in problem
+    (problem,) = problems(text + "notime_p = 0\ntime_width_p = 24\n")
+    assert "time_width_p" in problem and "multiple of 16" in problem
+
+
+def test_trap_vectors() -> None:
+    text = "[tvec]\nmtvec = 0x80000101\n"
+    assert parse(text).tvec.by_privilege() == {3: 0x8000_0101}
+    assert parse("").tvec.by_privilege() == {}
+    again = parse(parse(text).to_toml())
+    assert again == parse(text)
 
 
 def test_call_counter_and_return_stack_exclude_each_other() -> None:
