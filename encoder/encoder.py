@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoder import kernel
-from encoder.state import MAX_SEGMENTS, NONE, SEGMENT, STATE_SIZE, Option, Slot, Unit
+from encoder.state import MAX_SEGMENTS, NONE, OPTIONS, SEGMENT, STATE_SIZE, Option, Slot, Unit
 from specs import ingress, predictors
 from specs.compiled import announce_compilation
 from specs.framing import FramingLayout
@@ -33,7 +33,7 @@ _MODES = (
     "jump_target_cache",
     "implicit_exception",
 )
-#: Those that `encoder.plain` does not know.
+#: Those that need `encoder.plain_modes`.
 _NOT_PLAIN = ("sijump", "implicit_return", "branch_prediction", "jump_target_cache")
 #: The largest *branch_count* (section "Format 0 subformat 0").
 MOST_BRANCHES = 0xFFFF_FFFF
@@ -67,17 +67,31 @@ def _matrix(table: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(table).view(np.uint64).reshape(len(table), words)
 
 
+def _check_references(refs: npt.NDArray[np.uint32], blocks: int) -> None:
+    """References to blocks must not point past their table: not all kernels look again."""
+    if not len(refs) or int(refs.max()) >> ingress.CODE_BITS < blocks:
+        return
+    codes = refs & np.uint32(ingress.CODE_MASK)
+    past = (refs >> np.uint32(ingress.CODE_BITS)) >= blocks
+    past &= (codes != 1) & (codes != 2) & (codes != ingress.SIDEBAND_CODE)
+    if past.any():
+        where = int(past.argmax())
+        raise ingress.IngressError(f"reference {where} of the chunk: {_ERRORS[kernel.ERROR_INDEX]}")
+
+
 def _options(configuration: "Configuration") -> npt.NDArray[np.int64]:
     """What the kernels need to know of a configuration, by `Option`."""
     parameters, modes = configuration.parameters, configuration.modes
     unit = _UNITS[configuration.resync.unit]
-    plain_unit = unit in (Unit.OFF, Unit.PACKETS)
-    options = np.zeros(Option.end, dtype=np.int64)
+    options = np.zeros(OPTIONS, dtype=np.int64)
     options[Option.iaddress_lsb] = parameters.iaddress_lsb_p
     options[Option.itype_width] = parameters.itype_width_p
     options[Option.unit] = unit
     options[Option.period] = configuration.resync.period
-    options[Option.plain] = plain_unit and not any(getattr(modes, mode) for mode in _NOT_PLAIN)
+    if unit in (Unit.OFF, Unit.PACKETS):
+        options[Option.plain] = 2 if any(getattr(modes, mode) for mode in _NOT_PLAIN) else 1
+    options[Option.f0s_width] = parameters.f0s_width_p
+    options[Option.cache_size] = parameters.cache_size_p
     options[Option.address_msb] = parameters.iaddress_width_p - parameters.iaddress_lsb_p - 1
     for mode in _MODES:
         options[Option[mode]] = getattr(modes, mode)
@@ -128,8 +142,9 @@ class Encoder:
         if self._finished:
             raise ValueError("the trace was finished")
         self._check(chunk)
-        parts = [self._begin()]
         refs = np.ascontiguousarray(chunk.refs)
+        _check_references(refs, len(chunk.blocks))
+        parts = [self._begin()]
         tables = _matrix(chunk.blocks), _matrix(chunk.traps), _matrix(chunk.sidebands)
         begin = 0
         while begin < len(refs):

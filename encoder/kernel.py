@@ -16,7 +16,8 @@ from encoder.flowchart import (
     take_block,
     take_trap,
 )
-from encoder.plain import encode_plain, is_plain
+from encoder.plain import PLAIN, encode_plain, is_plain
+from encoder.plain_modes import encode_plain_modes
 from encoder.queue import (
     C_SHORTER,
     CONTEXT,
@@ -152,9 +153,14 @@ def encode(
     error = 0
     while i < end and position <= room:
         if is_plain(framing, options, state):
-            i, position = encode_plain(
-                framing, options, state, segments, refs, i, blocks, out, position
-            )
+            if options[PLAIN] == 1:
+                i, position = encode_plain(
+                    framing, options, state, segments, refs, i, blocks, out, position
+                )
+            else:
+                i, position = encode_plain_modes(
+                    framing, options, state, memory, segments, refs, i, blocks, out, position
+                )
             if i == end or position > room:
                 break
         reference = u64(refs[i])

@@ -21,8 +21,10 @@ from encoder.flowchart import (
     CUR_SEQUENTIAL,
     CUR_TARGET,
     HALF,
+    IMPLICIT_RETURN,
     PERIOD,
     RETIRED,
+    RETURN,
     SIDE_NOTIFY,
     UPDISCON_BITS,
     first_half_words,
@@ -61,23 +63,34 @@ MAP_PACKETS = int(Slot.packets) + int(Format.BRANCH_MAP)
 
 CODE = np.uint64(15)
 #: Bit sets of reference codes and, as `code & ~1 == 4`, branches.
-_TRAP_OR_SIDEBAND = np.uint64(1 << 1 | 1 << 2 | 1 << SIDEBAND_CODE)
-_NOT_LOW = np.uint64(14)
+TRAP_OR_SIDEBAND = np.uint64(1 << 1 | 1 << 2 | 1 << SIDEBAND_CODE)
+NOT_LOW = np.uint64(14)
 U7 = np.uint64(7)
 #: One reference makes fewer packets than this.
-_PACKETS = 4
-_ROOM = _PACKETS * MAX_PACKET
-_NEVER = 1 << 62
+FEWER = 4
+ROOM = FEWER * MAX_PACKET
+NEVER = 1 << 62
 #: Bits of a word above format, branches and a full branch map.
-_UNUSED = np.uint64(64 - 38)
+MAP_UNUSED = np.uint64(64 - 38)
+
+
+@inlined
+def is_anchor(options, state):
+    """Is the row in hand an anchor, whatever comes next?"""
+    code = state[CUR_CODE]
+    if is_branch(code):
+        return True
+    if options[IMPLICIT_RETURN] != 0 and code == RETURN:
+        return False
+    return is_updiscon(code) and state[CUR_SEQUENTIAL] == U0
 
 
 @inlined
 def is_plain(framing, options, state):
-    """May `encode_plain` start after the row in hand?"""
+    """May `encode_plain`, or `encode_plain_modes`, start after the row in hand?"""
     if options[PLAIN] == 0:
         return False
-    if options[UNIT] == PACKETS_UNIT and s64(state[RESYNC_COUNT]) >= options[PERIOD] - _PACKETS:
+    if options[UNIT] == PACKETS_UNIT and s64(state[RESYNC_COUNT]) >= options[PERIOD] - FEWER:
         return False
     if framing[7] > 0 and s64(state[SINCE_SYNC]) >= framing[7]:
         return False
@@ -85,7 +98,7 @@ def is_plain(framing, options, state):
         return False
     if state[CUR_TARGET] | state[CUR_NOTIFY] | state[SIDE_NOTIFY] | state[DUE] != U0:
         return False
-    if not is_branch(state[CUR_CODE]) and not is_updiscon(state[CUR_CODE]):
+    if not is_anchor(options, state):
         return False
     # srcID, type or timestamp before the payload
     return framing[1] + framing[3] == 0 and (framing[5] == 0 or state[HAS_TIME_SLOT] == U0)
@@ -149,14 +162,14 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
     The row in hand is an anchor (a branch or an updiscon) when this starts.
     """
     end = refs.shape[0]
-    room = out.shape[0] - _ROOM
+    room = out.shape[0] - ROOM
     header = framing[6]
     # where the next synchronisation sequence is wanted
     opening = position
-    sync_at = _NEVER
+    sync_at = NEVER
     if framing[7] > 0:
         sync_at = position + framing[7] - s64(state[SINCE_SYNC])
-    limit = options[PERIOD] - _PACKETS if options[UNIT] == PACKETS_UNIT else _NEVER
+    limit = options[PERIOD] - FEWER if options[UNIT] == PACKETS_UNIT else NEVER
     count = s64(state[RESYNC_COUNT])
     counted = count
     branches = state[BRANCHES]
@@ -181,11 +194,11 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
     while i < end:
         reference = u64(refs[i])
         code = reference & CODE
-        if (_TRAP_OR_SIDEBAND >> code) & U1 != U0:
+        if (TRAP_OR_SIDEBAND >> code) & U1 != U0:
             break
         if count >= limit or position >= sync_at or position > room:
             break
-        branch = code & _NOT_LOW == U4
+        branch = code & NOT_LOW == U4
         if deferred:
             position = put_address(
                 options, header, out, position, branches, branch_map, address, last_address
@@ -201,7 +214,7 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
             anchor = i
             partial = False
         elif branches == U31:
-            low = u64(s64((U1 | (branch_map << U7)) << _UNUSED) >> s64(_UNUSED))
+            low = u64(s64((U1 | (branch_map << U7)) << MAP_UNUSED) >> s64(MAP_UNUSED))
             position = put_payload(header, out, position, low, u64(s64(low) >> 63))
             count += 1
             map_packets += U1

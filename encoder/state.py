@@ -100,7 +100,7 @@ class Option(IntEnum):
     itype_width = auto()
     unit = auto()  # a Unit
     period = auto()
-    plain = auto()  # 1: no mode and no resynchronisation that `encoder.plain` does not know
+    plain = auto()  # 1, 2: `encoder.plain` or `plain_modes` can be used
     uniform_priv = auto()  # every block of the table has one privilege level
     address_msb = auto()  # bit number of the address field's most significant bit
     sijump = auto()
@@ -108,13 +108,18 @@ class Option(IntEnum):
     branch_prediction = auto()
     jump_target_cache = auto()
     implicit_exception = auto()
+    f0s_width = auto()
+    cache_size = auto()
     irets = auto()  # 1: irets instead of irdepth
     shorter_packet = auto()
     most_branches = auto()  # the largest branch_count, and 31
     address_mask = auto()
     vectors_known = auto()  # bit set of the privilege levels whose trap vector is known
     vectors = auto()  # by privilege level
-    end = vectors + 16
+
+
+#: Options: those, and a trap vector for each privilege level.
+OPTIONS = Option.vectors + 16
 
 
 class Unit(IntEnum):

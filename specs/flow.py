@@ -76,7 +76,7 @@ class Ended(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why the flow has a gap. Values 1-9: the stream; 10-19: reconstruction; 20-: the encoder."""
+    """Why the flow has a gap. Values 1-9: the stream; 10-19, 30-: reconstruction; 20-: encoder."""
 
     TRUNCATED = 1  # the stream ends inside a packet
     BAD_HEADER = 2  # a framing header that cannot be
@@ -88,8 +88,12 @@ class Reason(IntEnum):
     UNPROCESSED_BRANCHES = 13  # `address` reached with branches left over
     UNEXPECTED_DISCONTINUITY = 14  # an uninferable discontinuity where only branches were reported
     NOT_REACHED = 15  # the reported `address` cannot be reached from where the flow was
-    UNSUPPORTED_MODE = 16  # the support packet announces a mode that is not decoded yet
+    UNSUPPORTED_MODE = 16  # the support packet announces what the parameters rule out
+    MODE_OFF = 17  # a packet of format 0 whose mode is off
+    BAD_COUNT = 18  # a branch count that cannot be; `address` is the count
+    EMPTY_ENTRY = 19  # nothing is in entry `address` of the jump target cache
     TRACE_LOST = 20  # qual_status trace_lost: the encoder dropped packets
+    NO_VECTOR = 30  # no trap vector is given for the privilege in `address`
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from specs.compiled import ALL_ONES, U0, U1, inlined, njit, s64
+from specs.compiled import ALL_ONES, U0, U1, U4, inlined, njit, s64
 
 if TYPE_CHECKING:
     from specs.parameters import Configuration
@@ -50,10 +50,10 @@ BPRED = int(Place.BPRED)
 _BPRED = np.uint64(BPRED)
 #: An address that no instruction has.
 _INVALID = ALL_ONES
-#: The next state, two bits each, by state << 1 | taken (table "Branch predictor states").
-_NEXT = np.uint64(
-    sum(state << 2 * i for i, state in enumerate((0b00, 0b01, 0b00, 0b11, 0b00, 0b11, 0b10, 0b11)))
-)
+#: The next state, two bits each, by state << 1 | taken (table "Branch predictor states"). The last
+#: two are for an entry that `spare` has marked.
+_STATES = (0b00, 0b01, 0b00, 0b11, 0b00, 0b11, 0b10, 0b11, 0b01, 0b01)
+_NEXT = np.uint64(sum(state << 2 * i for i, state in enumerate(_STATES)))
 _U3 = np.uint64(3)
 
 
@@ -97,11 +97,31 @@ def predictor_index(state: Any, iaddr: Any) -> Any:
 
 
 @inlined
+def train(entry: Any, taken: Any) -> Any:
+    """What an entry becomes after the outcome (0 or 1) of its branch."""
+    return (_NEXT >> (((entry << U1) | taken) << U1)) & _U3
+
+
+@inlined
+def spare(state: Any, iaddr: Any) -> None:
+    """Let the next outcome, which must be that of the branch at `iaddr`, train nothing.
+
+    For the branch of a synchronisation packet, right after `reset`.
+    """
+    state[predictor_index(state, iaddr)] = U4
+
+
+@inlined
 def predict(state: Any, iaddr: Any, taken: Any) -> Any:
     """Train with the outcome (0 or 1) of the branch at `iaddr`; 1 if it was predicted, else 0."""
-    at = predictor_index(state, iaddr)
+    return predict_entry(state, predictor_index(state, iaddr), taken)
+
+
+@inlined
+def predict_entry(state: Any, at: Any, taken: Any) -> Any:
+    """As `predict`, for the entry at state[at]."""
     entry = state[at]
-    state[at] = (_NEXT >> (((entry << U1) | taken) << U1)) & _U3
+    state[at] = train(entry, taken)
     return ((entry >> U1) ^ taken) ^ U1
 
 
@@ -171,4 +191,4 @@ def unwind(state: Any) -> None:
 
 
 __all__ = ["Place", "cache", "cache_index", "cached", "call", "link", "make", "predict"]
-__all__ += ["predicted", "predictor_index", "reset", "unwind"]
+__all__ += ["predict_entry", "predicted", "predictor_index", "reset", "spare", "train", "unwind"]

@@ -135,7 +135,7 @@ def _trapped(trap: np.void) -> Trapped:
 def decode(data: bytes, settings: Settings, images: Images, xlen: int) -> list[Outcome]:
     """What a trace in reference framing says, in order. A gap is an error here."""
     code = CodeMap(images, xlen)
-    decoder = Decoder(configuration(settings, xlen), code)
+    decoder = Decoder(configuration(settings, xlen), code, settings.most_branches)
     rows: list[Outcome] = []
     for flow in (*decoder.feed(data), *decoder.finish()):
         assert not len(flow.gaps), flow.gaps

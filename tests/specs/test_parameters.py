@@ -1,6 +1,7 @@
 """The parameter file: defaults of "Parameters and Discovery", checks, errors."""
 
 import re
+from pathlib import Path
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -242,7 +243,7 @@ def test_parse_gives_a_configuration_or_problems(text: str) -> None:
         b"retires_p = 0x" + b"f" * 5000,
     ],
 )
-def test_files_that_are_no_parameter_files(tmp_path, content: bytes) -> None:
+def test_files_that_are_no_parameter_files(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.toml"
     path.write_bytes(content)
     with pytest.raises(ParametersError) as caught:
@@ -251,7 +252,7 @@ def test_files_that_are_no_parameter_files(tmp_path, content: bytes) -> None:
     assert str(path) in caught.value.problems[0]
 
 
-def test_missing_file_and_directory(tmp_path) -> None:
+def test_missing_file_and_directory(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.toml", tmp_path):
         with pytest.raises(ParametersError) as caught:
             load(path)
