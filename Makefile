@@ -61,6 +61,7 @@ bench: $(STAMP)
 
 firmware:
 	$(MAKE) -C tests/firmware CROSS=$(CROSS)
+	$(MAKE) -C tests/programs CROSS=$(CROSS)
 	$(MAKE) -C bench CROSS=$(CROSS)
 
 clean:
