@@ -31,7 +31,7 @@ from tests.model.program import (
     lookup,
     sequential_target,
 )
-from tests.model.rows import Outcome, Retired, Trapped
+from tests.model.rows import ContextReport, Gap, Outcome, Retired, Trapped
 from tests.model.settings import Settings
 
 #: A correct trace never walks further than this without a branch, a packet or a discontinuity.
@@ -68,7 +68,12 @@ class Decoder:
         self.modes = settings.modes
         self.xlen = xlen
         self.outcomes: list[Outcome] = []
+        #: What packets say besides, in their order.
+        self.reports: list[ContextReport] = []
+        self.gaps: list[Gap] = []
         self.start_of_trace = True
+        #: Since the last outcome, the trace has ended: because packets were lost, or not.
+        self.ended: bool | None = None
         self.pc = 0
         self.last_pc: int | None = None
         self.privilege: int | None = None
@@ -270,6 +275,19 @@ class Decoder:
 
     def context(self, packet: Packet) -> None:
         """Format 3.2 says nothing about the flow, and nothing about an inferred address."""
+        self.report_context(packet, len(self.outcomes), False)
+
+    def report_context(self, packet: Packet, position: int, precise: bool) -> None:
+        if "context" in packet or "time" in packet:
+            self.reports.append(
+                ContextReport(
+                    position,
+                    precise,
+                    packet["privilege"],
+                    packet.get("context"),
+                    packet.get("time"),
+                )
+            )
 
     def support(self, packet: Packet) -> None:
         self.learn(packet)
@@ -277,7 +295,9 @@ class Decoder:
         if ended_ntr and self.inferred is not None:
             self.walk_on_to_second_occurrence()
         if packet["qual_status"] != 0:
+            self.ended = self.ended is True or packet["qual_status"] == 2
             self.start_of_trace = True
+            self.next_epc = None
             self.inferred = None
             self.after_trap = False
             self.branches.clear()
@@ -345,7 +365,9 @@ class Decoder:
         """Format 3.0."""
         address = self.full_address(packet)
         if self.start_of_trace or self.after_trap:
+            self.note_gap()
             self.jump_to(address, packet)
+            self.report_context(packet, len(self.outcomes) - 1, True)
             return
         if self.inferred is not None:
             if self.is_next(address, packet):
@@ -356,7 +378,13 @@ class Decoder:
         if self.code(address).kind == BRANCH:
             self.branches.add(packet["branch"])
         self.walk_to_synchronisation(packet)
+        self.report_context(packet, len(self.outcomes) - 1, True)
         self.forget_predictions()
+
+    def note_gap(self) -> None:
+        if self.ended is not None:
+            self.gaps.append(Gap(len(self.outcomes), self.ended))
+        self.ended = None
 
     def forget_predictions(self) -> None:
         self.synchronised = True
@@ -390,6 +418,7 @@ class Decoder:
 
     def trap(self, packet: Packet) -> None:
         """Format 3.1. One that follows a format 1/2 follows it immediately."""
+        self.note_gap()
         self.inferred = None
         thaddr = packet["thaddr"] == 1
         own_row = not thaddr and self.reported_at_own_row(packet)
@@ -415,6 +444,8 @@ class Decoder:
         )
         if thaddr:
             self.jump_to(self.handler(packet), packet)
+        self.report_context(packet, len(self.outcomes) - 1, True)
+        if thaddr:
             return
         self.own_row = own_row
         self.after_trap = True
@@ -456,11 +487,16 @@ def decode(
     return decoder.outcomes
 
 
+def decoded(payloads: list[bytes], program: Program, settings: Settings, xlen: int = 64) -> Decoder:
+    """A decoder that has taken all payloads: its `outcomes`, `reports`, and `gaps`."""
+    decoder = Decoder(program, settings, xlen)
+    for payload in payloads:
+        decoder.process(codec.from_bytes(payload, decoder.p, decoder.modes))
+    return decoder
+
+
 def decode_bytes(
     payloads: list[bytes], program: Program, settings: Settings, xlen: int = 64
 ) -> list[Outcome]:
     """The same from payloads; raises PayloadError too."""
-    decoder = Decoder(program, settings, xlen)
-    for payload in payloads:
-        decoder.process(codec.from_bytes(payload, decoder.p, decoder.modes))
-    return decoder.outcomes
+    return decoded(payloads, program, settings, xlen).outcomes

@@ -1,8 +1,8 @@
 """The encoder's flow chart, walked one row at a time.
 
-E-Trace 2.0, "Reference Compressed Branch Trace Algorithm", with docs/choices.md and docs/modes.md
-where that leaves something open. Numbers of checks are those of choices.md, "The row before a
-trap".
+E-Trace 2.0, "Reference Compressed Branch Trace Algorithm", with docs/choices.md, docs/modes.md and
+docs/qualification.md where that leaves something open. Numbers of checks are those of choices.md,
+"The row before a trap".
 """
 
 from collections import Counter
@@ -10,14 +10,22 @@ from dataclasses import dataclass
 
 from tests.model import codec
 from tests.model.codec import Packet
-from tests.model.rows import INFERABLE_CALL, RETURN, UNINFERABLE_CALL, Row
+from tests.model.rows import (
+    IMPRECISELY,
+    INFERABLE_CALL,
+    PRECISELY,
+    RETURN,
+    UNINFERABLE_CALL,
+    Row,
+)
 from tests.model.sender import FULL_MAP, Sender
 from tests.model.settings import Settings
 
 UPDISCONS = (3, 6, 8, 10, 12, 13, 14)
-NO_CHANGE, ENDED_REP, ENDED_NTR = 0, 1, 3
+NO_CHANGE, ENDED_REP, TRACE_LOST, ENDED_NTR = range(4)
 MAX_SEGMENTS = 64
 MAX_IRETS = 255
+TIMES = 1 << 64
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,21 @@ class Segment:
         return self.first <= iaddr <= self.last
 
 
+@dataclass
+class Stretch:
+    """Rows traced without a gap, by number, from `first` to before `end`.
+
+    `lost`: packets of the last row, or behind it, were lost, but a decoder knows the rows before
+    `known`. `after_loss`: packets were lost since the stretch before.
+    """
+
+    first: int
+    end: int
+    known: int
+    after_loss: bool
+    lost: bool = False
+
+
 class Encoder(Sender):
     """Encodes one trace; use `encode`.
 
@@ -42,9 +65,18 @@ class Encoder(Sender):
 
     def __init__(self, rows: list[Row], settings: Settings) -> None:
         super().__init__(settings)
-        if any(row.ctype for row in rows):
-            raise NotImplementedError("context reporting (ctype) is not modelled")
+        if any(row.ctype >> settings.parameters.ctype_width_p for row in rows):
+            raise ValueError("a ctype does not fit in ctype_width_p bits")
         self.rows = rows
+        self.stretches: list[Stretch] = []
+        #: Packets sent when the last stretch began; whether some were lost since it ended.
+        self.stretch_packets = 0
+        self.after_loss = False
+        self.added: Counter[str] = Counter()
+        self.start_stretch()
+
+    def start_stretch(self) -> None:
+        """Nothing before the next row is known to a decoder."""
         self.prev: Row | None = None
         self.next: Row | None = None
         self.own_row = False
@@ -58,7 +90,6 @@ class Encoder(Sender):
         self.after_predicted = False
         #: *irdepth* or *irets*, where the row before was a return that calls for one.
         self.after_returns: int | None = None
-        self.added: Counter[str] = Counter()
 
     # -- what the encoder sees of a row ---------------------------------------------------------
 
@@ -107,15 +138,80 @@ class Encoder(Sender):
     def run(self) -> None:
         self.send_support(1, NO_CHANGE)
         for index, cur in enumerate(self.rows):
-            self.next = self.rows[index + 1] if index + 1 < len(self.rows) else None
-            if cur.retired:
-                self.instruction(cur)
-            else:
-                self.trap(cur)
-            self.prev = cur
-        if self.rows and not self.rows[-1].retired and not self.own_row:
-            self.send_trap(self.rows[-1], 0, self.rows[-1], 0)
-        self.send_support(0, ENDED_NTR if self.last_check == 3 else ENDED_REP)
+            if cur.qualified:
+                if self.losing:
+                    self.resume(cur)
+                else:
+                    self.trace(index, cur)
+                self.pass_time(cur)
+        if not self.losing:
+            self.end_trace()
+        if self.losing:
+            self.packets.append(self.support(0, TRACE_LOST))
+
+    def trace(self, index: int, cur: Row) -> None:
+        """All that `cur` sends, and what ends its stretch if it does."""
+        following = self.rows[index + 1] if index + 1 < len(self.rows) else None
+        continues = following is not None and following.qualified and not following.restarts
+        self.next = following if continues else None
+        self.row(index, cur)
+        if self.next is None and following is not None and not self.losing:
+            self.end_stretch(1)
+        if self.losing:
+            self.break_stretch()
+
+    def end_trace(self) -> None:
+        self.end_stretch(0)
+        if self.losing:
+            self.break_stretch()
+
+    def resume(self, cur: Row) -> None:
+        """Stop losing packets if `cur` finds room for them; its own are lost."""
+        assert self.buffer is not None
+        support = self.support(1, TRACE_LOST)
+        if self.itype(cur) != 0 and self.buffer.resumes(self.length(support)):
+            self.losing = False
+            self.after_loss = True
+            self.send(support)
+
+    def pass_time(self, cur: Row) -> None:
+        """What the buffer does after `cur`."""
+        if self.buffer is None:
+            return
+        self.buffer.drain(cur.size // 2 if cur.retired else 0)
+        if self.itype(cur) != 0:
+            self.buffer.vary()
+
+    def break_stretch(self) -> None:
+        """A packet was lost: what a decoder knows of the stretch ends before it."""
+        if self.stretches:
+            self.stretches[-1].lost = True
+            if len(self.packets) == self.stretch_packets:
+                del self.stretches[-1]
+        self.start_stretch()
+
+    def row(self, index: int, cur: Row) -> None:
+        if self.prev is None:
+            self.stretches.append(Stretch(index, index, index, self.after_loss))
+            self.stretch_packets = len(self.packets)
+            self.after_loss = False
+        stretch = self.stretches[-1]
+        stretch.end = index + 1
+        self.time = cur.time
+        if cur.retired:
+            self.instruction(cur)
+        else:
+            self.trap(cur)
+        if self.last_check in (1, 2) and not self.losing:
+            stretch.known = stretch.end
+        self.prev = cur
+
+    def end_stretch(self, ienable: int) -> None:
+        """The row before, if any, was the last before a gap or the end of the trace."""
+        if self.prev is not None and not self.prev.retired and not self.own_row:
+            self.send_trap(self.prev, 0, self.prev, 0)
+        self.send_support(ienable, ENDED_NTR if self.last_check == 3 else ENDED_REP)
+        self.start_stretch()
 
     def trap(self, cur: Row) -> None:
         prev = self.prev
@@ -135,6 +231,9 @@ class Encoder(Sender):
             self.add_branch(cur)
         v = self.segments_with(cur)
         self.last_check = self.checks(cur, v)
+        if cur.ctype == IMPRECISELY and self.last_check not in (1, 2):
+            self.send_context(cur)
+        self.cut_stretch(cur)
         # Only now: a synchronisation packet has emptied the return stack.
         self.after_updiscon = self.is_updiscon(cur)
         anchor = self.last_check != 0 or self.is_branch(cur) or self.after_updiscon
@@ -190,9 +289,12 @@ class Encoder(Sender):
             self.handler(prev, cur)
             return 1
         late = prev is not None and not self.can_synchronise(prev, cur)
-        if prev is None or prev.priv != cur.priv or (self.due(self.packet_count) and not late):
+        ppccd = prev is None or self.is_ppccd(prev, cur)
+        if ppccd or (self.due(self.packet_count) and not late):
             self.send_start(cur)
             return 2
+        self.cut_stretch(cur)
+        next_ = self.next
         late = self.due(self.packet_count)
         self.count_half_words(cur)
         if self.after_updiscon:
@@ -211,7 +313,8 @@ class Encoder(Sender):
         if (
             next_ is None
             or not next_.retired
-            or (next_.priv != cur.priv and len(self.branch_map) > 0)
+            or (self.is_ppccd(cur, next_) and len(self.branch_map) > 0)
+            or (next_.ctype == PRECISELY and self.next_was_seen(v))
         ):
             self.send_found(cur, False, v)
             return 5
@@ -223,6 +326,17 @@ class Encoder(Sender):
             self.send_branches()
             return 6
         return 0
+
+    def is_ppccd(self, prev: Row, cur: Row) -> bool:
+        """Whether `cur`, retired, has to be reported with its privilege and context."""
+        return prev.priv != cur.priv or cur.ctype == PRECISELY
+
+    def cut_stretch(self, cur: Row) -> None:
+        """Make a gap before a precise context change at a row that 3.0 cannot report."""
+        next_ = self.next
+        precise = next_ is not None and next_.retired and next_.ctype == PRECISELY
+        if precise and not self.synchronises_next(cur):
+            self.next = None
 
     def handler(self, trap: Row, cur: Row) -> None:
         """The first row after a trap."""
@@ -263,7 +377,7 @@ class Encoder(Sender):
     def format_3_follows(self, cur: Row) -> bool:
         if self.next is None:
             return False
-        if not self.next.retired or self.next.priv != cur.priv:
+        if not self.next.retired or self.is_ppccd(cur, self.next):
             return True
         return self.due(self.packet_count + 1) and self.synchronises_next(cur)
 
@@ -287,8 +401,13 @@ class Encoder(Sender):
 
     def count_half_words(self, cur: Row) -> None:
         self.half_words += cur.size // 2
-        if self.resync.unit == "instructions" and self.itype(cur) != 0:
+        if self.itype(cur) == 0:
+            return
+        if self.resync.unit == "instructions":
             self.pending = self.half_words >= self.resync.period
+        elif self.resync.unit == "cycles":
+            elapsed = (self.time - self.synchronised_at) % TIMES
+            self.pending = self.pending or elapsed >= self.resync.period
 
     def wants_branches_out(self, v: list[Segment]) -> bool:
         if self.resync.unit == "packets":

@@ -12,6 +12,13 @@ COROUTINE_SWAP, RETURN = 12, 13
 OTHER_UNINFERABLE_JUMP, OTHER_INFERABLE_JUMP = 14, 15
 
 
+#: Values of *ctype*: E-Trace 2.0, "Context type ctype values and corresponding actions".
+UNREPORTED, IMPRECISELY, PRECISELY, DISCONTINUITY = range(4)
+
+#: Bits of *trigger* (that of trace-notify is `Row.notify`).
+TRIGGER_ON, TRIGGER_OFF = 1, 2
+
+
 @dataclass(frozen=True)
 class Row:
     """One retired instruction, or one trap that retired nothing ("exc_only").
@@ -34,6 +41,18 @@ class Row:
     time: int = 0
     #: The hart's word that a jump is sequentially inferable.
     sijump: bool = False
+    #: Whether it is to be traced at all (docs/qualification.md).
+    qualified: bool = True
+    #: What the hart did between the row before and this one.
+    halted: bool = False
+    reset: bool = False
+    #: Trace-on and trace-off; see `tests.model.filters`, which makes `qualified` of it.
+    trigger: int = 0
+
+    @property
+    def restarts(self) -> bool:
+        """Whether nothing leads from the row before to this one."""
+        return self.ctype == DISCONTINUITY or self.halted or self.reset
 
 
 def trap(
@@ -64,6 +83,30 @@ class Trapped:
 
 
 Outcome = Retired | Trapped
+
+
+@dataclass(frozen=True)
+class ContextReport:
+    """A decoder's word of context and time, None where the packets have no such field.
+
+    `position` counts outcomes. If `precise`, they are those of the outcome of that number; else
+    they began there or later, but before the next report that is precise.
+    """
+
+    position: int
+    precise: bool
+    priv: int
+    context: int | None
+    time: int | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A decoder's word that what follows the first `position` outcomes is not traced; if `lost`,
+    it should have been."""
+
+    position: int
+    lost: bool
 
 
 def outcomes(rows: list[Row]) -> list[Outcome]:

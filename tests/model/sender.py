@@ -6,6 +6,7 @@ from tests.model.codec import Packet
 from tests.model.predictors import BranchPredictor, JumpTargetCache, ReturnStack
 from tests.model.rows import TAKEN_BRANCH, Row
 from tests.model.settings import Settings
+from tests.model.sink import Buffer
 
 FULL_MAP = 31
 
@@ -19,8 +20,15 @@ class Sender:
         self.modes = settings.modes
         self.resync = settings.resync
         self.packets: list[Packet] = []
+        self.buffer = Buffer(settings.sink) if settings.sink else None
+        #: Packets that were not sent; while `losing`, none is.
+        self.dropped: list[Packet] = []
+        self.losing = False
         self.packet_count = 0
         self.half_words = 0
+        #: Time of the row in hand, and of that at which the last 3.0 or 3.1 was sent.
+        self.time = 0
+        self.synchronised_at = 0
         self.pending = False
         self.reported_address = 0
         #: Outcomes of the first 31 unreported branches; 0 is taken.
@@ -37,15 +45,35 @@ class Sender:
         #: Implicit returns since the last branch, or packet if there was none since (2.1).
         self.irets = 0
 
+    def put(self, packet: Packet) -> None:
+        """Send a packet, or lose it."""
+        if self.buffer is not None and not self.losing:
+            self.losing = not self.buffer.put(self.length(packet))
+        (self.dropped if self.losing else self.packets).append(packet)
+
+    def length(self, packet: Packet) -> int:
+        return len(codec.to_bytes(packet, self.p, self.modes))
+
     def send(self, packet: Packet) -> None:
-        self.packets.append(packet)
+        self.put(packet)
         self.packet_count += 1
         self.returned = None
         self.irets = 0
 
-    def send_support(self, ienable: int, qual_status: int) -> None:
+    def support(self, ienable: int, qual_status: int) -> Packet:
         fields = codec.support_fields(self.p, self.modes, self.resync.unit == "off")
-        self.send(fields | {"ienable": ienable, "qual_status": qual_status})
+        return fields | {"ienable": ienable, "qual_status": qual_status}
+
+    def send_support(self, ienable: int, qual_status: int) -> None:
+        self.send(self.support(ienable, qual_status))
+
+    def send_context(self, cur: Row) -> None:
+        """Format 3.2, of which no count and no prediction takes notice."""
+        if self.p.nocontext_p and self.p.notime_p:
+            return
+        packet = self.synchronisation(2, cur, 0)
+        del packet["branch"]
+        self.put(packet)
 
     def shifted(self, iaddr: int) -> int:
         return iaddr % (1 << self.p.iaddress_width_p) >> self.p.iaddress_lsb_p
@@ -56,6 +84,7 @@ class Sender:
         """A 3.0 or 3.1 was sent: every count starts again, and so does every prediction."""
         self.packet_count = 0
         self.half_words = 0
+        self.synchronised_at = self.time
         self.pending = False
         self.forget_branches()
         self.predictor.reset()
@@ -70,9 +99,9 @@ class Sender:
             "privilege": row.priv,
         }
         if not self.p.notime_p:
-            packet["time"] = row.time
+            packet["time"] = row.time % (1 << self.p.time_width_p)
         if not self.p.nocontext_p:
-            packet["context"] = row.context
+            packet["context"] = row.context % (1 << self.p.context_width_p)
         return packet
 
     def send_start(self, cur: Row) -> None:
@@ -200,10 +229,7 @@ class Sender:
     def shorter(self, with_address: Packet, with_index: Packet) -> Packet:
         if not self.settings.shorter_packet:
             return with_index
-        length = len(codec.to_bytes(with_address, self.p, self.modes))
-        if length < len(codec.to_bytes(with_index, self.p, self.modes)):
-            return with_address
-        return with_index
+        return with_address if self.length(with_address) < self.length(with_index) else with_index
 
     def sent_address(self, cur: Row) -> None:
         self.reported_address = self.shifted(cur.iaddr)

@@ -6,6 +6,8 @@ E-Trace 2.0, "Parameters and Discovery": the defaults are those of the discovery
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from tests.model.sink import Sink
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -26,6 +28,7 @@ class Parameters:
     call_counter_size_p: int = 0
     return_stack_size_p: int = 0
     sijump_p: int = 0
+    ctype_width_p: int = 1
 
     #: Protocol 2.0; see `UpdatedParameters`.
     protocol_minor: ClassVar[int] = 0
@@ -98,7 +101,7 @@ class Modes:
 
 @dataclass(frozen=True)
 class Resync:
-    """When to synchronise again: `unit` is "packets", "instructions" or "off"."""
+    """When to synchronise again: `unit` is "packets", "instructions", "cycles" or "off"."""
 
     unit: str = "off"
     period: int = 1
@@ -111,6 +114,7 @@ class Settings:
     `tvec`: (privilege, value of its trap vector CSR) pairs, for implicit exception mode.
     `shorter_packet`: formats 1 and 2 instead of 0.1 where they are shorter.
     `most_branches`: the largest *branch_count*; another than the specification's only in tests.
+    `sink`: where the packets go, if they may be lost there.
     """
 
     parameters: Parameters = field(default_factory=Parameters)
@@ -119,6 +123,7 @@ class Settings:
     tvec: tuple[tuple[int, int], ...] = ()
     shorter_packet: bool = False
     most_branches: int = 0xFFFF_FFFF
+    sink: Sink | None = None
 
     def handler(self, privilege: int, interrupt: bool, cause: int) -> int | None:
         """Address of the trap handler that a decoder infers; None if it knows no vector.
