@@ -7,7 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from encoder import kernel
-from encoder.state import MAX_SEGMENTS, NONE, OPTIONS, SEGMENT, STATE_SIZE, Option, Slot, Unit
+from encoder.state import (
+    MAX_SEGMENTS,
+    NONE,
+    OPTIONS,
+    SEGMENT,
+    STATE_SIZE,
+    Option,
+    SinkKind,
+    Slot,
+    Unit,
+)
 from specs import ingress, predictors
 from specs.compiled import announce_compilation
 from specs.framing import FramingLayout
@@ -24,6 +34,7 @@ _UNITS = {
     "instructions": Unit.INSTRUCTIONS,
     "cycles": Unit.CYCLES,
 }
+_SINKS = {"none": SinkKind.NONE, "drop": SinkKind.DROP, "stall": SinkKind.STALL}
 #: Modes that are an `Option` of the kernels.
 _MODES = (
     "full_address",
@@ -41,7 +52,7 @@ _BUFFER = 1 << 18
 
 _ERRORS = {
     kernel.ERROR_INDEX: "a reference points past its table",
-    kernel.ERROR_CTYPE: "context reports (ctype other than 0) are not available yet",
+    kernel.ERROR_CTYPE: "a ctype that does not fit ctype_width_p; set that to 2",
     kernel.ERROR_EMPTY_BLOCK: "a retirement block with iretire 0 that is no trap",
 }
 
@@ -53,12 +64,16 @@ class Statistics:
     `added`: packets that no flow chart asks for, but without which a trace could not be decoded
     (docs/choices.md, docs/modes.md): for a "loop" that no packet shows, an earlier "visit" to an
     address, a mispredicted "return" that could be another, and a "late" resynchronisation.
+    `lost`: packets that the sink had no room for; `stalled`: half-words of time for which the hart
+    waited for it.
     """
 
     packets: dict[str, int]
     bytes: int
     framing_bytes: int
     added: dict[str, int]
+    lost: int
+    stalled: int
 
 
 def _matrix(table: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
@@ -98,6 +113,17 @@ def _options(configuration: "Configuration") -> npt.NDArray[np.int64]:
     options[Option.irets] = configuration.has_irets
     options[Option.shorter_packet] = configuration.encoder.shorter_packet
     options[Option.most_branches] = MOST_BRANCHES + 31
+    options[Option.ctypes] = 1 << parameters.ctype_width_p
+    options[Option.reports] = not (parameters.nocontext_p and parameters.notime_p)
+    sink = configuration.sink
+    options[Option.sink] = _SINKS[sink.kind]
+    if sink.kind != "none":
+        options[Option.plain] = 0
+    options[Option.sink_rate] = sink.rate
+    options[Option.sink_per] = sink.per
+    options[Option.sink_capacity] = sink.capacity
+    options[Option.sink_resume] = sink.resume
+    options[Option.sink_jitter] = sink.jitter
     words = options.view(np.uint64)
     words[Option.address_mask] = (1 << parameters.iaddress_width_p) - 1
     for level, value in configuration.tvec.by_privilege().items():
@@ -125,10 +151,12 @@ class Encoder:
         self._state = np.zeros(STATE_SIZE, dtype=np.uint64)
         self._state[Slot.cur_returns] = NONE
         self._memory = predictors.make(configuration)
-        self._support = np.zeros(COLUMNS, dtype=np.uint64)
+        self._state[Slot.rate] = configuration.sink.rate
+        self._state[Slot.random] = configuration.sink.seed
+        # the last row is what support packets say of the encoder
+        self._queue = np.zeros((kernel.MAX_QUEUE + 1, COLUMNS), dtype=np.uint64)
         for column, value in describe(configuration).items():
-            self._support[column] = value
-        self._queue = np.zeros((kernel.MAX_QUEUE, COLUMNS), dtype=np.uint64)
+            self._queue[-1, column] = value
         self._words = np.zeros(WORDS, dtype=np.uint64)
         self._segments = np.zeros((MAX_SEGMENTS, SEGMENT), dtype=np.uint64)
         self._out = np.empty(_BUFFER, dtype=np.uint8)
@@ -160,7 +188,7 @@ class Encoder:
             return b""
         opening = self._begin()
         self._finished = True
-        size = kernel.finish(*self._context(), self._support, self._out)
+        size = kernel.finish(*self._context(), self._out)
         return self._count(opening + self._out[:size].tobytes())
 
     @property
@@ -180,6 +208,8 @@ class Encoder:
                     ("late", Slot.added_late),
                 )
             },
+            lost=int(self._state[Slot.lost]),
+            stalled=int(self._state[Slot.stalled]),
         )
 
     def _context(self) -> tuple[Any, ...]:
@@ -198,7 +228,7 @@ class Encoder:
         if self._begun:
             return b""
         self._begun = True
-        size = kernel.begin(*self._context(), self._support, self._out)
+        size = kernel.begin(*self._context(), self._out)
         return self._opening + self._out[:size].tobytes()
 
     def _count(self, data: bytes) -> bytes:

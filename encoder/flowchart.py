@@ -24,6 +24,7 @@ from encoder.queue import (
     PREDICTED,
     RESYNC_COUNT,
     SEGMENTS,
+    SYNC_TIME,
     TIME,
     TRAP_CAUSE,
     TRAP_CONTEXT,
@@ -35,17 +36,21 @@ from encoder.queue import (
     UNIT,
     send_address,
     send_branches,
+    send_context,
     send_landing,
+    send_support,
     send_sync,
     send_target,
     send_trap,
 )
 from encoder.segments import extend_segments, visits, within
+from encoder.sink import LOSING, PASSING, begin_row, end_row
 from encoder.state import MAX_SEGMENTS, After, Cur, Option, Slot, Unit
 from specs import predictors
 from specs.compiled import U0, U1, inlined, njit, s64, u64
 from specs.ingress import UNKNOWN_SIZE
 from specs.itype import UPDISCON, Itype
+from specs.packets import QualStatus
 from specs.predictors import DEPTH
 
 CUR = int(Slot.cur)
@@ -61,8 +66,11 @@ CUR_SEQUENTIAL = int(Slot.cur_sequential)
 CUR_LATE = int(Slot.cur_late)
 CUR_AFTER = int(Slot.cur_after)
 CUR_RETURNS = int(Slot.cur_returns)
-STARTED = int(Slot.started)
+CUR_REPORT = int(Slot.cur_report)
+CUR_CONTEXT = int(Slot.cur_context)
+CUR_TIME = int(Slot.cur_time)
 SIDE_NOTIFY = int(Slot.side_notify)
+SIDE_CTYPE = int(Slot.side_ctype)
 ADDED_LOOP = int(Slot.added_loop)
 ADDED_VISIT = int(Slot.added_visit)
 ADDED_RETURN = int(Slot.added_return)
@@ -90,6 +98,13 @@ ADDRESS_MASK = int(Option.address_mask)
 VECTORS_KNOWN = int(Option.vectors_known)
 VECTORS = int(Option.vectors)
 INSTRUCTIONS_UNIT = int(Unit.INSTRUCTIONS)
+CYCLES_UNIT = int(Unit.CYCLES)
+
+#: ctype (table "Context type ctype values and corresponding actions").
+IMPRECISELY, PRECISELY, DISCONTINUITY = U1, np.uint64(2), np.uint64(3)
+
+ENDED_REP = np.uint64(QualStatus.ended_rep)
+ENDED_NTR = np.uint64(QualStatus.ended_ntr)
 
 NONTAKEN = np.uint64(Itype.NONTAKEN_BRANCH)
 TAKEN = np.uint64(Itype.TAKEN_BRANCH)
@@ -179,18 +194,19 @@ def send_found(options, state, queue, segments, count, notify, updiscon):
 
 @inlined
 def complete(
-    options, state, memory, queue, segments, following, address, privilege, next_sequential
+    options, state, memory, queue, segments, following, address, privilege, precise, next_sequential
 ):
     """Checks 3 to 6 for the retired row in hand, now that the row after it is known; its `After`.
 
     `following` is NEXT_RETIRED, NEXT_TRAP or NEXT_END; `address`, `privilege`: of that row;
-    `next_sequential`: whether it is a jump that this row makes sequentially inferable.
+    `precise`: whether it reports its context precisely; `next_sequential`: whether it is a jump
+    that this row makes sequentially inferable.
     """
     cur = state[CUR_ADDRESS]
     code = state[CUR_CODE]
     branch = is_branch(code)
     retires = following == NEXT_RETIRED
-    ppccd = retires and privilege != state[CUR_PRIV]
+    ppccd = retires and (precise or privilege != state[CUR_PRIV])
     if state[CUR_PENDING] != U0:
         state[DUE] = U1
     jump = is_updiscon(code)
@@ -254,13 +270,18 @@ def complete(
                     state[added] += U1
                 notify = U1
             landing = U1 if follows or following == NEXT_END else U0
-            if resync or notify != U0 or not retires or (ppccd and some):
+            stops = not retires or (ppccd and some)
+            stops |= precise and retires and within(segments, count, address)
+            if resync or notify != U0 or stops:
                 send_found(options, state, queue, segments, count, notify, landing)
             elif s64(state[PREDICTED]) == options[MOST_BRANCHES]:
                 if not send_landed(options, state, queue, landing):
                     send_address(options, state, queue, cur, U0, U0)
             elif state[FAILED] != U0 or (state[BRANCHES] == U31 and state[PREDICTED] < U31):
                 send_branches(options, state, queue)
+        if state[CUR_REPORT] != U0:
+            context, time = state[CUR_CONTEXT], state[CUR_TIME]
+            send_context(options, state, queue, state[CUR_PRIV], context, time)
     # packets have set irets to 0
     implicit = predicted and state[IRETS] < MOST_IRETS
     updiscon = jump and not (sequential and retires) and not implicit
@@ -313,27 +334,56 @@ def follow_calls(options, state, memory, code, returning, predicted, implicit):
 
 
 @njit
+def end_stretch(options, state, memory, queue, segments, ienable):
+    """Nothing leads from the row in hand to the next: report it, and say that nothing follows."""
+    if state[CUR] == RETIRED:
+        complete(options, state, memory, queue, segments, NEXT_END, U0, U0, False, False)
+    elif state[CUR] == TRAP_WAITING:
+        send_trap(options, state, memory, queue, U0, U0, state[CUR_PRIV], U1)
+    if ienable == U0:
+        begin_row(options, state, queue)
+    status = ENDED_NTR if state[NTR] != U0 else ENDED_REP
+    send_support(options, state, queue, ienable, status)
+    start_stretch(state)
+
+
+@inlined
+def start_stretch(state):
+    """Nothing before the next row is known to a decoder."""
+    state[CUR] = NOTHING
+    state[SEGMENTS] = U0
+    state[NTR] = U0
+
+
+@njit
 def take_trap(options, state, memory, queue, segments, code, iaddr, tval, cause, privilege):
     """A row that did not retire."""
-    at_once = state[STARTED] == U0
-    if state[CUR] == RETIRED:
-        after = complete(options, state, memory, queue, segments, NEXT_TRAP, U0, privilege, False)
+    if state[SIDE_CTYPE] == DISCONTINUITY and state[CUR] != NOTHING:
+        end_stretch(options, state, memory, queue, segments, U1)
+    state[SIDE_CTYPE] = U0
+    state[SIDE_NOTIFY] = U0
+    previous = state[CUR]
+    at_once = previous == NOTHING or previous == TRAP_REPORTED
+    if previous == RETIRED:
+        after = complete(
+            options, state, memory, queue, segments, NEXT_TRAP, U0, privilege, False, False
+        )
         at_once = after & AFTER_UPDISCON != U0 or state[CUR_PRIV] != privilege
-    elif state[CUR] == TRAP_WAITING:
-        send_trap(options, state, memory, queue, U0, iaddr, state[CUR_PRIV], U1)
-    elif state[CUR] == TRAP_REPORTED:
-        at_once = True
-    state[STARTED] = U1
-    state[CUR_PRIV] = privilege
-    state[TRAP_TVAL] = tval
-    state[TRAP_CAUSE] = cause
-    state[TRAP_INTERRUPT] = U1 if code == U2 else U0
-    state[TRAP_CONTEXT] = state[CONTEXT]
-    state[TRAP_TIME] = state[TIME]
-    state[CUR] = TRAP_WAITING
-    if at_once:
-        send_trap(options, state, memory, queue, U0, iaddr, privilege, U1)
-        state[CUR] = TRAP_REPORTED
+    begin_row(options, state, queue)
+    if state[LOSING] == U0:
+        if previous == TRAP_WAITING:
+            send_trap(options, state, memory, queue, U0, iaddr, state[CUR_PRIV], U1)
+        state[CUR_PRIV] = privilege
+        state[TRAP_TVAL] = tval
+        state[TRAP_CAUSE] = cause
+        state[TRAP_INTERRUPT] = U1 if code == U2 else U0
+        state[TRAP_CONTEXT] = state[CONTEXT]
+        state[TRAP_TIME] = state[TIME]
+        state[CUR] = TRAP_WAITING
+        if at_once:
+            send_trap(options, state, memory, queue, U0, iaddr, privilege, U1)
+            state[CUR] = TRAP_REPORTED
+    end_row(options, state, queue, U0, True)
 
 
 @inlined
@@ -373,6 +423,18 @@ def first_half_words(iretire, ilastsize, ifirstsize):
 
 
 @inlined
+def cannot_report(options, state, memory, address, next_sequential):
+    """Can no 3.0 report the row at `address`, behind the retired row in hand?"""
+    if next_sequential:
+        return True
+    if options[IMPLICIT_RETURN] == 0 or state[CUR_CODE] != RETURN:
+        return False
+    if state[CUR_SEQUENTIAL] != U0 or memory[DEPTH] == U0:
+        return False
+    return predictors.link(memory) != address
+
+
+@inlined
 def take_block(options, state, memory, queue, segments, code, iaddr, details):
     """A retirement block; `details` is the second uint64 of an ingress.BLOCK."""
     iretire = details & HALF
@@ -383,13 +445,27 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
     last = iaddr + ((iretire - (U1 << ilastsize)) << U1)
     first = first_half_words(iretire, ilastsize, ifirstsize)
     # where sizes are unknown, one half-word on
-    second = iaddr + ((first if first != U0 else U1) << U1)
+    first_size = first if first != U0 else U1
+    second = iaddr + (first_size << U1)
     single = last == iaddr
     outcome = U0 if code == TAKEN else U1
     branch = outcome if single else U1
+    ctype = state[SIDE_CTYPE]
+    notify = state[SIDE_NOTIFY]
+    state[SIDE_CTYPE] = U0
+    state[SIDE_NOTIFY] = U0
     previous = state[CUR]
+    behind = single and sijump and previous == RETIRED
+    if previous != NOTHING:
+        precise = ctype == PRECISELY and previous == RETIRED
+        if ctype == DISCONTINUITY or (
+            precise and cannot_report(options, state, memory, iaddr, behind)
+        ):
+            end_stretch(options, state, memory, queue, segments, U1)
+            previous = NOTHING
+            behind = False
+    sequential = behind or (sijump and not single)
     after = U0
-    sequential = sijump and (not single or previous == RETIRED)
     if previous == RETIRED:
         after = complete(
             options,
@@ -400,50 +476,73 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
             NEXT_RETIRED,
             iaddr,
             privilege,
-            sequential and single,
+            ctype == PRECISELY,
+            behind,
         )
+    begin_row(options, state, queue)
+    if state[LOSING] != U0:
+        state[PASSING] = (last - iaddr) >> U1
+        begin_row(options, state, queue)
+        end_row(options, state, queue, U1 << ilastsize, code != U0)
+        return
     target = after & AFTER_UPDISCON != U0
     late = False
     # `rest`: the first row not reported yet; 3 where a format 3 was the last packet sent
     sent = 0
     rest = iaddr
+    reached = iaddr
+    report = ctype == IMPRECISELY
     if previous == TRAP_WAITING:
         send_handler(options, state, memory, queue, iaddr, privilege, branch)
         sent = 3
     else:
         late = is_due(options, state)
-        can = after & AFTER_MISPREDICTED == U0 and not (sequential and single)
+        can = after & AFTER_MISPREDICTED == U0 and not behind
         if (
             previous != RETIRED
-            or state[STARTED] == U0
             or state[CUR_PRIV] != privilege
+            or ctype == PRECISELY
             or (late and can)
         ):
             send_sync(options, state, memory, queue, iaddr, privilege, branch)
             sent = 3
-        elif target and not single:
-            # a second row that cannot synchronise is the last
-            can = not (sequential and (first == U0 or second == last))
-            send_target(
-                options,
-                state,
-                memory,
-                queue,
-                iaddr,
-                U1 if can and due_after_packet(options, state) else U0,
-                state[CUR_RETURNS],
-                after & AFTER_PREDICTED != U0,
-            )
-            state[NTR] = U1
-            sent = 1
-            late = is_due(options, state)
-            if late and can:
-                # where the second row's address is unknown, the last
-                row = second if first != U0 else last
-                at_last = row == last
-                send_sync(options, state, memory, queue, row, privilege, outcome if at_last else U1)
-                second = row + U2
-                sent = 3
+    if sent == 3:
+        report = False
+    elif target and not single:
+        # a second row that cannot synchronise is the last
+        can = not (sequential and (first == U0 or second == last))
+        send_target(
+            options,
+            state,
+            memory,
+            queue,
+            iaddr,
+            U1 if can and due_after_packet(options, state) else U0,
+            state[CUR_RETURNS],
+            after & AFTER_PREDICTED != U0,
+        )
+        state[NTR] = U1
+        sent = 1
+        late = is_due(options, state)
+        if report:
+            send_context(options, state, queue, privilege, state[CONTEXT], state[TIME])
+            report = False
+        if late and can:
+            # where the second row's address is unknown, the last
+            row = second if first != U0 else last
+            at_last = row == last
+            state[PASSING] = first_size
+            begin_row(options, state, queue)
+            send_sync(options, state, memory, queue, row, privilege, outcome if at_last else U1)
+            reached = row
+            second = row + U2
+            sent = 3
+    elif report and not single:
+        send_context(options, state, queue, privilege, state[CONTEXT], state[TIME])
+        report = False
+    if reached != last:
+        state[PASSING] = (last - reached) >> U1
+        begin_row(options, state, queue)
     if sent != 0:
         rest = second
     whole = sent != 0 and rest > last
@@ -451,7 +550,6 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
         add_branch(options, state, memory, last, outcome)
     if not whole:
         extend_segments(state, segments, rest, last)
-    state[STARTED] = U1
     state[CUR] = RETIRED
     state[CUR_ADDRESS] = last
     state[CUR_END] = iaddr + (iretire << U1)
@@ -459,17 +557,31 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
     state[CUR_CODE] = code
     state[CUR_SENT] = U1 if whole else U0
     state[CUR_TARGET] = U1 if target and sent == 0 else U0
-    state[CUR_NOTIFY] = state[SIDE_NOTIFY]
-    state[SIDE_NOTIFY] = U0
+    state[CUR_NOTIFY] = notify
     state[CUR_SEQUENTIAL] = U1 if sequential else U0
     state[CUR_LATE] = U1 if late and sent != 3 else U0
     state[CUR_AFTER] = after if single else U0
     state[CUR_PENDING] = U0
+    state[CUR_REPORT] = U1 if report else U0
+    state[CUR_CONTEXT] = state[CONTEXT]
+    state[CUR_TIME] = state[TIME]
+    if not whole:
+        half_words = iretire if sent != 3 else (state[CUR_END] - rest) >> U1
+        count_towards_resync(options, state, code, half_words)
+    end_row(options, state, queue, U1 << ilastsize, code != U0)
+
+
+@inlined
+def count_towards_resync(options, state, code, half_words):
+    """Units "instructions" and "cycles", for the row in hand."""
     if options[UNIT] == INSTRUCTIONS_UNIT:
-        counted = iretire if sent != 3 else (state[CUR_END] - rest) >> U1
-        state[RESYNC_COUNT] += counted
-        if code != U0 and s64(state[RESYNC_COUNT]) >= options[PERIOD]:
-            state[CUR_PENDING] = U1
+        state[RESYNC_COUNT] += half_words
+    elif options[UNIT] == CYCLES_UNIT:
+        state[RESYNC_COUNT] = state[TIME] - state[SYNC_TIME]
+    else:
+        return
+    if code != U0 and state[RESYNC_COUNT] >= u64(options[PERIOD]):
+        state[CUR_PENDING] = U1
 
 
 @inlined

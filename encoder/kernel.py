@@ -5,64 +5,108 @@ import numpy as np
 from encoder.flowchart import (
     BYTE,
     CUR,
-    CUR_PRIV,
     HALF,
-    NEXT_END,
-    RETIRED,
+    NOTHING,
+    SIDE_CTYPE,
     SIDE_NOTIFY,
-    TRAP_WAITING,
-    complete,
+    end_stretch,
     seen_code,
+    start_stretch,
     take_block,
     take_trap,
 )
 from encoder.plain import PLAIN, encode_plain, is_plain
 from encoder.plain_modes import encode_plain_modes
 from encoder.queue import (
+    C_ADDRESS,
     C_SHORTER,
+    C_TABLE,
     CONTEXT,
-    NTR,
-    PACKETS_UNIT,
+    FIRST_FIELD,
     QUEUED,
-    RESYNC_COUNT,
     TIME,
-    UNIT,
-    enqueue,
-    send_trap,
+    put_support,
+    send_support,
+)
+from encoder.sink import (
+    BROKEN,
+    FIRST_OP,
+    LOSING,
+    OP_LOOK,
+    SINK,
+    can_resume,
+    fits,
+    lose,
+    pass_time,
 )
 from encoder.state import MAX_SEGMENTS, Option, Slot
-from encoder.writer import MAX_PACKET, emit, payload_bytes
+from encoder.writer import MAX_PACKET, PACKETS, SINCE_SYNC, emit, payload_bytes
 from specs.compiled import U0, U1, U2, U4, inlined, njit, s64, u64
-from specs.ingress import HAS_CONTEXT, HAS_TIME, SIDEBAND_CODE, TRIGGER_NOTIFY
-from specs.packets import Column, Format, QualStatus
+from specs.ingress import (
+    HALTED,
+    HAS_CONTEXT,
+    HAS_TIME,
+    RESET,
+    SIDEBAND_CODE,
+    TRIGGER_NOTIFY,
+    UNQUALIFIED,
+)
+from specs.packets import Format, QualStatus
 
 HAS_TIME_SLOT = int(Slot.has_time)
 ERROR = int(Slot.error)
 ERROR_REF = int(Slot.error_index)
-UNIFORM_PRIV = int(Option.uniform_priv)
-C_IENABLE = int(Column.ienable)
-C_TABLE = int(Column.table)
-C_QUAL_STATUS = int(Column.qual_status)
-FIRST_FIELD = int(Column.format)
-F_SUPPORT = np.int64(Format.SUPPORT)
+CTYPES = int(Option.ctypes)
+F_SUPPORT = np.uint64(Format.SUPPORT)
 START = np.int64(0)
-ENDED_REP = np.uint64(QualStatus.ended_rep)
-ENDED_NTR = np.uint64(QualStatus.ended_ntr)
+TRACE_LOST = np.uint64(QualStatus.trace_lost)
 
-ERROR_INDEX, ERROR_CTYPE, ERROR_EMPTY_BLOCK = 1, 2, 3
+ERROR_INDEX, ERROR_CTYPE, ERROR_EMPTY_BLOCK, ERROR_STALL = 1, 2, 3, 4
+#: Flags of a side band: nothing leads from the row before to the next.
+APART = np.uint64(HALTED | RESET | UNQUALIFIED)
 
-#: Packets that one reference can make: for the row before it (each visit), a trap, its own rows.
-MAX_QUEUE = MAX_SEGMENTS + 8
+#: Packets that one reference can make: for the row before it (each visit), the end of a stretch, a
+#: trap, its own rows; and what passes of time in between.
+MAX_QUEUE = MAX_SEGMENTS + 24
 #: Space in the output that they may need.
 MARGIN = MAX_QUEUE * MAX_PACKET
 
 
 @inlined
-def write_queue(layout, framing, state, queue, words, out, position):
+def accept(layout, framing, options, state, queue, i, words, out, position):
+    """Write queue[i], unless the sink loses it; the position after it."""
+    if options[SINK] == 0:
+        return emit(layout, framing, state, queue, i, words, out, position)
+    if state[LOSING] != U0:
+        lose(state)
+        return position
+    since_sync = state[SINCE_SYNC]
+    end = emit(layout, framing, state, queue, i, words, out, position)
+    if fits(options, state, end - position):
+        return end
+    state[SINCE_SYNC] = since_sync
+    state[PACKETS + s64(queue[i, C_TABLE])] -= U1
+    lose(state)
+    return position
+
+
+@inlined
+def write_queue(layout, framing, options, state, queue, words, out, position):
     """Write the queued packets at out[position:]; the position after them."""
     i = 0
     queued = s64(state[QUEUED])
     while i < queued:
+        op = queue[i, C_TABLE]
+        if op >= FIRST_OP:
+            if op != u64(OP_LOOK):
+                pass_time(options, state, s64(op), queue[i, C_ADDRESS])
+            elif can_resume(options, state):
+                queue[i, C_TABLE] = F_SUPPORT
+                put_support(queue, i, U1, TRACE_LOST)
+                state[LOSING] = U0
+                position = accept(layout, framing, options, state, queue, i, words, out, position)
+            i += 1
+            continue
         if queue[i, C_SHORTER] != U0:
             # two ways to say it: this packet, unless the next is shorter
             next_one = payload_bytes(layout, queue, i + 1, words)
@@ -71,50 +115,46 @@ def write_queue(layout, framing, state, queue, words, out, position):
                 for column in range(FIRST_FIELD, queue.shape[1]):
                     queue[i + 1, column] = queue[i, column]
             i += 1
-        position = emit(layout, framing, state, queue, i, words, out, position)
+        position = accept(layout, framing, options, state, queue, i, words, out, position)
         i += 1
     state[QUEUED] = U0
+    if state[BROKEN] != U0:
+        state[BROKEN] = U0
+        start_stretch(state)
     return position
 
 
 @njit
-def send_support(options, state, queue, support, ienable, status):
-    """3.3, with what `support` (a row of columns) says of the encoder."""
-    row = enqueue(state, queue, F_SUPPORT)
-    for column in range(FIRST_FIELD, queue.shape[1]):
-        queue[row, column] = support[column]
-    queue[row, C_IENABLE] = ienable
-    queue[row, C_QUAL_STATUS] = status
-    if options[UNIT] == PACKETS_UNIT:
-        state[RESYNC_COUNT] += U1
-
-
-@njit
-def begin(layout, framing, options, state, memory, queue, segments, words, support, out):
+def begin(layout, framing, options, state, memory, queue, segments, words, out):
     """The support packet that opens a trace."""
-    send_support(options, state, queue, support, U1, U0)
-    return write_queue(layout, framing, state, queue, words, out, START)
+    send_support(options, state, queue, U1, U0)
+    return write_queue(layout, framing, options, state, queue, words, out, START)
 
 
 @njit
-def finish(layout, framing, options, state, memory, queue, segments, words, support, out):
+def finish(layout, framing, options, state, memory, queue, segments, words, out):
     """What ends a trace: the last row's address, a waiting trap, the support packet."""
-    if state[CUR] == RETIRED:
-        complete(options, state, memory, queue, segments, NEXT_END, U0, U0, False)
-    elif state[CUR] == TRAP_WAITING:
-        send_trap(options, state, memory, queue, U0, U0, state[CUR_PRIV], U1)
-    status = ENDED_NTR if state[NTR] != U0 else ENDED_REP
-    send_support(options, state, queue, support, U0, status)
-    return write_queue(layout, framing, state, queue, words, out, START)
+    position = START
+    if state[LOSING] == U0:
+        end_stretch(options, state, memory, queue, segments, U0)
+        position = write_queue(layout, framing, options, state, queue, words, out, position)
+    if state[LOSING] != U0:
+        put_support(queue, START, U0, TRACE_LOST)
+        queue[START, C_TABLE] = F_SUPPORT
+        position = emit(layout, framing, state, queue, START, words, out, position)
+    return position
 
 
 @njit
-def take_sideband(state, sidebands, index):
+def take_sideband(options, state, memory, queue, segments, sidebands, index):
     """Context, time and triggers for the reference that follows; an error number or 0."""
     flags = sidebands[index, 2]
-    if flags & BYTE != U0:
+    ctype = flags & BYTE
+    if s64(ctype) >= options[CTYPES]:
         return ERROR_CTYPE
     given = (flags >> np.uint64(16)) & BYTE
+    if given & APART != U0 and state[CUR] != NOTHING:
+        end_stretch(options, state, memory, queue, segments, U1)
     if given & u64(HAS_CONTEXT) != U0:
         state[CONTEXT] = sidebands[index, 0]
     if given & u64(HAS_TIME) != U0:
@@ -122,6 +162,7 @@ def take_sideband(state, sidebands, index):
         state[HAS_TIME_SLOT] = U1
     if (flags >> np.uint64(8)) & u64(TRIGGER_NOTIFY) != U0:
         state[SIDE_NOTIFY] = U1
+    state[SIDE_CTYPE] = max(state[SIDE_CTYPE], ctype)
     return 0
 
 
@@ -186,7 +227,7 @@ def encode(
         elif code == np.uint64(SIDEBAND_CODE):
             error = ERROR_INDEX
             if index < sidebands.shape[0]:
-                error = take_sideband(state, sidebands, index)
+                error = take_sideband(options, state, memory, queue, segments, sidebands, index)
             if error != 0:
                 break
         else:
@@ -203,7 +244,7 @@ def encode(
                 blocks[index, 0],
                 blocks[index, 1],
             )
-        position = write_queue(layout, framing, state, queue, words, out, position)
+        position = write_queue(layout, framing, options, state, queue, words, out, position)
         i += 1
     state[ERROR] = u64(error)
     state[ERROR_REF] = u64(i)

@@ -17,6 +17,7 @@ from encoder.flowchart import (
     CUR_END,
     CUR_LATE,
     CUR_NOTIFY,
+    CUR_REPORT,
     CUR_SENT,
     CUR_SEQUENTIAL,
     CUR_TARGET,
@@ -25,6 +26,7 @@ from encoder.flowchart import (
     PERIOD,
     RETIRED,
     RETURN,
+    SIDE_CTYPE,
     SIDE_NOTIFY,
     UPDISCON_BITS,
     first_half_words,
@@ -49,13 +51,12 @@ from encoder.queue import (
 )
 from encoder.segments import extend_segments
 from encoder.state import MAX_SEGMENTS, Option, Slot
-from encoder.writer import MAX_PACKET, store64
+from encoder.writer import MAX_PACKET, SINCE_SYNC, store64
 from specs.compiled import ALL_ONES, U0, U1, U2, U4, U64, b2u, clz64, inlined, njit, s64, u64
 from specs.ingress import SIDEBAND_CODE
 from specs.packets import Format
 
 HAS_TIME_SLOT = int(Slot.has_time)
-SINCE_SYNC = int(Slot.since_sync)
 UNIFORM_PRIV = int(Option.uniform_priv)
 PLAIN = int(Option.plain)
 ADDRESS_PACKETS = int(Slot.packets) + int(Format.ADDRESS)
@@ -96,7 +97,9 @@ def is_plain(framing, options, state):
         return False
     if state[CUR] != RETIRED or options[UNIFORM_PRIV] == 0:
         return False
-    if state[CUR_TARGET] | state[CUR_NOTIFY] | state[SIDE_NOTIFY] | state[DUE] != U0:
+    if state[CUR_TARGET] | state[CUR_NOTIFY] | state[CUR_REPORT] | state[DUE] != U0:
+        return False
+    if state[SIDE_NOTIFY] | state[SIDE_CTYPE] != U0:
         return False
     if not is_anchor(options, state):
         return False

@@ -23,6 +23,7 @@ FAILED = int(Slot.failed)
 LAST_ADDRESS = int(Slot.last_address)
 RESYNC_COUNT = int(Slot.resync_count)
 DUE = int(Slot.due)
+SYNC_TIME = int(Slot.sync_time)
 CONTEXT = int(Slot.context)
 TIME = int(Slot.time)
 NTR = int(Slot.ntr)
@@ -39,6 +40,7 @@ ADDRESS_MSB = int(Option.address_msb)
 HAS_IRETS = int(Option.irets)
 JUMP_TARGET_CACHE = int(Option.jump_target_cache)
 SHORTER_PACKET = int(Option.shorter_packet)
+REPORTS = int(Option.reports)
 PACKETS_UNIT = int(Unit.PACKETS)
 
 C_TABLE = int(Column.table)
@@ -62,6 +64,9 @@ C_UPDISCON = int(Column.updiscon)
 C_IRREPORT = int(Column.irreport)
 C_IRDEPTH = int(Column.irdepth)
 C_IRETS = int(Column.irets)
+C_IENABLE = int(Column.ienable)
+C_QUAL_STATUS = int(Column.qual_status)
+FIRST_FIELD = int(Column.format)
 
 F_BRANCH_COUNT = np.int64(Format.BRANCH_COUNT)
 F_JUMP_TARGET_INDEX = np.int64(Format.JUMP_TARGET_INDEX)
@@ -69,6 +74,8 @@ F_BRANCH_MAP = np.int64(Format.BRANCH_MAP)
 F_ADDRESS = np.int64(Format.ADDRESS)
 F_SYNC = np.int64(Format.SYNC)
 F_TRAP = np.int64(Format.TRAP)
+F_CONTEXT = np.int64(Format.CONTEXT)
+F_SUPPORT = np.int64(Format.SUPPORT)
 
 U2 = np.uint64(2)
 U31 = np.uint64(31)
@@ -76,15 +83,21 @@ NO_RETURNS = np.uint64(NONE)
 
 
 @inlined
-def enqueue(state, queue, table):
-    """The queue's next row, for a packet of format `table`."""
+def append(state, queue, table):
+    """The queue's next row, for a packet of format `table` or an `encoder.state.Op`."""
     row = s64(state[QUEUED])
     state[QUEUED] += U1
     queue[row, C_TABLE] = u64(table)
     queue[row, C_SHORTER] = U0
+    return row
+
+
+@inlined
+def enqueue(state, queue, table):
+    """The queue's next row, for a packet of a format that takes part in the flow."""
     state[IRETS] = U0
     state[HIGHEST] = U0
-    return row
+    return append(state, queue, table)
 
 
 @inlined
@@ -100,6 +113,7 @@ def forget_branches(state):
 @inlined
 def synchronised(state, memory):
     """After a 3.0 or 3.1."""
+    state[SYNC_TIME] = state[TIME]
     state[RESYNC_COUNT] = U0
     state[DUE] = U0
     forget_branches(state)
@@ -146,6 +160,34 @@ def send_sync(options, state, memory, queue, address, privilege, branch):
     queue[row, C_ADDRESS] = address >> u64(options[LSB])
     state[LAST_ADDRESS] = address
     synchronised(state, memory)
+
+
+@inlined
+def send_context(options, state, queue, privilege, context, time):
+    """3.2, of which no count and no prediction takes notice."""
+    if options[REPORTS] != 0:
+        row = append(state, queue, F_CONTEXT)
+        queue[row, C_PRIVILEGE] = privilege
+        queue[row, C_TIME] = time
+        queue[row, C_CONTEXT] = context
+
+
+@inlined
+def put_support(queue, row, ienable, status):
+    """3.3 into a row; the queue's last row has what it says of the encoder."""
+    template = queue.shape[0] - 1
+    for column in range(FIRST_FIELD, queue.shape[1]):
+        queue[row, column] = queue[template, column]
+    queue[row, C_IENABLE] = ienable
+    queue[row, C_QUAL_STATUS] = status
+
+
+@njit
+def send_support(options, state, queue, ienable, status):
+    """3.3."""
+    put_support(queue, enqueue(state, queue, F_SUPPORT), ienable, status)
+    if options[UNIT] == PACKETS_UNIT:
+        state[RESYNC_COUNT] += U1
 
 
 @inlined

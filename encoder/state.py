@@ -22,11 +22,14 @@ class Slot(IntEnum):
     cur_sent = auto()  # 1: this row sent a format 3
     cur_target = auto()  # 1: the row before it was an updiscon (check 3), not reported yet
     cur_notify = auto()  # 1: a notification was requested for it
-    cur_pending = auto()  # 1: this row brought resynchronisation by instructions about
+    cur_pending = auto()  # 1: this row brought resynchronisation by instructions or cycles about
     cur_sequential = auto()  # 1: a sequentially inferable jump, and the row before it was traced
     cur_late = auto()  # 1: resynchronisation is due, but cannot be at this row
     cur_after = auto()  # an After: what the row before it was, if that was another block's
     cur_returns = auto()  # irdepth or irets of its packet, if it is a return's target; or NONE
+    cur_report = auto()  # 1: it reports its context imprecisely (ctype 1): this context and time
+    cur_context = auto()
+    cur_time = auto()
     # a trap in hand
     trap_tval = auto()
     trap_cause = auto()
@@ -41,7 +44,8 @@ class Slot(IntEnum):
     failed = auto()  # 1: the last one was not, and a count is all that is kept of the others
     last_address = auto()
     resync_count = auto()  # packets, or half-words
-    due = auto()  # resynchronisation by instructions: the next retired row sends 3.0
+    sync_time = auto()  # of the row in hand when the last 3.0 or 3.1 was sent
+    due = auto()  # resynchronisation by instructions or cycles: the next retired row sends 3.0
     context = auto()
     time = auto()
     has_time = auto()
@@ -54,6 +58,18 @@ class Slot(IntEnum):
     queued = auto()  # packets decided on, not written yet
     # sideband waiting for its reference
     side_notify = auto()
+    side_ctype = auto()
+    # the modelled sink: see encoder.sink
+    level = auto()  # bytes in the buffer, times `per`
+    rate = auto()
+    random = auto()
+    losing = auto()  # 1: packets are being lost
+    just_lost = auto()  # 1: since this row
+    broken = auto()  # 1: a packet was lost since the queue was last empty
+    passing = auto()  # half-words of the row in hand, which drain after its packets
+    vary = auto()  # 1: the row before had an itype other than 0
+    lost = auto()  # packets
+    stalled = auto()  # half-words of time
     # errors: see encoder.encoder
     error = auto()
     error_index = auto()
@@ -114,6 +130,14 @@ class Option(IntEnum):
     shorter_packet = auto()
     most_branches = auto()  # the largest branch_count, and 31
     address_mask = auto()
+    reports = auto()  # 1: packets have context or time
+    ctypes = auto()  # how many values ctype_width_p has
+    sink = auto()  # a SinkKind
+    sink_rate = auto()
+    sink_per = auto()
+    sink_capacity = auto()
+    sink_resume = auto()
+    sink_jitter = auto()
     vectors_known = auto()  # bit set of the privilege levels whose trap vector is known
     vectors = auto()  # by privilege level
 
@@ -129,6 +153,23 @@ class Unit(IntEnum):
     PACKETS = 1
     INSTRUCTIONS = 2
     CYCLES = 3
+
+
+class SinkKind(IntEnum):
+    """What becomes of a packet that does not fit the sink's buffer."""
+
+    NONE = 0  # there is no such
+    DROP = 1
+    STALL = 2
+
+
+class Op(IntEnum):
+    """Rows of the queue that are no packets but the passing of time, as places in `table`."""
+
+    DRAIN = 100  # half-words retire
+    VARY = 101  # the rate changes
+    ROW = 102  # what follows belongs to the next row
+    LOOK = 103  # a row with an itype other than 0 asks whether tracing can go on
 
 
 #: The rules on loops and visits remember this many segments.

@@ -19,8 +19,8 @@ MAX_PACKET = 1 + 2 + 8 + 31 + 64 + 8
 
 _HAS_TIME = int(Slot.has_time)
 _TIME = int(Slot.time)
-_SINCE_SYNC = int(Slot.since_sync)
-_PACKETS = int(Slot.packets)
+SINCE_SYNC = int(Slot.since_sync)
+PACKETS = int(Slot.packets)
 _BYTES_FRAMING = int(Slot.bytes_framing)
 _FORMAT = int(Column.format)
 _SUBFORMAT = int(Column.subformat)
@@ -108,8 +108,8 @@ def emit_short(layout, framing, state, queue, row, table, out, position):
     out[position] = framing[6] | (size - framing[1] // 8)
     store64(out, position + 1, low)
     store64(out, position + 9, high)
-    state[_SINCE_SYNC] += u64(size + 1)
-    state[_PACKETS + table] += U1
+    state[SINCE_SYNC] += u64(size + 1)
+    state[PACKETS + table] += U1
     return position + 1 + size
 
 
@@ -143,7 +143,7 @@ def emit(layout, framing, state, queue, row, words, out, position):
     """Write the packet queue[row] at out[position:]; the position after it."""
     table = s64(queue[row, _TABLE])
     name(queue, row)
-    if framing[7] > 0 and s64(state[_SINCE_SYNC]) >= framing[7]:
+    if framing[7] > 0 and s64(state[SINCE_SYNC]) >= framing[7]:
         position = emit_sync_sequence(framing, state, out, position)
     timestamp = framing[5] > 0 and state[_HAS_TIME] != U0
     if not timestamp and layout[table, 0, 3] + framing[1] + framing[3] <= 128:
@@ -158,7 +158,7 @@ def emit_sync_sequence(framing, state, out, position):
         out[position] = NULL_IDLE
         position += 1
     out[position] = NULL_ALIGNMENT
-    state[_SINCE_SYNC] = U0
+    state[SINCE_SYNC] = U0
     state[_BYTES_FRAMING] += u64(framing[8] + 1)
     return position + 1
 
@@ -186,6 +186,6 @@ def emit_long(layout, framing, state, queue, row, table, timestamp, words, out, 
     position += 1
     for i in range((size + 7) >> 3):
         store64(out, position + 8 * i, words[i])
-    state[_SINCE_SYNC] += u64(size + 1)
-    state[_PACKETS + table] += U1
+    state[SINCE_SYNC] += u64(size + 1)
+    state[PACKETS + table] += U1
     return position + size

@@ -10,23 +10,25 @@ messages, `etrace params` and the trace file header all come from these tables.
     [tvec]                    # trap vectors, for implicit exception mode
     [resync]                  # when to resynchronise ("Resynchronisation")
     [encoder]                 # choices of the encoder's that a decoder need not know
+    [sink]                    # a link that may be too slow, to try that out
     [framing]                 # how packets become bytes
+    [trace]                   # what is traced, with [[filter]] and [[comparator]]: specs.filters
 
 A flat file of `_p` keys alone is accepted too. What is left out has its default.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from specs import filters
+from specs.filters import Filters
 from specs.privilege import Privilege
+from specs.tables import XLEN, allowed_text, entry, printable, read_table, show, suggest, toml
 
 PROTOCOLS = ("2.0", "2.1")
 PROTOCOL = PROTOCOLS[0]
-
-#: As a default: the width of the program's addresses (32 or 64).
-XLEN = "xlen"
 
 #: The encapsulation's limit for type, left-over srcID bits and packet, in bits.
 MAX_PAYLOAD_BITS = 248
@@ -35,6 +37,7 @@ _DISCOVERY = "Parameters and Discovery"
 _INTERFACE = "Instruction Trace Interface"
 _FILTERING = "Filtering"
 _DATA = "Data Trace Interface"
+_CONTROL = "trTeInstStallEna"
 _ENCAPSULATION = "Packet Encapsulation"
 
 _MAX_FILE_BYTES = 1 << 20
@@ -46,21 +49,6 @@ class ParametersError(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-def entry(
-    default: int | bool | str | None,
-    allowed: tuple[int, int] | tuple[str, ...] | None,
-    section: str,
-    text: str,
-) -> Any:
-    """A field of a table: `allowed` is an inclusive range, the choices, or None for a boolean.
-
-    A default of None is for a key that may be left out.
-    """
-    numeric_default = 64 if default == XLEN else default
-    metadata = {"default": default, "allowed": allowed, "section": section, "text": text}
-    return field(default=numeric_default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +211,28 @@ class EncoderOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SinkParameters:
+    """A modelled sink: a buffer that a link of limited bandwidth empties.
+
+    `docs/qualification.md`, "Loss", has the arithmetic.
+    """
+
+    # fmt: off
+    kind: str = entry("none", ("none", "drop", "stall"), _CONTROL,
+        "a packet that does not fit: there is room for all; it is lost; the hart waits")
+    rate: int = entry(1, (1, (1 << 31) - 1), _CONTROL,
+        "rate / per bytes leave the buffer for each half-word that retires")
+    per: int = entry(1, (1, (1 << 31) - 1), _CONTROL, "see rate")
+    capacity: int = entry(4096, (64, (1 << 31) - 1), _CONTROL, "bytes that the buffer holds")
+    resume: int = entry(1024, (0, (1 << 31) - 1), _CONTROL,
+        "after a loss, bytes in the buffer at which packets are taken again")
+    jitter: int = entry(0, (0, (1 << 31) - 1), _CONTROL,
+        "rate varies by as much either way, by a seeded generator")
+    seed: int = entry(1, (1, (1 << 64) - 1), _CONTROL, "of that generator")
+    # fmt: on
+
+
+@dataclass(frozen=True, kw_only=True)
 class Configuration:
     """Everything an encoder and its decoder must agree on."""
 
@@ -232,7 +242,9 @@ class Configuration:
     tvec: TrapVectors = TrapVectors()
     resync: Resync = Resync()
     encoder: EncoderOptions = EncoderOptions()
+    sink: SinkParameters = SinkParameters()
     framing: FramingParameters = FramingParameters()
+    filters: Filters = filters.EVERYTHING
 
     @property
     def has_irets(self) -> bool:
@@ -269,7 +281,7 @@ class Configuration:
                 for each in fields(values)
                 if (value := getattr(values, each.name)) is not None
             }
-        return plain
+        return plain | self.filters.to_dict()
 
     def to_toml(self, commented: bool = True) -> str:
         """This configuration as a parameter file; `commented` adds description, range, default."""
@@ -281,11 +293,11 @@ class Configuration:
                 value = getattr(values, each.name)
                 if value is None and not commented:
                     continue
-                line = f"{each.name} = {_toml(value)}" if value is not None else f"# {each.name} ="
+                line = f"{each.name} = {toml(value)}" if value is not None else f"# {each.name} ="
                 if commented:
-                    lines.append(f"# {each.metadata['text']} ({_allowed(each)})")
+                    lines.append(f"# {each.metadata['text']} ({allowed_text(each)})")
                 lines.append(line)
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines + self.filters.to_toml(commented)) + "\n"
 
 
 #: The tables of a parameter file, in the order in which they are written.
@@ -295,6 +307,7 @@ TABLES: Mapping[str, type] = {
     "tvec": TrapVectors,
     "resync": Resync,
     "encoder": EncoderOptions,
+    "sink": SinkParameters,
     "framing": FramingParameters,
 }
 
@@ -313,17 +326,12 @@ class Entry:
 
 def entries() -> Iterator[Entry]:
     """Every key of every table, in file order."""
-    for table, kind in TABLES.items():
-        for each in fields(kind):
-            meta = each.metadata
-            yield Entry(
-                table,
-                each.name,
-                meta["default"],
-                _allowed(each),
-                meta["section"],
-                meta["text"],
-            )
+    keys = [(table, each) for table, kind in TABLES.items() for each in fields(kind)]
+    for table, each in (*keys, *filters.keys()):
+        meta = each.metadata
+        yield Entry(
+            table, each.name, meta["default"], allowed_text(each), meta["section"], meta["text"]
+        )
 
 
 def load(source: str | Path | None, xlen: int = 64) -> Configuration:
@@ -354,7 +362,7 @@ def parse(text: str, xlen: int = 64, name: str = "parameters") -> Configuration:
     try:
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ParametersError([f"{name}: not TOML: {_printable(str(error))}"]) from None
+        raise ParametersError([f"{name}: not TOML: {printable(str(error))}"]) from None
     return from_dict(values, xlen, name)
 
 
@@ -364,19 +372,22 @@ def from_dict(values: Mapping[str, Any], xlen: int = 64, name: str = "parameters
     values = _unflatten(values, name, problems)
     protocol = values.get("protocol", PROTOCOL)
     if protocol not in PROTOCOLS:
-        known = " or ".join(_toml(each) for each in PROTOCOLS)
-        problems.append(f"{name}: protocol = {_show(protocol)}: must be {known}")
+        known = " or ".join(toml(each) for each in PROTOCOLS)
+        problems.append(f"{name}: protocol = {show(protocol)}: must be {known}")
         protocol = PROTOCOL
     for key in values:
-        if key not in TABLES and key != "protocol":
-            shown = _printable(key)
+        if key not in (*TABLES, *filters.NAMES, "protocol"):
+            shown = printable(key)
             where = f"{name}: [{shown}]" if isinstance(values[key], Mapping) else f"{name}: {shown}"
-            problems.append(f"{where}: no such table{_suggest(key, ['protocol', *TABLES])}")
+            problems.append(
+                f"{where}: no such table{suggest(key, ['protocol', *TABLES, *filters.NAMES])}"
+            )
     tables = {
-        table: _read_table(kind, values.get(table, {}), f"{name}: [{table}]", xlen, problems)
+        table: read_table(kind, values.get(table, {}), f"{name}: [{table}]", xlen, problems)
         for table, kind in TABLES.items()
     }
-    configuration = Configuration(protocol=protocol, **tables)
+    chosen = filters.read(values, name, problems)
+    configuration = Configuration(protocol=protocol, **tables, filters=chosen)
     problems += [f"{name}: {problem}" for problem in _cross_check(configuration)]
     if problems:
         raise ParametersError(problems)
@@ -392,44 +403,10 @@ def _unflatten(values: Mapping[str, Any], name: str, problems: list[str]) -> Map
     if not flat:
         return values
     if "parameters" in values:
-        keys = _printable(", ".join(flat))
+        keys = printable(", ".join(flat))
         problems.append(f"{name}: {keys}: outside [parameters]; move them into it")
     rest = {key: value for key, value in values.items() if key not in flat}
     return {"parameters": flat, **rest}
-
-
-def _read_table(kind: type, given: Any, where: str, xlen: int, problems: list[str]) -> Any:
-    """Instance of the table `kind`; a value that is wrong is noted and replaced by its default."""
-    known: dict[str, Field[Any]] = {each.name: each for each in fields(kind)}
-    if not isinstance(given, Mapping):
-        problems.append(f"{where}: is {_show(given)}, must be a table")
-        given = {}
-    chosen = {name: xlen for name, each in known.items() if each.metadata["default"] == XLEN}
-    for key, value in given.items():
-        if key not in known:
-            problems.append(f"{where} {_printable(key)}: no such key{_suggest(key, list(known))}")
-            continue
-        problem = _problem(known[key], value)
-        if problem:
-            problems.append(f"{where} {key} = {_show(value)}: {problem}")
-        else:
-            chosen[key] = value
-    return kind(**chosen)
-
-
-def _problem(each: Field[Any], value: Any) -> str:
-    """Why `value` cannot stand in field `each`; empty if it can."""
-    allowed = each.metadata["allowed"]
-    if allowed is None:
-        if not isinstance(value, bool):
-            return "must be true or false"
-        return ""
-    if isinstance(allowed[0], str):
-        return "" if value in allowed else f"must be {_allowed(each)}{_suggest(value, allowed)}"
-    low, high = allowed
-    if isinstance(value, bool) or not isinstance(value, int):
-        return f"must be an integer, {_allowed(each)}"
-    return "" if low <= value <= high else f"out of range, must be {_allowed(each)}"
 
 
 def widest_packet(parameters: Parameters) -> int:
@@ -457,11 +434,17 @@ def _cross_check(configuration: Configuration) -> Iterator[str]:
             "an encoder has a call counter or a return stack, so set one to 0 "
             'or use protocol = "2.1"'
         )
+    yield from configuration.filters.problems(parameters)
     for mode, needs in _MODE_NEEDS.items():
         if getattr(modes, mode) and not any(getattr(parameters, need) for need in needs):
             yield f"[modes] {mode}: needs {' or '.join(needs)} in [parameters] to be non-zero"
     if modes.implicit_return and parameters.itype_width_p < 4:
         yield "[modes] implicit_return: needs itype_width_p = 4, to tell calls and returns"
+    sink = configuration.sink
+    if sink.jitter >= sink.rate:
+        yield f"[sink] jitter = {sink.jitter}: must be less than rate = {sink.rate}"
+    if sink.resume > sink.capacity:
+        yield f"[sink] resume = {sink.resume}: must not be more than capacity = {sink.capacity}"
     if framing.timestamp_width % 8:
         yield f"[framing] timestamp_width = {framing.timestamp_width}: must be a multiple of 8"
     for key in ("srcid", "type"):
@@ -497,41 +480,3 @@ _MODE_NEEDS = {
     "branch_prediction": ("bpred_size_p",),
     "jump_target_cache": ("cache_size_p",),
 }
-
-
-def _allowed(each: Field[Any]) -> str:
-    allowed = each.metadata["allowed"]
-    if allowed is None:
-        return "true or false"
-    if isinstance(allowed[0], str):
-        return ", ".join(allowed[:-1]) + f" or {allowed[-1]}"
-    return f"{allowed[0]}-{allowed[1]}"
-
-
-def _suggest(value: Any, known: Any) -> str:
-    import difflib  # only once something is wrong
-
-    close = difflib.get_close_matches(str(value)[:80], list(known), 1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _toml(value: int | bool | str) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def _show(value: Any) -> str:
-    """A value from a file, short enough for an error line."""
-    if isinstance(value, bool | str):
-        return _printable(_toml(value))
-    if isinstance(value, int):
-        # Python refuses to print very long integers in decimal.
-        return _printable(str(value) if abs(value) < 1 << 64 else f"{value:#x}")
-    return _printable(type(value).__name__ if isinstance(value, list | dict) else repr(value))
-
-
-def _printable(text: str) -> str:
-    """`text` in one line of at most 100 characters."""
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return line if len(line) <= 100 else line[:97] + "..."

@@ -12,7 +12,7 @@ from encoder.state import Option
 from specs import ingress
 from specs.flow import Flow
 from specs.isa.control import CodeMap
-from specs.parameters import Configuration
+from specs.parameters import Configuration, SinkParameters
 from tests.model.adapter import Images, Implementation
 from tests.model.rows import Outcome, Retired, Row, Trapped
 from tests.model.settings import Settings
@@ -21,9 +21,11 @@ _VECTORS = {3: "mtvec", 1: "stvec", 6: "vstvec", 5: "vutvec", 0: "utvec"}
 
 
 def expressible(settings: Settings) -> Settings:
-    """`settings` without what no parameter file can say: a trap vector of debug mode."""
+    """`settings` without what no parameter file can say: a trap vector of debug mode, another
+    overhead than that of the framing."""
     tvec = tuple(pair for pair in settings.tvec if pair[0] in _VECTORS)
-    return dataclasses.replace(settings, tvec=tvec)
+    sink = settings.sink and dataclasses.replace(settings.sink, overhead=1)
+    return dataclasses.replace(settings, tvec=tvec, sink=sink)
 
 
 def configuration(settings: Settings, xlen: int = 64) -> Configuration:
@@ -38,7 +40,24 @@ def configuration(settings: Settings, xlen: int = 64) -> Configuration:
         tvec=dataclasses.replace(base.tvec, **vectors),
         resync=dataclasses.replace(base.resync, **vars(settings.resync)),
         encoder=dataclasses.replace(base.encoder, shorter_packet=settings.shorter_packet),
+        sink=_sink(settings),
         framing=dataclasses.replace(base.framing, kind="reference"),
+    )
+
+
+def _sink(settings: Settings) -> SinkParameters:
+    sink = settings.sink
+    if sink is None:
+        return SinkParameters()
+    assert sink.overhead == 1, "what reference framing takes"
+    return SinkParameters(
+        kind="stall" if sink.trTeInstStallEna else "drop",
+        rate=sink.rate,
+        per=sink.per,
+        capacity=sink.capacity,
+        resume=sink.resume,
+        jitter=sink.jitter,
+        seed=sink.seed,
     )
 
 
@@ -54,6 +73,10 @@ def _blocks(rows: list[Row], rng: Random | None) -> Iterable[list[Row]]:
             and row.retired
             and last.itype == 0
             and not last.notify
+            and last.qualified
+            and row.qualified
+            and row.ctype == 0
+            and not row.restarts
             and row.iaddr == last.iaddr + last.size
             and (row.priv, row.context, row.time) == (last.priv, last.context, last.time)
             and rng.random() < 0.9
@@ -73,13 +96,22 @@ def chunk(rows: list[Row], rng: Random | None = None) -> ingress.Chunk:
     traps: list[tuple[int | bytes, ...]] = []
     sidebands: list[tuple[int | bytes, ...]] = []
     side = (0, 0)
+    left_out = False
     for block in _blocks(rows, rng):
         first, last = block[0], block[-1]
-        if (first.context, first.time) != side or last.notify:
+        if not first.qualified:
+            if not left_out:
+                refs.append(len(sidebands) << 4 | ingress.SIDEBAND_CODE)
+                sidebands.append((0, 0, 0, 0, ingress.UNQUALIFIED, b""))
+            left_out = True
+            continue
+        left_out = False
+        apart = (ingress.HALTED if first.halted else 0) | (ingress.RESET if first.reset else 0)
+        if (first.context, first.time) != side or last.notify or apart or first.ctype:
             side = (first.context, first.time)
             refs.append(len(sidebands) << 4 | ingress.SIDEBAND_CODE)
             trigger = ingress.TRIGGER_NOTIFY if last.notify else 0
-            flags = ingress.HAS_CONTEXT | ingress.HAS_TIME
+            flags = ingress.HAS_CONTEXT | ingress.HAS_TIME | apart
             sidebands.append((*side, first.ctype, trigger, flags, b""))
         if not first.retired:
             refs.append(len(traps) << 4 | (2 if first.interrupt else 1))

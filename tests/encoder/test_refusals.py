@@ -51,7 +51,7 @@ TRAP = (0x8000_0000, 0, 2, 3, 1, b"")
         (
             _chunk([7, 0], blocks=[BLOCK], sidebands=[(1, 0, 2, 0, 1, b"")]),
             {},
-            "ctype other than 0",
+            "ctype that does not fit",
         ),
     ],
 )

@@ -1,0 +1,346 @@
+"""Filters, comparators and triggers before the encoder: chunks in, what is qualified of them out.
+
+docs/qualification.md, "What is qualified", fixes the rules; `specs.filters` has the registers.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from encoder import comparators_kernel as compare
+from encoder import qualify_kernel as kernel
+from encoder.qualify_kernel import Option, State
+from specs import ingress
+from specs.compiled import announce_compilation
+from specs.filters import Comparator, Filter, Filters, Function, Input, Mode
+from specs.isa.control import CodeMap
+
+if TYPE_CHECKING:
+    from specs.parameters import Configuration, Parameters
+
+Words = npt.NDArray[np.uint64]
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+#: References in a chunk that is given.
+_REFS = 1 << 16
+#: Parts of blocks, and blocks, that are remembered; only hostile input has more.
+_MOST_PARTS = 1 << 24
+_ALL = (1 << 64) - 1
+
+
+class Qualifier:
+    """Leaves out what is not qualified, for an encoder behind it.
+
+    `feed` takes chunks in order, of one hart. Where something is left out, the side band of a
+    reference says `UNQUALIFIED`, directly behind the last qualified one: an encoder can end the
+    stretch at once. Context and time are given again where tracing goes on if they have changed.
+
+    Instructions are looked at one by one. For that their lengths have to be known: from `code`, the
+    program. A block of several instructions that is not in it, or of other lengths there, is one
+    unit, as in hardware: all of it is traced if an instruction that may be in it matches.
+
+    The result does not depend on how a run is cut into chunks.
+    """
+
+    def __init__(self, configuration: "Configuration", code: CodeMap | None = None) -> None:
+        announce_compilation("the filters")
+        registers, parameters = configuration.filters, configuration.parameters
+        relevant = _relevant(registers)
+        self._comparators = _comparators(relevant, parameters)
+        self._filters = _filters(registers, parameters)
+        self._options = _options(registers, relevant, parameters)
+        self._plan = _plan(relevant, parameters, self._options)
+        self._state = np.zeros(kernel.STATE_SIZE, np.uint64)
+        self._state[State.tracing] = registers.trace.trTeInstTracing
+        self._state[State.latch] = _mask(relevant, lambda j: _primed(relevant[j]))
+        self._state[State.context_results] = compare.results_of(
+            self._comparators, np.uint64(Input.CONTEXT), np.uint64(0)
+        )
+        if code is None:
+            code = CodeMap([], 64)
+        self._code = code.region_base, code.region_end, code.region_slot, code.size
+        self._table = _Table()
+        self._refs = np.empty(0, np.uint32)
+        self._sidebands = np.empty(0, ingress.SIDEBAND)
+
+    def feed(self, chunk: ingress.Chunk) -> Iterator[ingress.Chunk]:
+        """What is qualified of `chunk`, in chunks; each is valid until the next is asked for.
+
+        Raises `IngressError` for references past their tables.
+        """
+        refs = np.ascontiguousarray(chunk.refs)
+        fresh = self._update(chunk)
+        table = self._table
+        inputs = _matrix(chunk.blocks), _matrix(chunk.traps), _matrix(chunk.sidebands)
+        begin = 0
+        why = kernel.NO_ROOM
+        while begin < len(refs) and why == kernel.NO_ROOM:
+            taken, count, sides, why = kernel.qualify(
+                self._options,
+                self._comparators,
+                self._filters,
+                self._state,
+                refs,
+                begin,
+                *inputs,
+                table.rows,
+                table.quick,
+                table.parts,
+                table.parts_blocks,
+                self._refs,
+                _matrix(self._sidebands),
+            )
+            begin += taken
+            if count:
+                yield ingress.Chunk(
+                    self._refs[:count],
+                    table.out_blocks[: table.counts[1]].view(ingress.BLOCK)[:, 0],
+                    chunk.traps,
+                    self._sidebands[:sides],
+                    fresh,
+                )
+                fresh = int(table.counts[1])
+        if why == kernel.PAST_TABLE:
+            raise ingress.IngressError(
+                f"reference {begin} of the chunk: a reference points past its table"
+            )
+
+    def _update(self, chunk: ingress.Chunk) -> int:
+        """Split the blocks that are new; the number of output blocks that stay as they were."""
+        table = self._table
+        blocks = _matrix(chunk.blocks)
+        first = table.forget(blocks, chunk.fresh)
+        fresh = int(table.counts[1])
+        row = first
+        table.make_room(len(blocks), 0)
+        while row < len(blocks):
+            row = compare.split(
+                blocks,
+                row,
+                self._comparators,
+                self._plan,
+                *self._code,
+                table.rows,
+                table.parts,
+                table.parts_blocks,
+                table.out_blocks,
+                table.counts,
+            )
+            if row < len(blocks):
+                half_words = int(chunk.blocks["iretire"][row])
+                table.make_room(len(blocks), min(half_words, int(compare.LIMIT)) + 2)
+        table.rows[len(blocks)] = int(table.counts[0]) << 2
+        if first < len(blocks):
+            kernel.judge(
+                self._options,
+                self._filters,
+                blocks,
+                table.rows,
+                first,
+                table.parts,
+                table.parts_blocks,
+                table.quick,
+            )
+            table.remember(blocks, first)
+            largest = int(np.diff(table.rows[first : len(blocks) + 1] >> np.uint32(2)).max())
+            room = max(_REFS, 2 * largest + 8)
+            if room > len(self._refs):
+                self._refs = np.empty(room, np.uint32)
+                self._sidebands = np.zeros(room, ingress.SIDEBAND)
+        elif not len(self._refs):
+            self._refs = np.empty(_REFS, np.uint32)
+            self._sidebands = np.zeros(_REFS, ingress.SIDEBAND)
+        return fresh
+
+
+class _Table:
+    """What is known of the block table: see `comparators_kernel.split` and `qualify_kernel.judge`.
+
+    `seen`: its rows. `counts`: parts, and blocks of the output.
+    """
+
+    def __init__(self) -> None:
+        self._seen: Words = np.zeros((0, 2), np.uint64)
+        self._rows = 0
+        self.rows: npt.NDArray[np.uint32] = np.zeros(1, np.uint32)
+        self.quick: npt.NDArray[np.uint32] = np.zeros(1, np.uint32)
+        self.parts: npt.NDArray[np.uint32] = np.zeros(0, np.uint32)
+        self.parts_blocks: npt.NDArray[np.uint32] = np.zeros(0, np.uint32)
+        self.out_blocks: Words = np.zeros((0, 2), np.uint64)
+        self.counts = np.zeros(2, np.int64)
+
+    def forget(self, blocks: Words, fresh: int) -> int:
+        """Forget the rows that `blocks` has otherwise, or not; the number of those that stay.
+
+        Not all sources say how many rows are new, so those after `fresh` are compared.
+        """
+        both = min(self._rows, len(blocks))
+        same = min(fresh, both)
+        differ = (blocks[same:both] != self._seen[same:both]).any(axis=1)
+        same = same + int(differ.argmax()) if differ.any() else both
+        if same < self._rows:
+            part = int(self.rows[same]) >> 2
+            self.counts[0] = part
+            if part < len(self.parts_blocks):
+                self.counts[1] = self.parts_blocks[part]
+            self._rows = same
+        return same
+
+    def remember(self, blocks: Words, first: int) -> None:
+        """The rows from `first` on."""
+        self._seen[first : len(blocks)] = blocks[first:]
+        self._rows = len(blocks)
+
+    def make_room(self, rows: int, parts: int) -> None:
+        """Room for so many rows, and for so many parts more."""
+        if rows >= len(self.rows):
+            more = rows + rows // 2 + 1
+            self.rows = _grown(self.rows, more)
+            self.quick = _grown(self.quick, more)
+            self._seen = _grown(self._seen, more)
+        need = max(int(self.counts[0]) + parts, rows)
+        if need > len(self.parts):
+            if need > _MOST_PARTS:
+                raise ingress.IngressError(
+                    f"the filters split the program's blocks into more than {_MOST_PARTS:,} parts; "
+                    "use fewer comparators or smaller blocks"
+                )
+            more = need + need // 2
+            self.parts = _grown(self.parts, more)
+            self.parts_blocks = _grown(self.parts_blocks, more)
+            self.out_blocks = _grown(self.out_blocks, more)
+
+
+def _grown(array: npt.NDArray[_Scalar], rows: int) -> npt.NDArray[_Scalar]:
+    larger = np.zeros((rows, *array.shape[1:]), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+def _matrix(table: npt.NDArray[np.void]) -> Words:
+    words = table.dtype.itemsize // 8
+    return np.ascontiguousarray(table).view(np.uint64).reshape(len(table), words)
+
+
+def _relevant(registers: Filters) -> list[Comparator]:
+    """The comparators; what nothing depends on in them is such that it never changes."""
+    used = {number for each in _live(registers) for number in each.comparators}
+    found = []
+    for number, unit in enumerate(registers.comparator):
+        second = number in used and unit.trTeCompMatchMode != Mode.PRIMARY
+        if number not in used and not unit.trTeCompPNotify:
+            unit = replace(unit, trTeCompPFunction=Function.ALWAYS)
+        if not second and not unit.trTeCompSNotify and not unit.masks:
+            unit = replace(unit, trTeCompSFunction=Function.ALWAYS)
+        found.append(unit)
+    return found
+
+
+def _live(registers: Filters) -> list[Filter]:
+    """The filters that can match."""
+    return [each for each in registers.selected if each.trTeFilterEnable]
+
+
+def _mask(units: Sequence[object], holds: Callable[[int], bool]) -> int:
+    """Bits of the numbers for which `holds`."""
+    return sum(1 << number for number in range(len(units)) if holds(number))
+
+
+def _primed(unit: Comparator) -> bool:
+    return unit.trTeCompPFunction == Function.SPECIAL
+
+
+def _widths(parameters: "Parameters") -> dict[int, int]:
+    """Widths of the comparators' inputs."""
+    address = parameters.iaddress_width_p
+    return {Input.IADDR: address, Input.CONTEXT: parameters.context_width_p, Input.TVAL: address}
+
+
+def _comparators(units: list[Comparator], parameters: "Parameters") -> Words:
+    matrix = np.zeros((len(units), compare.COLUMNS), np.uint64)
+    widths = _widths(parameters)
+    for row, unit in zip(matrix, units, strict=True):
+        primary, secondary = row[: compare.SIDE], row[compare.SIDE :]
+        mask = unit.trTeCompSMatch if unit.masks else _ALL
+        for side, function, source, match, notify, bits in (
+            (primary, unit.trTeCompPFunction, unit.trTeCompPInput, unit.trTeCompPMatch,
+             unit.trTeCompPNotify, mask),
+            (secondary, unit.trTeCompSFunction, unit.trTeCompSInput, unit.trTeCompSMatch,
+             unit.trTeCompSNotify, _ALL),
+        ):  # fmt: skip
+            bits &= (1 << widths[source]) - 1
+            side[compare.FUNCTION] = function
+            side[compare.INPUT] = source
+            side[compare.MASK] = bits
+            side[compare.MATCH] = match & bits
+            side[compare.NOTIFIES] = notify and source == Input.IADDR
+    return matrix
+
+
+def _filters(registers: Filters, parameters: "Parameters") -> Words:
+    live = _live(registers)
+    matrix = np.zeros((len(live), kernel.FILTER_COLUMNS), np.uint64)
+    causes = (1 << min(1 << parameters.ecause_choice_p, 64)) - 1
+    for row, each in zip(matrix, live, strict=True):
+        asked = set(each.comparators)
+        of_traps = {n for n in asked if Input.TVAL in registers.comparator[n].inputs}
+        if not each.matches_traps:
+            of_traps = set()
+        row[kernel.NEED] = sum(1 << number for number in asked - of_traps)
+        row[kernel.START] = sum(1 << number for number in of_traps)
+        row[kernel.LEVELS] = _ALL
+        if each.trTeFilterMatchPrivilege:
+            row[kernel.LEVELS] = each.trTeFilterMatchChoicePrivilege
+        row[kernel.ECAUSE] = each.trTeFilterMatchEcause
+        row[kernel.CAUSES] = each.trTeFilterMatchChoiceEcause & causes
+        if each.trTeFilterMatchInterrupt:
+            row[kernel.KIND] = 2 + each.trTeFilterMatchValueInterrupt
+        else:
+            row[kernel.KIND] = each.trTeFilterMatchEcause
+    return matrix
+
+
+def _options(registers: Filters, units: list[Comparator], parameters: "Parameters") -> Words:
+    options = np.zeros(len(Option), np.uint64)
+    live = _live(registers)
+    used = {number for each in live for number in each.comparators}
+    always = _mask(units, lambda j: units[j].trTeCompPFunction == Function.ALWAYS)
+    second = _mask(units, lambda j: units[j].trTeCompSFunction >= Function.SPECIAL)
+    options[Option.constant] = always | second << 8
+    for number, unit in enumerate(units):
+        options[Option[Mode(unit.trTeCompMatchMode).name.lower()]] |= np.uint64(1 << number)
+    latches = _mask(units, lambda j: j in used and units[j].trTeCompMatchMode == Mode.LATCH)
+    contexts = _mask(units, lambda j: Input.CONTEXT in units[j].inputs)
+    options[Option.moving] = latches | contexts
+    options[Option.latches] = latches
+    options[Option.restless] = latches & contexts != 0
+    options[Option.everything] = registers.trace.trTeInstFilters == 0
+    options[Option.traps] = any(each.matches_traps for each in live)
+    options[Option.triggers] = registers.trace.trTeInstTrigEnable
+    options[Option.most] = 1 << parameters.filter_excint_p
+    options[Option.cause_mask] = (1 << parameters.ecause_width_p) - 1
+    return options
+
+
+def _plan(units: list[Comparator], parameters: "Parameters", options: Words) -> Words:
+    plan = np.zeros(compare.PLAN, np.uint64)
+    plan[compare.CONSTANT] = options[Option.constant]
+    plan[compare.LATCHES] = options[Option.latches]
+    plan[compare.CLEARED] = int(options[Option.latches]) & _mask(
+        units,
+        lambda j: (
+            units[j].trTeCompSInput == Input.CONTEXT
+            and units[j].trTeCompSFunction < Function.SPECIAL
+        ),
+    )
+    plan[compare.STEP] = 2 if parameters.iaddress_lsb_p == 2 else 1
+    plan[compare.ALWAYS_WALK] = any(
+        unit.masks
+        and unit.trTeCompPInput == Input.IADDR
+        and unit.trTeCompPFunction < Function.SPECIAL
+        for unit in units
+    )
+    return plan
