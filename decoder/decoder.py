@@ -10,9 +10,11 @@ from decoder.brief import BRIEFS
 from decoder.kernel import OUTPUTS, close_run, count_instructions, reconstruct
 from decoder.packets import PacketReader, Rows
 from decoder.path_table import tables
+from decoder.settings import MOST_BRANCHES, settings
 from decoder.state import STATES, State
+from specs import predictors
 from specs.compiled import announce_compilation
-from specs.flow import CONTEXT, GAP, RUN, TRAP, Ended, Flow
+from specs.flow import CONTEXT, GAP, PAUSE, RUN, TRAP, Ended, Flow
 from specs.isa.control import CodeMap
 from specs.packets import COLUMNS, FORMAT_NAMES
 from specs.parameters import Configuration
@@ -35,31 +37,33 @@ class Statistics:
 
 
 class Decoder:
-    """Decodes one trace stream (E-Trace 2.0, chapter "Decoder").
+    """Decodes one trace stream (E-Trace 2.0, chapter "Decoder"; docs/modes.md).
 
-    `configuration` is the encoder's, `code` the program that ran. Nothing in a trace makes it
-    raise: what cannot be decoded is a gap in the flow. With no gap, the flow is exact. Memory does
-    not grow with the stream.
+    `configuration` is the encoder's as far as it is known: modes (and, by protocol 2.1, sizes) are
+    what the stream's support packets say. `code` is the program that ran, `most_branches` the
+    encoder's largest *branch_count*. Nothing in a trace makes it raise: what cannot be decoded is a
+    gap in the flow. With no gap, the flow is exact. Memory does not grow with the stream. Nor does
+    the time between two chunks; but one packet with a branch count may stand for billions of
+    instructions, which come in as many chunks as they take.
     """
 
-    def __init__(self, configuration: Configuration, code: CodeMap) -> None:
+    def __init__(
+        self, configuration: Configuration, code: CodeMap, most_branches: int = MOST_BRANCHES
+    ) -> None:
         announce_compilation("the decoder")
-        parameters = configuration.parameters
         self.statistics = Statistics()
         self._reader = PacketReader(configuration, full=False)
-        context = 0 if parameters.nocontext_p else parameters.context_width_p
-        time = 0 if parameters.notime_p else parameters.time_width_p
-        self._settings = np.array(
-            [parameters.iaddress_lsb_p, parameters.iaddress_width_p, context + time > 0], np.int64
-        )
+        self._most_branches = most_branches
+        self._adopt()
         self._regions, self._table = tables(code)
         self._state = np.zeros(STATES, np.int64)
-        self._state[State.FULL_ADDRESS] = configuration.modes.full_address
+        self._state[State.LAST] = -1
         self._saved = np.zeros(STATES, np.int64)
         self._runs = _words(RUN, _RUNS)
         self._traps = _words(TRAP, _RECORDS)
         self._contexts = _words(CONTEXT, _RECORDS)
         self._gaps = _words(GAP, _RECORDS)
+        self._pauses = _words(PAUSE, _RECORDS)
         self._filled = np.zeros(OUTPUTS, np.int64)
         self._packet = 0
         self._counts = np.zeros(len(FORMAT_NAMES), np.int64)
@@ -91,7 +95,11 @@ class Decoder:
                     else:
                         self._runs = np.zeros(2 * self._runs.size, np.uint64)
             self._packet += len(self._briefs)
+            if self._configuration is not self._reader.configuration:
+                self._adopt()
+                self._state[State.LAST] = -1
             self._briefs, self._details = self._reader.read(final)
+            self._state[State.REFUSED] = self._reader.refused
             self._done = 0
             if not len(self._briefs):
                 break
@@ -101,30 +109,38 @@ class Decoder:
             close_run(self._state, self._runs, self._filled, int(Ended.PACKET))
             yield self._chunk()
 
+    def _adopt(self) -> None:
+        """Take over what the reader has learned; predictions begin anew."""
+        self._configuration = self._reader.configuration
+        self._settings = settings(self._configuration, self._most_branches)
+        self._history = predictors.make(self._configuration)
+
     def _reconstruct(self) -> int:
         return int(
             reconstruct(
                 self._regions,
                 self._table,
+                self._history,
+                self._settings,
                 self._briefs,
                 self._details,
                 self._done,
                 len(self._briefs),
                 self._packet,
-                self._settings,
                 self._state,
                 self._saved,
                 self._runs,
                 self._traps,
                 self._contexts,
                 self._gaps,
+                self._pauses,
                 self._filled,
                 self._counts,
             )
         )
 
     def _chunk(self) -> Flow:
-        runs, traps, contexts, gaps = (int(n) for n in self._filled)
+        runs, traps, contexts, gaps, pauses = (int(n) for n in self._filled)
         full = self._runs
         if 2 * runs * _RUN_WORDS > full.size:
             # Handed over instead of copied: most chunks are full.
@@ -138,6 +154,7 @@ class Decoder:
             _records(self._contexts, CONTEXT, contexts),
             _records(self._gaps, GAP, gaps),
             int(self._state[State.RUNS]),
+            _records(self._pauses, PAUSE, pauses),
         )
         statistics = self.statistics
         statistics.packets = dict(zip(FORMAT_NAMES, self._counts.tolist(), strict=True))

@@ -60,13 +60,13 @@ _UNEXPECTED_DISCONTINUITY = int(Reason.UNEXPECTED_DISCONTINUITY)
 _NOT_REACHED = int(Reason.NOT_REACHED)
 
 #: Inferable jumps without a branch between them, before asking whether they run in circles.
-_PATIENCE = np.uint64(64)
+PATIENCE = np.uint64(64)
 #: Runs that `follow` can add after it looked whether there is room.
-_RESERVE = 4
-_TWO_RESERVES = np.uint64(2 * _RESERVE)
+RESERVE = 4
+_TWO_RESERVES = np.uint64(2 * RESERVE)
 _U5 = np.uint64(5)
 #: No more of them than this are followed at all.
-_MAX_JUMPS = 1 << 16
+MAX_JUMPS = np.uint64(1 << 16)
 
 
 @njit
@@ -83,7 +83,7 @@ def between(table, slot, goal_slot):
 def leads_somewhere(regions, table, slot, pc, goal, in_leg):
     """Whether inferable jumps from `slot`, at `pc`, lead to anything but more of them, or goal."""
     seen = slot  # of every step that is a power of two: a circle comes back to one of them
-    for step in range(1, _MAX_JUMPS):
+    for step in range(1, s64(MAX_JUMPS)):
         last = end_of(table, slot)
         here = pc + ((last - slot) << U1)
         met = in_leg and pc <= goal and goal <= here
@@ -116,7 +116,7 @@ def follow(regions, table, state, runs, filled):
     Returns 0, `FULL` if `runs` is too short (the state is then void), or the `Reason` why the goal
     cannot be reached, with state[ERROR_ADDRESS].
     """
-    if 2 * (filled[0] + _RESERVE) > runs.size:
+    if 2 * (filled[0] + RESERVE) > runs.size:
         return FULL
     goal = u64(state[_GOAL])
     has_goal = state[_HOW] & HAS_GOAL != 0
@@ -137,7 +137,7 @@ def follow(regions, table, state, runs, filled):
     inferred = 0
     fresh = 0  # 1: the instruction at `slot` was reached here, and may be the goal
     jumps = U0
-    limit = _PATIENCE
+    limit = PATIENCE
     error = U0
 
     while True:
@@ -190,7 +190,7 @@ def follow(regions, table, state, runs, filled):
                     slot += offset >> U1
                     inferred = infer
                     break
-                if limit == _PATIENCE:
+                if limit == PATIENCE:
                     jumps = (
                         limit  # the walk was long enough: if this is a circle, let it be the last
                     )
@@ -212,12 +212,12 @@ def follow(regions, table, state, runs, filled):
         elif what == _INFERABLE_JUMP:
             jumps += U1
             if jumps > limit:
-                if limit != _PATIENCE or not leads_somewhere(
+                if limit != PATIENCE or not leads_somewhere(
                     regions, table, last, here, goal, in_leg and branches == U0
                 ):
                     status, error = _NOT_REACHED, goal if has_goal else here
                     break
-                limit = np.uint64(_MAX_JUMPS)
+                limit = MAX_JUMPS
             onward = target_of(table, last)
         elif what in (_UNINFERABLE_JUMP, _TRAP_RETURN):
             if not has_goal:

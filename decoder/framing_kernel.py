@@ -11,14 +11,16 @@ skipped, up to the place where packets can be told again:
 Packets of another source or type are no business of this decoder: they are passed over.
 """
 
+from enum import IntEnum
+
 import numpy as np
 
-from decoder.brief import Brief
+from decoder.brief import DEPTH_SHIFT, Brief
 from decoder.memory import load64
-from specs.compiled import U0, U1, clz64, njit, s64, u64
+from specs.compiled import U0, U1, clz64, inlined, njit, s64, u64
 from specs.flow import Reason
 from specs.framing import EXTEND, FLOW_SHIFT, LENGTH_MASK
-from specs.packets import MAP_WIDTH, Column, Format, Layout
+from specs.packets import MAP_WIDTH, OPTIONS_ROW, Column, Format, Layout
 from specs.packing import WORDS, get, sign_extend, unpack
 
 _OFFSET = int(Column.offset)
@@ -31,10 +33,14 @@ _SRCID = int(Column.srcID)
 _TIMESTAMP = int(Column.timestamp)
 _TYPE = int(Column.type)
 _ADDRESS = int(Column.address)
+_INDEX = int(Column.index)
 _BRANCHES = int(Column.branches)
 _BRANCH_MAP = int(Column.branch_map)
 _IS_NOTIFY = int(Column.is_notify)
 _IS_UPDISCON = int(Column.is_updiscon)
+_IS_IRREPORT = int(Column.is_irreport)
+_IRDEPTH = int(Column.irdepth)
+_IRETS = int(Column.irets)
 
 _B_OFFSET = int(Brief.offset)
 _B_REASON = int(Brief.reason)
@@ -45,8 +51,10 @@ _B_ADDRESS = int(Brief.address)
 _B_FLAGS = int(Brief.flags)
 _B_DETAIL = int(Brief.detail)
 
+_F_JUMP_TARGET_INDEX = int(Format.JUMP_TARGET_INDEX)
 _F_BRANCH_MAP = int(Format.BRANCH_MAP)
 _F_ADDRESS = int(Format.ADDRESS)
+_F_SUPPORT = int(Format.SUPPORT)
 
 _TRUNCATED = int(Reason.TRUNCATED)
 _BAD_HEADER = int(Reason.BAD_HEADER)
@@ -66,33 +74,73 @@ _CHAIN_NULLS = 64
 #: `frame`'s answers other than a length.
 _NULL, _INCOMPLETE, _BAD = 0, -1, -2
 
+
+class Quick(IntEnum):
+    """Places in `quick_table`'s array; widths are in bits."""
+
+    ADDRESS = 0
+    REST = 1  # after the address: notify, updiscon, irreport, irdepth, irets
+    FORMAT0 = 2  # format 0 is allowed
+    DEPTH = 3  # irdepth or irets
+    F0S = 4  # subformat of format 0
+    INDEX = 5
+    ONLY_INDEX = 6  # format 0 without subformat is 0.1
+
+
+_Q_ADDRESS = int(Quick.ADDRESS)
+_Q_REST = int(Quick.REST)
+_Q_FORMAT0 = int(Quick.FORMAT0)
+_Q_DEPTH = int(Quick.DEPTH)
+_Q_F0S = int(Quick.F0S)
+_Q_INDEX = int(Quick.INDEX)
+_Q_ONLY_INDEX = int(Quick.ONLY_INDEX)
+
 _U2 = np.uint64(2)
+_DEPTH_SHIFT = np.uint64(DEPTH_SHIFT)
+_U4 = np.uint64(4)
 U31 = np.uint64(31)
 _U63 = np.uint64(63)
 
 
 def quick_table(layout: Layout, allow_format0: bool, full: bool) -> np.ndarray:
-    """What the short cut for formats 1 and 2 must know of a layout, int64.
+    """What the short cut for formats 0.1, 1 and 2 must know of a layout, int64, by `Quick`.
 
-    `[address bits, bits after it (notify, updiscon, irreport, irdepth), format 0 allowed]`, the
-    first -1 if all columns are wanted (`full`) or formats 1 and 2 are not as the short cut expects:
-    then all is unpacked by the tables.
+    ADDRESS is -1 if all columns are wanted (`full`) or these formats are not as the short cut
+    expects: then all is unpacked by the tables.
     """
-    tail = [Column.address, Column.notify, Column.updiscon, Column.irreport, Column.irdepth]
+    quick = np.zeros(len(Quick), np.int64)
+    quick[Quick.ADDRESS] = -1
+    quick[Quick.FORMAT0] = allow_format0
+    bits = [Column.notify, Column.updiscon, Column.irreport]
+    depth = [Column.irdepth, Column.irets]
+    tail = [Column.address, *bits, *depth]
+    branches = [Column.branches, Column.branch_map]
+    index = [Column.format, Column.subformat, Column.index, *branches, Column.irreport, *depth]
     expected = {
-        Format.BRANCH_MAP: [Column.format, Column.branches, Column.branch_map, *tail],
+        Format.JUMP_TARGET_INDEX: index,
+        Format.BRANCH_MAP: [Column.format, *branches, *tail],
         Format.ADDRESS: [Column.format, *tail],
     }
-    address = -1
-    rest = 0
+    widths = {}
     for table, columns in expected.items():
         fields = layout.array[table][layout.array[table][:, 0] >= 0]
-        found, width = list(fields[:, 0]), fields[:, 1]
-        before = [2, 5, MAP_WIDTH] if table == Format.BRANCH_MAP else [2]
-        if full or found != columns or list(width[: len(before)]) != before:
-            return np.array([-1, 0, allow_format0], np.int64)
-        address, rest = int(width[len(before)]), int(width[len(before) + 1 :].sum())
-    return np.array([address, rest, allow_format0], np.int64)
+        if list(fields[:, 0]) != columns:
+            return quick
+        widths[table] = [int(width) for width in fields[:, 1]]
+    f0s, index_bits = widths[Format.JUMP_TARGET_INDEX][1:3]
+    address, *after = widths[Format.ADDRESS][1:]
+    rest, depth_bits = sum(after), sum(after[len(bits) :])
+    maps = [5, MAP_WIDTH]
+    if full or widths != {
+        Format.JUMP_TARGET_INDEX: [2, f0s, index_bits, *maps, 1, *after[len(bits) :]],
+        Format.BRANCH_MAP: [2, *maps, address, *after],
+        Format.ADDRESS: [2, address, *([1] * len(bits)), *after[len(bits) :]],
+    }:
+        return quick
+    quick[Quick.ADDRESS], quick[Quick.REST], quick[Quick.DEPTH] = address, rest, depth_bits
+    quick[Quick.F0S], quick[Quick.INDEX] = f0s, index_bits
+    quick[Quick.ONLY_INDEX] = layout.array[OPTIONS_ROW, 0, 2] == Format.JUMP_TARGET_INDEX
+    return quick
 
 
 @njit
@@ -138,16 +186,67 @@ def bit_at(low, high, position):
 
 
 @njit
+def bits_beyond(low, high, position, width):
+    """As `bits_at`, of a 128-bit number that is sign-extended beyond."""
+    value = U0
+    for i in range(width):
+        value |= bit_at(low, high, position + i) << u64(i)
+    return value
+
+
+@njit
+def depth_flags(low, high, position, previous, width):
+    """`Brief.flags` of irreport at `position`, behind the bit `previous`, and of the depth in the
+    `width` bits after it."""
+    if bit_at(low, high, position) == previous:
+        return U0
+    return _U4 | (bits_beyond(low, high, position + 1, width) << _DEPTH_SHIFT)
+
+
+@njit
+def map_width(branches):
+    """Bits of a branch map for `branches` that is not 0."""
+    return (1 << (64 - s64(clz64(branches)))) - 1
+
+
+@inlined
+def unpack_index(low, high, length, quick, briefs, row):
+    """`unpack_quickly` of format 0: 0 if it is not 0.1."""
+    f0s = quick[_Q_F0S]
+    if quick[_Q_FORMAT0] == 0:
+        return 0
+    if f0s == 0 and quick[_Q_ONLY_INDEX] == 0:
+        return 0
+    if f0s > 0 and bits_at(low, high, 2, f0s) != U1:
+        return 0
+    position = 2 + f0s
+    briefs[row, _B_REASON] = U0
+    briefs[row, _B_TABLE] = np.uint64(_F_JUMP_TARGET_INDEX)
+    briefs[row, _B_ADDRESS] = bits_at(low, high, position, quick[_Q_INDEX])
+    position += quick[_Q_INDEX]
+    branches = bits_at(low, high, position, 5)
+    position += 5
+    briefs[row, _B_BRANCHES] = branches
+    previous = U0
+    if branches != U0:
+        width = map_width(branches)
+        briefs[row, _B_BRANCH_MAP] = bits_at(low, high, position, width)
+        position += width
+        previous = bit_at(low, high, position - 1)
+    briefs[row, _B_FLAGS] = depth_flags(low, high, position, previous, quick[_Q_DEPTH])
+    return 1 if 8 * length <= ((position + 1 + quick[_Q_DEPTH] + 7) & ~7) else -1
+
+
+@njit
 def unpack_quickly(pointer, at, length, quick, briefs, row):
-    """Formats 1 and 2 of at most 16 payload bytes at `at`, to briefs[row].
+    """Formats 0.1, 1 and 2 of at most 16 payload bytes at `at`, to briefs[row].
 
     1 if done, -1 if the payload is too long for its format, 0 if it is another format.
     """
     low = load64(pointer, at)
     kind = low & np.uint64(3)
-    if kind != U1 and kind != _U2:
+    if kind == np.uint64(3):
         return 0
-    briefs[row, _B_REASON] = U0
     if length > 8:
         high = load64(pointer, at + 8)
         if length < 16:
@@ -158,17 +257,21 @@ def unpack_quickly(pointer, at, length, quick, briefs, row):
             shift = u64(64 - 8 * length)
             low = u64(s64(low << shift) >> s64(shift))
         high = u64(s64(low) >> 63)
-    address_bits = quick[0]
+    if kind == U0:
+        return unpack_index(low, high, length, quick, briefs, row)
+    briefs[row, _B_REASON] = U0
+    address_bits = quick[_Q_ADDRESS]
     position = 2
     if kind == U1:
         branches = (low >> _U2) & U31
         position = 38
         if branches != U0:
-            position = 7 + (1 << (64 - s64(clz64(branches)))) - 1
+            position = 7 + map_width(branches)
         briefs[row, _B_TABLE] = np.uint64(_F_BRANCH_MAP)
         briefs[row, _B_BRANCHES] = branches
         briefs[row, _B_BRANCH_MAP] = bits_at(low, high, 7, position - 7)
         if branches == U0:
+            briefs[row, _B_FLAGS] = U0
             return 1 if 8 * length <= ((position + 7) & ~7) else -1
     else:
         briefs[row, _B_TABLE] = np.uint64(_F_ADDRESS)
@@ -177,8 +280,11 @@ def unpack_quickly(pointer, at, length, quick, briefs, row):
     top = bit_at(low, high, position - 1)
     notify = bit_at(low, high, position)
     updiscon = bit_at(low, high, position + 1)
-    briefs[row, _B_FLAGS] = (top ^ notify) | ((notify ^ updiscon) << U1)
-    return 1 if 8 * length <= ((position + quick[1] + 7) & ~7) else -1
+    flags = (top ^ notify) | ((notify ^ updiscon) << U1)
+    if quick[_Q_DEPTH] > 0:
+        flags |= depth_flags(low, high, position + 2, updiscon, quick[_Q_DEPTH])
+    briefs[row, _B_FLAGS] = flags
+    return 1 if 8 * length <= ((position + quick[_Q_REST] + 7) & ~7) else -1
 
 
 @njit
@@ -205,7 +311,7 @@ def read_packet(data, at, total, framing, layout, quick, words, briefs, row, det
     for i in range((bits + 63) >> 6):
         words[i] = get(words, start + 64 * i, 64)
     sign_extend(words, bits)
-    if words[0] & np.uint64(3) == U0 and quick[2] == 0:
+    if words[0] & np.uint64(3) == U0 and quick[_Q_FORMAT0] == 0:
         return -1
     if unpack(layout, words, bits, details, detail) < 0:
         return -1
@@ -218,8 +324,14 @@ def read_packet(data, at, total, framing, layout, quick, words, briefs, row, det
     briefs[row, _B_TABLE] = details[detail, _TABLE]
     briefs[row, _B_BRANCHES] = details[detail, _BRANCHES]
     briefs[row, _B_BRANCH_MAP] = details[detail, _BRANCH_MAP]
-    briefs[row, _B_ADDRESS] = details[detail, _ADDRESS]
-    briefs[row, _B_FLAGS] = details[detail, _IS_NOTIFY] | (details[detail, _IS_UPDISCON] << U1)
+    briefs[row, _B_ADDRESS] = details[detail, _ADDRESS] | details[detail, _INDEX]
+    depth = details[detail, _IRDEPTH] | details[detail, _IRETS]
+    briefs[row, _B_FLAGS] = (
+        details[detail, _IS_NOTIFY]
+        | (details[detail, _IS_UPDISCON] << U1)
+        | (details[detail, _IS_IRREPORT] << _U2)
+        | (depth << _DEPTH_SHIFT)
+    )
     return 1
 
 
@@ -283,16 +395,18 @@ def parse(
 ):
     """Packets of `data[begin:end]`; where it stopped.
 
-    It stops where `briefs` are full or, unless `final`, more bytes are needed. `data[0]` is byte
+    It stops where `briefs` are full, behind a support packet (the next one's layout may be another)
+    or, unless `final`, where more bytes are needed. `data[0]` is byte
     `stream_offset` of the stream; after `end` come `PADDING` bytes. found[0], found[1] (int64) are
     advanced by the rows written to `briefs` and `details`. `parser`: int64, `PARSER_STATES` long;
     `words` (`specs.packing.WORDS` long) is working space.
     """
     at = begin
     pointer = data.ctypes.data
-    hurry = quick[0] >= 0 and framing[1] + framing[3] == 0
+    hurry = quick[_Q_ADDRESS] >= 0 and framing[1] + framing[3] == 0
     row, detail = found[0], found[1]
-    while at < end and row < briefs.shape[0]:
+    supported = False
+    while at < end and row < briefs.shape[0] and not supported:
         if parser[_DAMAGE] != 0:
             if framing[7] > 0:
                 if data[at] & LENGTH_MASK == 0:
@@ -349,6 +463,7 @@ def parse(
             if done > 0:
                 briefs[row, _B_OFFSET] = u64(stream_offset + at)
                 if hasty == 0:
+                    supported = briefs[row, _B_TABLE] == np.uint64(_F_SUPPORT)
                     details[detail, _OFFSET] = u64(stream_offset + at)
                     details[detail, _LENGTH] = u64(total)
                     briefs[row, _B_DETAIL] = u64(detail)
@@ -364,7 +479,7 @@ def parse(
         parser[_DAMAGE_OFFSET] = stream_offset + at
         parser[_NULLS] = 0
         at += 1
-    if final and row < briefs.shape[0]:
+    if final and row < briefs.shape[0] and not supported:
         if at < end:
             damage(briefs, row, details, detail, stream_offset + at, _TRUNCATED, end - at)
             row += 1

@@ -16,14 +16,17 @@ Departures from the pseudo code, which 2.0 leaves incomplete:
 
 import numpy as np
 
-from decoder.brief import IS_NOTIFY, IS_UPDISCON, Brief
-from decoder.follow import FULL, HAS_GOAL, IN_LEG, INFER, follow
-from decoder.path_table import COUNT, ENDED_BY, find_region, kind_of, size_of, target_of
-from decoder.state import STATES, State, Sync
-from specs.compiled import U0, U1, inlined, njit, s64, u64
+from decoder.brief import Brief
+from decoder.follow import FULL
+from decoder.path_table import COUNT, find_region, kind_of, size_of
+from decoder.paths import follow_paths, follow_paths_with_modes, full_address, onward, position
+from decoder.settings import Setting
+from decoder.state import BASELINE, State, Stop, Sync
+from specs.compiled import U0, U1, U2, U64, inlined, njit, s64, u64
 from specs.flow import Ended, Reason
 from specs.isa.control import Kind
-from specs.packets import IOPTIONS, Column, Format, QualStatus
+from specs.packets import Column, Format, QualStatus
+from specs.predictors import reset, spare
 
 _SYNC = int(State.SYNC)
 _SLOT = int(State.SLOT)
@@ -32,7 +35,6 @@ _BRANCH_MAP = int(State.BRANCH_MAP)
 _ADDRESS = int(State.ADDRESS)
 _PRIVILEGE = int(State.PRIVILEGE)
 _INFERRED = int(State.INFERRED)
-_FULL_ADDRESS = int(State.FULL_ADDRESS)
 _UNSUPPORTED = int(State.UNSUPPORTED)
 _RUN_START = int(State.RUN_START)
 _RUN_COUNT = int(State.RUN_COUNT)
@@ -42,8 +44,21 @@ _BASE = int(State.REGION_BASE)
 _SPAN = int(State.REGION_SPAN)
 _FIRST = int(State.REGION_SLOT)
 _GOAL = int(State.GOAL)
-_HOW = int(State.HOW)
 _ERROR = int(State.ERROR_ADDRESS)
+_ENDED = int(State.ENDED)
+_REFUSED = int(State.REFUSED)
+_PREDICTED = int(State.PREDICTED)
+_FAILED = int(State.FAILED)
+_IRETS = int(State.IRETS)
+_LAST = int(State.LAST)
+_WANTED = int(State.WANTED)
+
+_HAS_CONTEXT = int(Setting.HAS_CONTEXT)
+_MODES = int(Setting.MODES)
+_WIDTH = int(Setting.WIDTH)
+_IMPLICIT_EXCEPTION = int(Setting.IMPLICIT_EXCEPTION)
+_VECTORS = int(Setting.VECTORS)
+_VECTOR = int(Setting.VECTOR)
 
 _START = int(Sync.START)
 _FRESH = int(Sync.FRESH)
@@ -52,46 +67,41 @@ _TRACING = int(Sync.TRACING)
 _WAITING = int(Sync.WAITING)
 _OWN = int(Sync.OWN)
 
+_NOT_STOPPED = int(Stop.NONE)
+_TOLD = int(Stop.TOLD)
+_LOST_TRACE = int(Stop.LOST)
+
 _BRANCH = np.uint64(int(Kind.BRANCH))
-_INFERABLE_JUMP = np.uint64(int(Kind.INFERABLE_JUMP))
 _UNINFERABLE_JUMP = np.uint64(int(Kind.UNINFERABLE_JUMP))
 _TRAP_RETURN = np.uint64(int(Kind.TRAP_RETURN))
 _ENVIRONMENT = np.uint64(int(Kind.ENVIRONMENT))
 
 _ENDED_PACKET = int(Ended.PACKET)
-_ENDED_TAKEN = int(Ended.TAKEN_BRANCH)
 _ENDED_TRAP_RETURN = int(Ended.TRAP_RETURN)
-_ENDED_TRAP = int(Ended.TRAP)
 _ENDED_GAP = int(Ended.GAP)
 _ENDED_END = int(Ended.END)
 
 _NO_SYNC = int(Reason.NO_SYNC)
+_NO_VECTOR = int(Reason.NO_VECTOR)
 _NO_CODE = int(Reason.NO_CODE)
 _ILLEGAL_CODE = int(Reason.ILLEGAL_CODE)
 _UNEXPECTED_DISCONTINUITY = int(Reason.UNEXPECTED_DISCONTINUITY)
 _UNSUPPORTED_MODE = int(Reason.UNSUPPORTED_MODE)
 _TRACE_LOST = int(Reason.TRACE_LOST)
 
-_F_BRANCH_MAP = int(Format.BRANCH_MAP)
+_F_BRANCH_COUNT = int(Format.BRANCH_COUNT)
 _F_ADDRESS = int(Format.ADDRESS)
 _F_SYNC = int(Format.SYNC)
 _F_TRAP = int(Format.TRAP)
 _F_CONTEXT = int(Format.CONTEXT)
 _F_SUPPORT = int(Format.SUPPORT)
 
-_ENDED_NTR = np.uint64(int(QualStatus.ended_ntr))
 _LOST_PACKETS = np.uint64(int(QualStatus.trace_lost))
 
 _B_OFFSET = int(Brief.offset)
 _B_REASON = int(Brief.reason)
 _B_TABLE = int(Brief.table)
-_B_BRANCHES = int(Brief.branches)
-_B_BRANCH_MAP = int(Brief.branch_map)
-_B_ADDRESS = int(Brief.address)
-_B_FLAGS = int(Brief.flags)
 _B_DETAIL = int(Brief.detail)
-_NOTIFY = np.uint64(IS_NOTIFY)
-_UPDISCON = np.uint64(IS_UPDISCON)
 
 _C_OFFSET = int(Column.offset)
 _C_BRANCH = int(Column.branch)
@@ -101,22 +111,14 @@ _C_CONTEXT = int(Column.context)
 _C_ECAUSE = int(Column.ecause)
 _C_INTERRUPT = int(Column.interrupt)
 _C_THADDR = int(Column.thaddr)
-_C_ADDRESS = int(Column.address)
 _C_TVAL = int(Column.tval)
-_C_MODE = int(Column.encoder_mode)
 _C_QUAL = int(Column.qual_status)
-_C_IOPTIONS = int(Column.ioptions)
-
-_FULL_ADDRESS_BIT = np.uint64(1 << IOPTIONS.index("full_address"))
-
-#: Paths of a packet, in the order in which they are followed.
-_LAP, _PATH = 1, 2
-_FULL_MAP = np.uint64(31)
+_MODE_BITS = np.uint64(3)
 
 #: `filled`: how many of each output are written; and the places in it.
-OUTPUTS = 4
-_N_RUNS, _N_TRAPS, _N_CONTEXTS, _N_GAPS = range(OUTPUTS)
-#: Traps, contexts or gaps that one packet can add at most.
+OUTPUTS = 5
+_N_RUNS, _N_TRAPS, _N_CONTEXTS, _N_GAPS, _N_PAUSES = range(OUTPUTS)
+#: Traps, contexts, gaps or pauses that one packet can add at most.
 _MARGIN = 4
 _UNKNOWN_PRIVILEGE = 255
 
@@ -146,12 +148,6 @@ def count_instructions(runs, number):
     return total
 
 
-@inlined
-def position(state):
-    """Address of the last retired instruction."""
-    return u64(state[_BASE]) + (u64(state[_SLOT] - state[_FIRST]) << U1)
-
-
 @njit
 def split_run(state, runs, filled):
     """Let a run of its own begin with the last retired instruction, if there is an open run."""
@@ -177,7 +173,18 @@ def fail(state, runs, gaps, filled, packet, offset, reason, address):
     state[_SYNC] = _LOST
     state[_BRANCHES] = 0
     state[_BRANCH_MAP] = 0
+    state[_PREDICTED] = 0
+    state[_FAILED] = 0
     state[_INFERRED] = 0
+
+
+@njit
+def forget_predictions(table, history, state):
+    """A synchronisation packet has reported the last instruction: all predictions begin anew."""
+    reset(history)
+    state[_IRETS] = 0
+    if kind_of(table, u64(state[_SLOT])) == _BRANCH:
+        spare(history, position(state))
 
 
 @njit
@@ -186,6 +193,7 @@ def start_at(regions, table, state, address, branch, privilege):
     state[_BRANCHES] = 0
     state[_BRANCH_MAP] = 0
     state[_INFERRED] = 0
+    state[_LAST] = -1
     region = find_region(regions, address)
     if region < 0:
         return _NO_CODE
@@ -208,17 +216,7 @@ def start_at(regions, table, state, address, branch, privilege):
 
 
 @njit
-def is_branch_at(regions, table, address):
-    """Whether the instruction at `address` is a branch; False where there is none."""
-    region = find_region(regions, address)
-    if region < 0:
-        return False
-    slot = regions[region + 2] + ((address - regions[region]) >> U1)
-    return kind_of(table, slot) == _BRANCH
-
-
-@njit
-def note_context(state, contexts, filled, row, packet):
+def note_context(state, contexts, filled, row, packet, precise):
     """Record context and time between the run so far and what follows."""
     n = filled[_N_CONTEXTS]
     contexts[6 * n] = u64(state[_RUNS] + filled[_N_RUNS])
@@ -226,105 +224,20 @@ def note_context(state, contexts, filled, row, packet):
     contexts[6 * n + 2] = row[_C_TIME]
     contexts[6 * n + 3] = u64(packet)
     contexts[6 * n + 4] = row[_C_OFFSET]
-    contexts[6 * n + 5] = row[_C_PRIVILEGE]
+    contexts[6 * n + 5] = row[_C_PRIVILEGE] | (precise << np.uint64(8))
     filled[_N_CONTEXTS] = n + 1
 
 
-@inlined
-def onward(table, state):
-    """Where execution went after the last retired instruction: `(known, address, Ended)`.
-
-    The run then ends as the instruction's own transfer says, or because a trap follows.
-    """
-    slot = u64(state[_SLOT])
-    what = kind_of(table, slot)
-    after = position(state) + (size_of(table, slot) << U1)
-    if what == _BRANCH:
-        if state[_BRANCHES] == 0:
-            return 0, U0, _ENDED_TRAP
-        if u64(state[_BRANCH_MAP]) & U1 == U0:
-            return 1, target_of(table, slot), _ENDED_TAKEN
-        return 1, after, _ENDED_TRAP
-    if what == _INFERABLE_JUMP:
-        return 1, target_of(table, slot), s64(ENDED_BY[what])
-    if what == _UNINFERABLE_JUMP or what == _TRAP_RETURN:
-        return 0, U0, s64(ENDED_BY[what])
-    return 1, after, _ENDED_TRAP
-
-
-@inlined
-def paths_to_follow(table, state, form, row, lsb, mask):
-    """What a packet asks for: `_LAP`, to go round to a second visit; `_PATH`, to go to its end."""
-    if form == _F_SUPPORT:
-        return _LAP if row[_C_QUAL] == _ENDED_NTR and state[_INFERRED] != 0 else 0
-    if state[_SYNC] != _TRACING:
-        return 0
-    if form == _F_BRANCH_MAP or form == _F_ADDRESS:
-        return _PATH | _LAP if state[_INFERRED] != 0 else _PATH
-    if form != _F_SYNC:
-        return 0
-    if state[_INFERRED] != 0:
-        # That the address was met but once is sure only if this is the very next instruction: else
-        # a discontinuity led back to it, and the instructions since then needed no packet.
-        known, successor, _ended = onward(table, state)
-        same = s64(row[_C_PRIVILEGE]) == state[_PRIVILEGE]
-        if known != 0 and not (same and successor == (row[_C_ADDRESS] << lsb) & mask):
-            return _PATH | _LAP
-    return _PATH
-
-
-@inlined
-def aim(regions, table, state, brief, row, lsb, mask):
-    """Set goal and branch map for the path that ends with this packet (formats 1, 2, 3.0)."""
-    form = s64(brief[_B_TABLE])
-    if form == _F_SYNC:
-        address = (row[_C_ADDRESS] << lsb) & mask
-        if is_branch_at(regions, table, address):
-            state[_BRANCH_MAP] |= s64(row[_C_BRANCH] << u64(state[_BRANCHES]))
-            state[_BRANCHES] += 1
-        same = s64(row[_C_PRIVILEGE]) == state[_PRIVILEGE]
-        state[_GOAL] = s64(address)
-        state[_HOW] = HAS_GOAL | IN_LEG if same else HAS_GOAL
-        return
-    if form == _F_BRANCH_MAP:
-        valid = brief[_B_BRANCHES] if brief[_B_BRANCHES] != U0 else _FULL_MAP
-        outcomes = brief[_B_BRANCH_MAP] & ((U1 << valid) - U1)
-        state[_BRANCH_MAP] |= s64(outcomes << u64(state[_BRANCHES]))
-        state[_BRANCHES] += s64(valid)
-        if brief[_B_BRANCHES] == U0:
-            state[_HOW] = 0
-            return
-    address = brief[_B_ADDRESS] << lsb
-    if state[_FULL_ADDRESS] == 0:
-        address += u64(state[_ADDRESS])
-    state[_ADDRESS] = s64(address & mask)
-    state[_GOAL] = state[_ADDRESS]
-    if brief[_B_FLAGS] & _NOTIFY != U0:
-        state[_HOW] = HAS_GOAL | IN_LEG
-    elif brief[_B_FLAGS] & _UPDISCON != U0:
-        state[_HOW] = HAS_GOAL
-    else:
-        state[_HOW] = HAS_GOAL | IN_LEG | INFER
-
-
-@inlined
-def follow_paths(regions, table, state, runs, filled, brief, row, lsb, mask):
-    """All that a packet asks for. Status as `follow`'s."""
-    wanted = paths_to_follow(table, state, s64(brief[_B_TABLE]), row, lsb, mask)
-    status = 0
-    for turn in range(_LAP, _PATH + 1):
-        if wanted & turn == 0 or status != 0:
-            continue
-        if turn == _PATH:
-            aim(regions, table, state, brief, row, lsb, mask)
-        else:
-            # No branch can lie on the way: there would have been no outcome for it, except one
-            # that is still to be used, and then the first visit was the right one.
-            state[_BRANCHES] = 0
-            state[_GOAL] = s64(position(state))
-            state[_HOW] = HAS_GOAL
-        status = follow(regions, table, state, runs, filled)
-    return status
+@njit
+def note_beginning(state, pauses, filled, packet, offset):
+    """Tracing begins here: record a pause if it had ended because the encoder was told so."""
+    if state[_SYNC] == _FRESH and state[_ENDED] == _TOLD:
+        n = filled[_N_PAUSES]
+        pauses[3 * n] = u64(state[_RUNS] + filled[_N_RUNS])
+        pauses[3 * n + 1] = u64(packet)
+        pauses[3 * n + 2] = offset
+        filled[_N_PAUSES] = n + 1
+    state[_ENDED] = _NOT_STOPPED
 
 
 @njit
@@ -342,35 +255,52 @@ def returned(state, runs, filled, row):
 
 
 @njit
-def report_sync(regions, table, state, runs, contexts, filled, row, packet, lsb, mask, has_context):
+def report_sync(regions, table, settings, state, runs, contexts, filled, row, packet):
     """The instruction of a format 3.0 packet: 0, or the `Reason` why it is none."""
-    address = (row[_C_ADDRESS] << lsb) & mask
+    address = full_address(settings, row)
     privilege = s64(row[_C_PRIVILEGE])
+    has_context = settings[_HAS_CONTEXT] != 0
     state[_ADDRESS] = s64(address)
     tracing = state[_SYNC] == _TRACING
     if tracing and (has_context or privilege != state[_PRIVILEGE]):
         split_run(state, runs, filled)
         state[_PRIVILEGE] = privilege
     if has_context:
-        note_context(state, contexts, filled, row, packet)
+        note_context(state, contexts, filled, row, packet, U1)
     if tracing:
         return 0
     return start_at(regions, table, state, address, row[_C_BRANCH], privilege)
 
 
+@inlined
+def handler_of(settings, row):
+    """`(known, address)` of the handler that a format 3.1 packet with thaddr 1 reports."""
+    if settings[_IMPLICIT_EXCEPTION] == 0:
+        return True, full_address(settings, row)
+    level = row[_C_PRIVILEGE]
+    if (u64(settings[_VECTORS]) >> level) & U1 == U0:
+        return False, level
+    vector = u64(settings[_VECTOR + s64(level)])
+    address = vector & ~_MODE_BITS
+    if vector & _MODE_BITS == U1 and row[_C_INTERRUPT] != U0:
+        address += row[_C_ECAUSE] << U2
+    width = u64(settings[_WIDTH])
+    return True, address if width >= U64 else address & ((U1 << width) - U1)
+
+
 @njit
 def report_trap(
-    regions, table, state, runs, traps, contexts, filled, row, packet, lsb, mask, has_context
+    regions, table, history, settings, state, runs, traps, contexts, filled, row, packet
 ):
     """A format 3.1 packet: 0, or the `Reason` why there is no handler."""
-    address = (row[_C_ADDRESS] << lsb) & mask
+    address = full_address(settings, row)
     privilege = s64(row[_C_PRIVILEGE])
     thaddr = row[_C_THADDR] != U0
     before = _UNKNOWN_PRIVILEGE if thaddr else privilege
     sync = state[_SYNC]
     epc_known, epc, own = 0, U0, False
     if sync == _TRACING:
-        epc_known, epc, ended = onward(table, state)
+        epc_known, epc, ended = onward(table, history, settings, state)
         what = kind_of(table, u64(state[_SLOT]))
         if what == _ENVIRONMENT and row[_C_INTERRUPT] == U0:
             # Retired only in the eyes of encoders that report it so: it is what trapped.
@@ -402,12 +332,15 @@ def report_trap(
         | (row[_C_THADDR] << np.uint64(24))
     )
     filled[_N_TRAPS] = n + 1
-    if has_context:
-        note_context(state, contexts, filled, row, packet)
+    if settings[_HAS_CONTEXT] != 0:
+        note_context(state, contexts, filled, row, packet, U1)
     state[_INFERRED] = 0
     state[_BRANCHES] = 0
     if thaddr:
+        known, address = handler_of(settings, row)
         state[_ADDRESS] = s64(address)
+        if not known:
+            return _NO_VECTOR
         return start_at(regions, table, state, address, row[_C_BRANCH], privilege)
     if own:
         state[_SYNC] = _OWN
@@ -426,6 +359,8 @@ def report_support(state, runs, filled, row):
         reason = _TRACE_LOST
     elif row[_C_QUAL] != U0:
         close_run(state, runs, filled, _ENDED_END)
+    if row[_C_QUAL] != U0 and state[_SYNC] != _START and state[_ENDED] != _LOST_TRACE:
+        state[_ENDED] = _LOST_TRACE if row[_C_QUAL] == _LOST_PACKETS else _TOLD
     if row[_C_QUAL] != U0 or state[_SYNC] == _START:
         state[_SYNC] = _FRESH
         state[_BRANCHES] = 0
@@ -433,25 +368,15 @@ def report_support(state, runs, filled, row):
     return reason
 
 
-@njit
-def options_change(state, row):
-    """Take over the options of a format 3.3 packet: 0, or UNSUPPORTED_MODE if that is new."""
-    before = state[_UNSUPPORTED]
-    options = row[_C_IOPTIONS]
-    state[_FULL_ADDRESS] = 1 if options & _FULL_ADDRESS_BIT != U0 else 0
-    unsupported = options & ~_FULL_ADDRESS_BIT != U0 or row[_C_MODE] != U0
-    state[_UNSUPPORTED] = 1 if unsupported else 0
-    return _UNSUPPORTED_MODE if unsupported and before == 0 else 0
-
-
 @inlined
-def full(filled, runs, traps, contexts, gaps):
+def full(filled, runs, traps, contexts, gaps, pauses):
     """Whether an output may be too short for what one packet adds, paths aside."""
     return (
         2 * (filled[_N_RUNS] + _MARGIN) > runs.size
         or 7 * (filled[_N_TRAPS] + _MARGIN) > traps.size
         or 6 * (filled[_N_CONTEXTS] + _MARGIN) > contexts.size
         or 5 * (filled[_N_GAPS] + _MARGIN) > gaps.size
+        or 3 * (filled[_N_PAUSES] + _MARGIN) > pauses.size
     )
 
 
@@ -459,34 +384,35 @@ def full(filled, runs, traps, contexts, gaps):
 def reconstruct(
     regions,
     table,
+    history,
+    settings,
     briefs,
     details,
     begin,
     end,
     first_packet,
-    settings,
     state,
     saved,
     runs,
     traps,
     contexts,
     gaps,
+    pauses,
     filled,
     counts,
 ):
     """Decode packets `briefs[begin:end]`; the index of the first one not decoded.
 
-    `regions`, `table`: as `decoder.path_table.tables` gives them; the outputs: uint64, flat.
-    `settings`: iaddress_lsb_p, iaddress_width_p, whether format 3.0 and 3.1 hold context or time.
-    `briefs[0]` has packet number `first_packet`. `state`, `saved`: int64, `STATES` long. `filled`
-    (int64, `OUTPUTS` long) is advanced; where an output is full it stops before the packet.
-    `counts` (int64, one a format) is how many packets there were.
+    `regions`, `table`: as `decoder.path_table.tables` gives them; `history` as
+    `specs.predictors.make`, `settings` (int64) as `decoder.settings.settings`; the outputs: uint64,
+    flat. `briefs[0]` has packet number `first_packet`. `state`, `saved`: int64, `STATES` long.
+    `filled` (int64, `OUTPUTS` long) is advanced; where an output is full it stops before the packet
+    or, with optional modes, within it: call it again with the same packets. `counts` (int64, one a
+    format) is how many packets there were.
     """
-    lsb = u64(settings[0])
-    mask = ~U0 if settings[1] >= 64 else (U1 << u64(settings[1])) - U1
-    has_context = settings[2] != 0
+    modes = settings[_MODES] != 0
     for i in range(begin, end):
-        if full(filled, runs, traps, contexts, gaps):
+        if full(filled, runs, traps, contexts, gaps, pauses):
             return i
         brief = briefs[i]
         packet = first_packet + i
@@ -495,62 +421,67 @@ def reconstruct(
             fail(state, runs, gaps, filled, packet, offset, s64(brief[_B_REASON]), U0)
             continue
         form = s64(brief[_B_TABLE])
-        counts[form] += 1
         row = details[0]
-        if form != _F_BRANCH_MAP and form != _F_ADDRESS:
+        if form > _F_ADDRESS or form == _F_BRANCH_COUNT:
             row = details[s64(brief[_B_DETAIL])]
         if form != _F_SUPPORT and state[_UNSUPPORTED] != 0:
+            counts[form] += 1
             continue
-        filled_runs = filled[_N_RUNS]
-        for k in range(STATES):
-            saved[k] = state[k]
-        status = follow_paths(regions, table, state, runs, filled, brief, row, lsb, mask)
-        if status == FULL:
-            for k in range(STATES):
-                state[k] = saved[k]
-            filled[_N_RUNS] = filled_runs
-            counts[form] -= 1
-            return i
+        if modes:
+            status = follow_paths_with_modes(
+                regions, table, history, settings, state, runs, filled, brief, row
+            )
+            if status == FULL:
+                return i
+        else:
+            filled_runs = filled[_N_RUNS]
+            for k in range(BASELINE):
+                saved[k] = state[k]
+            status = s64(
+                follow_paths(regions, table, history, settings, state, runs, filled, brief, row)
+            )
+            if status == FULL:
+                for k in range(BASELINE):
+                    state[k] = saved[k]
+                filled[_N_RUNS] = filled_runs
+                return i
+        counts[form] += 1
         if status == 0 and form == _F_SYNC and state[_SYNC] == _TRACING:
             status = returned(state, runs, filled, row)
         if status != 0:
             fail(state, runs, gaps, filled, packet, offset, status, u64(state[_ERROR]))
         reason = 0
+        if form == _F_SYNC or form == _F_TRAP:
+            note_beginning(state, pauses, filled, packet, offset)
         if form == _F_SYNC:
             reason = report_sync(
-                regions, table, state, runs, contexts, filled, row, packet, lsb, mask, has_context
+                regions, table, settings, state, runs, contexts, filled, row, packet
             )
         elif form == _F_TRAP:
             reason = report_trap(
-                regions,
-                table,
-                state,
-                runs,
-                traps,
-                contexts,
-                filled,
-                row,
-                packet,
-                lsb,
-                mask,
-                has_context,
+                regions, table, history, settings, state, runs, traps, contexts, filled, row, packet
             )
         elif form == _F_CONTEXT:
-            split_run(state, runs, filled)
-            note_context(state, contexts, filled, row, packet)
+            if settings[_HAS_CONTEXT] != 0:
+                split_run(state, runs, filled)
+                note_context(state, contexts, filled, row, packet, U0)
         elif form == _F_SUPPORT:
             reason = report_support(state, runs, filled, row)
             if reason != 0:
                 fail(state, runs, gaps, filled, packet, offset, reason, U0)
                 state[_SYNC] = _FRESH
-            reason = options_change(state, row)
-        elif form != _F_BRANCH_MAP and form != _F_ADDRESS:
-            reason = _UNSUPPORTED_MODE
+            reason = 0
+            if state[_REFUSED] != 0 and state[_UNSUPPORTED] == 0:
+                reason = _UNSUPPORTED_MODE
+            state[_UNSUPPORTED] = state[_REFUSED]
         elif state[_SYNC] != _TRACING and state[_SYNC] != _LOST:
             reason = _NO_SYNC
+        if modes and reason == 0 and state[_SYNC] == _TRACING:
+            if form == _F_SYNC or form == _F_TRAP:
+                forget_predictions(table, history, state)
         where = U0
-        if reason == _NO_CODE or reason == _ILLEGAL_CODE:
-            where = (row[_C_ADDRESS] << lsb) & mask
+        if reason == _NO_CODE or reason == _ILLEGAL_CODE or reason == _NO_VECTOR:
+            where = u64(state[_ADDRESS])
         # A path to where there is no code has been reported.
         if reason != 0 and not (reason == status and where == u64(state[_ERROR])):
             fail(state, runs, gaps, filled, packet, offset, reason, where)

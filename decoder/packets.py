@@ -3,13 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
-from decoder.brief import BRIEFS
+from decoder.brief import BRIEFS, Brief
 from decoder.framing_kernel import PADDING, PARSER_STATES, parse, quick_table
 from specs.compiled import announce_compilation
 from specs.framing import FramingLayout
-from specs.packets import COLUMNS, Layout
+from specs.packets import COLUMNS, Column, Format, Layout
 from specs.packing import WORDS
-from specs.parameters import Configuration
+from specs.parameters import Configuration, ParametersError
+from specs.support import learn
 
 Rows = npt.NDArray[np.uint64]
 
@@ -21,18 +22,21 @@ class PacketReader:
     """Packets of a byte stream that comes in pieces.
 
     Null packets, and packets of another source or type, give no row. A row whose `reason` is not 0
-    stands for bytes that are no packet (a `specs.flow.Reason`).
+    stands for bytes that are no packet (a `specs.flow.Reason`). What a support packet announces is
+    how the packets after it are read.
     """
 
     def __init__(self, configuration: Configuration, full: bool = True) -> None:
-        """`full` False: packets of formats 1 and 2 have but a brief, no row of details."""
+        """`full` False: packets of formats 0.1, 1 and 2 have but a brief, no row of details."""
         announce_compilation("the packet reader")
-        layout = Layout(configuration)
-        parameters = configuration.parameters
+        self._full = full
+        #: By which the next packets will be read.
+        self.configuration = configuration
+        #: The last support packet announces what the parameters rule out: nothing was learned.
+        self.refused = False
+        self._announced: list[int] = []
         self._framing = FramingLayout(configuration).array()
-        self._layout = layout.array
-        format0 = parameters.bpred_size_p > 0 or parameters.cache_size_p > 0
-        self._quick = quick_table(layout, format0, full)
+        self._adopt()
         self._parser = np.zeros(PARSER_STATES, np.int64)
         self._data = np.zeros(PADDING, np.uint8)
         self._begin = self._end = 0
@@ -58,7 +62,8 @@ class PacketReader:
     def read(self, final: bool = False) -> tuple[Rows, Rows]:
         """The next packets that are complete: rows of `decoder.brief.Brief` and of `Column`.
 
-        The arrays are valid until the next call; empty if there are no packets. `final`: nothing
+        The arrays are valid until the next call; empty if there are no packets. A support packet is
+        the last of its arrays. `final`: nothing
         more will be fed; what is left over is a row with reason TRUNCATED.
         """
         found = np.zeros(2, np.int64)
@@ -80,8 +85,39 @@ class PacketReader:
                 found,
             )
             if found[0] or last:
-                return self._briefs[: found[0]], self._details[: found[1]]
+                break
             self._take()
+        briefs, details = self._briefs[: found[0]], self._details[: found[1]]
+        if len(briefs) and self._is_support(briefs[-1]):
+            self._learn(details[-1].tolist())
+        return briefs, details
+
+    @staticmethod
+    def _is_support(brief: npt.NDArray[np.uint64]) -> bool:
+        return not brief[Brief.reason] and int(brief[Brief.table]) == Format.SUPPORT
+
+    def _learn(self, packet: list[int]) -> None:
+        announced = packet[Column.format :]
+        if announced == self._announced:
+            return
+        self._announced = announced
+        try:
+            configuration = learn(self.configuration, dict(enumerate(packet)))
+        except ParametersError:
+            self.refused = True
+            return
+        self.refused = False
+        if configuration is not self.configuration:
+            self.configuration = configuration
+            self._adopt()
+
+    def _adopt(self) -> None:
+        """Lay out packets by `configuration`."""
+        layout = Layout(self.configuration)
+        parameters = self.configuration.parameters
+        self._layout = layout.array
+        format0 = parameters.bpred_size_p > 0 or parameters.cache_size_p > 0
+        self._quick = quick_table(layout, format0, self._full)
 
     def _take(self) -> None:
         """Move a piece of what was fed behind the bytes left over."""

@@ -16,18 +16,30 @@ class State(IntEnum):
     ADDRESS = 4  # last address reported, to which differences refer
     PRIVILEGE = 5
     INFERRED = 6  # inferred_address: the address was met, but a later visit may be meant
-    FULL_ADDRESS = 7  # full address mode, as the last support packet says
-    UNSUPPORTED = 8  # the last support packet announced a mode that is not decoded yet
-    RUN_START = 9
-    RUN_COUNT = 10  # instructions of the run under construction; 0: there is none
-    RUNS = 11  # runs completed
-    NEXT_EPC = 12  # address of the last trap packet, while SYNC is WAITING
-    REGION_BASE = 13  # the region that SLOT is in
-    REGION_SPAN = 14  # its size in bytes
-    REGION_SLOT = 15  # its first slot
-    GOAL = 16  # for `follow`: the address to reach, and how (bits of `follow`)
-    HOW = 17
-    ERROR_ADDRESS = 18  # why it cannot be reached: what the gap's `address` is
+    UNSUPPORTED = 7  # the last support packet announced what we cannot decode
+    RUN_START = 8
+    RUN_COUNT = 9  # instructions of the run under construction; 0: there is none
+    RUNS = 10  # runs completed
+    NEXT_EPC = 11  # address of the last trap packet, while SYNC is WAITING
+    REGION_BASE = 12  # the region that SLOT is in
+    REGION_SPAN = 13  # its size in bytes
+    REGION_SLOT = 14  # its first slot
+    GOAL = 15  # for `follow`: the address to reach, and how (bits of `follow`)
+    HOW = 16
+    ERROR_ADDRESS = 17  # why it cannot be reached: what the gap's `address` is
+    ENDED = 18  # a support packet said that tracing ended, and nothing began since: a `Stop`
+    # from here on what no path of the baseline changes
+    REFUSED = 19  # the support packet that comes next announces what we cannot decode
+    PREDICTED = 20  # after those in BRANCH_MAP, branches that went as predicted
+    FAILED = 21  # 1: after those, one that did not
+    IRETS = 22  # implicit returns since the last branch, or packet
+    DEPTH = 23  # irdepth or irets of the packet; -1: irreport does not vouch for it
+    GOAL_BRANCH = 24  # 1: the instruction at GOAL is a branch (if DEPTH is there)
+    LAST = 25  # slot before SLOT's if that makes a sequentially inferable jump of it, else -1
+    WANTED = 26  # paths of the packet that are still to be followed; 0: it is a new packet
+    FRESH = 27  # a path that is being followed, where it was interrupted: see `follow_modes`
+    JUMPS = 28
+    LIMIT = 29
 
 
 class Sync(IntEnum):
@@ -41,4 +53,14 @@ class Sync(IntEnum):
     OWN = 5  # after a trap reported at its own row: `address` was its EPC
 
 
+class Stop(IntEnum):
+    """How tracing ended."""
+
+    NONE = 0
+    TOLD = 1  # the encoder was told not to trace
+    LOST = 2  # packets were lost
+
+
 STATES = len(State)
+#: The places that baseline paths change.
+BASELINE = int(State.REFUSED)

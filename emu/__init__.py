@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from emu.elf import ElfError, Program, load
     from emu.machine import ExitReason, Machine
     from emu.semihosting import SemihostingOptions
+    from emu.sideband_options import SidebandOptions, Time
 
 __all__ = [
     "ElfError",
@@ -20,6 +21,8 @@ __all__ = [
     "MachineError",
     "Program",
     "SemihostingOptions",
+    "SidebandOptions",
+    "Time",
     "load",
 ]
 
@@ -30,6 +33,8 @@ _HOME = {
     "ExitReason": "emu.machine",
     "Machine": "emu.machine",
     "SemihostingOptions": "emu.semihosting",
+    "SidebandOptions": "emu.sideband_options",
+    "Time": "emu.sideband_options",
 }
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from emu.notes_kernel import note
 from emu.state import (
     ALL_OF_TIME,
     GOAL,
@@ -12,6 +13,7 @@ from emu.state import (
     MSIP,
     MSIP_SINCE,
     MTIMECMP,
+    NOTE_TIME_OFFSET,
     TIME_OFFSET,
     TIMER_SINCE,
 )
@@ -33,6 +35,7 @@ _U7 = np.uint64(7)
 _U8 = np.uint64(8)
 _ALL_ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _MSI = np.uint64(MACHINE_SOFTWARE_INTERRUPT)
+_NOTE_TIME_OFFSET = np.uint64(NOTE_TIME_OFFSET)
 
 
 @njit
@@ -118,6 +121,7 @@ def write_clint(cpu: Any, address: Any, size: Any, value: Any, retired: Any) -> 
         timer_changed(cpu, was_up, retired + U1)
     elif dword == _MTIME_AT:
         cpu[TIME_OFFSET] = new - retired // _PER_TICK
+        note(cpu, retired + U1, _NOTE_TIME_OFFSET, cpu[TIME_OFFSET])
         timer_changed(cpu, was_up, retired + U1)
     end_slice(cpu)
 

@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from emu import triggers
 from emu.access import imm, load8u, rs1, set_rd
 from emu.clint import mtime, pending
+from emu.memory import MachineError
+from emu.notes_kernel import note
 from emu.state import (
+    CONTEXT_TYPE,
     CSR_KIND,
     CSR_MASK,
     CSR_VALUE,
@@ -21,13 +25,17 @@ from emu.state import (
     MINSTRET,
     MISA,
     MSTATUS,
+    NOTE_CONTEXT,
     XLEN,
 )
+from emu.triggers_kernel import read_trigger, write_trigger
 from specs.compiled import U0, U1, U2, U4, njit, s64, sext32, u64
-from specs.csrs import ADDRESS
+from specs.csrs import ADDRESS, csr_name
 
 #: How a CSR behaves: it keeps the bits of its mask; or it is made of other state.
 ABSENT, STORED, PENDING, INSTRET, CYCLE, TIME = range(6)
+#: One of tselect, tdata1, tdata2; or like STORED, and each write is a context for the side band.
+TRIGGER, CONTEXT = 6, 7
 #: Added to INSTRET, CYCLE, TIME: the upper half, on RV32.
 UPPER = 8
 
@@ -58,6 +66,11 @@ _TABLE: list[tuple[str, int, int]] = [
     ("cycle", CYCLE, 0),
     ("time", TIME, 0),
     ("instret", INSTRET, 0),
+    ("tselect", TRIGGER, 0),
+    ("tdata1", TRIGGER, 0),
+    ("tdata2", TRIGGER, 0),
+    ("tdata3", STORED, 0),
+    ("tinfo", STORED, 0),
     *[(f"pmpaddr{i}", STORED, (1 << 54) - 1) for i in range(64)],
     *[(f"mhpmcounter{i}", STORED, 0) for i in range(3, 32)],
     *[(f"hpmcounter{i}", STORED, 0) for i in range(3, 32)],
@@ -80,12 +93,14 @@ _PMPCFG = [(f"pmpcfg{i}", STORED, _ALL) for i in range(0, 16, 2)]
 #: translator ends a block there. (RV64 has no upper halves; their numbers mean nothing then.)
 ENDS_BLOCK = np.zeros(4096, np.bool_)
 for _name in ("mstatus", "mie", "mip", "mcycle", "minstret", "mcycleh", "minstreth",
-              "mcountinhibit"):  # fmt: skip
+              "mcountinhibit", "tdata1", "tdata2"):  # fmt: skip
     ENDS_BLOCK[ADDRESS[_name]] = True
 
 _INHIBIT_CYCLE = np.uint64(1)
 _INHIBIT_INSTRET = np.uint64(4)
+_U8 = np.uint64(8)
 _U32 = np.uint64(32)
+_NOTE_CONTEXT = np.uint64(NOTE_CONTEXT)
 _LOW = np.uint64(0xFFFF_FFFF)
 _HIGH = np.uint64(0xFFFF_FFFF_0000_0000)
 
@@ -100,6 +115,23 @@ def configure(cpu: npt.NDArray[np.uint64], xlen: int, misa: int, compressed: boo
     cpu[CSR_MASK + ADDRESS["mepc"]] = width & (~1 if compressed else ~3)
     cpu[MISA] = misa
     cpu[MSTATUS] = MSTATUS_MPP  # without U, MPP can only be M
+    cpu[CSR_VALUE + ADDRESS["tinfo"]] = triggers.TINFO
+
+
+def configure_context(cpu: npt.NDArray[np.uint64], address: int, xlen: int) -> None:
+    """Have the CSR at `address` be a source of context; one that there is not becomes a plain one.
+    Raises MachineError for one that cannot be written or is made of other state.
+    """
+    kind, mask = int(cpu[CSR_KIND + address]), int(cpu[CSR_MASK + address])
+    if kind == ABSENT and address >> 10 != 3:
+        mask = _ALL if xlen == 64 else 0xFFFF_FFFF
+    elif kind != STORED or not mask:
+        raise MachineError(
+            f"CSR {csr_name(address, xlen)} cannot be the context: take one that machine mode can "
+            "write and that only keeps its value, as mcontext or 0x7c0"
+        )
+    cpu[CSR_KIND + address] = CONTEXT
+    cpu[CSR_MASK + address] = mask
 
 
 @njit
@@ -120,10 +152,12 @@ def _counter(cpu: Any, kind: Any, retired: Any) -> Any:
 def read_csr(cpu: Any, address: Any, retired: Any) -> Any:
     """Value of an existing CSR, in its low xlen bits, to an instruction after `retired` others."""
     kind = s64(cpu[CSR_KIND + address])
-    if kind == STORED:
+    if kind in (STORED, CONTEXT):
         return cpu[CSR_VALUE + address]
     if kind == PENDING:
         return pending(cpu, retired)
+    if kind == TRIGGER:
+        return read_trigger(cpu, address)
     value = _counter(cpu, kind & ~UPPER, retired)
     if kind & UPPER:
         return value >> _U32
@@ -149,8 +183,13 @@ def write_csr(cpu: Any, address: Any, value: Any, retired: Any) -> Any:
     if slot == MCOUNTINHIBIT:
         # The instruction itself counts as the old value says.
         _set_counters(cpu, _counter(cpu, CYCLE, after), _counter(cpu, INSTRET, after), after)
-    if kind == STORED:
+    if kind == TRIGGER:
+        write_trigger(cpu, address, value)
+        return
+    if kind in (STORED, CONTEXT):
         cpu[slot] = (cpu[slot] & ~mask) | (value & mask)
+        if kind == CONTEXT:
+            note(cpu, after, _NOTE_CONTEXT | cpu[CONTEXT_TYPE] << _U8, cpu[slot])
         return
     if mask == U0:
         return

@@ -19,6 +19,7 @@ from emu.access import (
 from emu.clint import pending, timer_changed, until_timer
 from emu.events_kernel import deliver
 from emu.hot_kernel import run_slice
+from emu.notes_kernel import note
 from emu.ops import (
     BEQ,
     BGE,
@@ -68,6 +69,10 @@ from emu.state import (
     MIE,
     MSTATUS,
     MTIMECMP,
+    NOTE_COUNT,
+    NOTE_LIMIT,
+    NOTE_TIME_OFFSET,
+    NOTE_WAITED,
     PAUSED,
     PC,
     REFS,
@@ -75,6 +80,7 @@ from emu.state import (
     RESOLVING,
     RETIRED,
     RETURN_AT,
+    STALE,
     STUCK,
     TIME_OFFSET,
     TRAP_COUNT,
@@ -100,6 +106,7 @@ MARGIN = 4 * MAX_BLOCK
 _STUCK_TRAPS = np.uint64(STUCK_TRAPS)
 _MARGIN = np.uint64(MARGIN)
 _PER_TICK = np.uint64(INSTRUCTIONS_PER_TICK)
+_NOTE_TIME_OFFSET, _NOTE_WAITED = np.uint64(NOTE_TIME_OFFSET), np.uint64(NOTE_WAITED)
 _MTIE = np.uint64(1 << 7)
 _MSTATUS_MIE = np.uint64(1 << 3)
 _HEADER = np.uint64(HEADER_BYTES)
@@ -177,6 +184,8 @@ def _wait(cpu: Any) -> Any:
     ticks = cpu[MTIMECMP] - (retired // _PER_TICK + cpu[TIME_OFFSET])
     cpu[TIME_OFFSET] += ticks
     timer_changed(cpu, False, retired)
+    note(cpu, retired, _NOTE_TIME_OFFSET, cpu[TIME_OFFSET])
+    note(cpu, retired, _NOTE_WAITED, ticks * _PER_TICK)
     if cpu[MCOUNTINHIBIT] & U1 == U0:
         cpu[CYCLE_OFFSET] += ticks * _PER_TICK
 
@@ -199,7 +208,8 @@ def _leave(cpu: Any, registers: Any, ip: Any) -> Any:
     cpu[PC] = load64(ip + _FALL_PC)
     if why == FOR_WFI:
         _wait(cpu)
-    elif why == FOR_FENCE_I:
+    elif why == FOR_FENCE_I or cpu[STALE] != U0:
+        cpu[STALE] = U0
         flush(cpu)
     return False
 
@@ -232,6 +242,7 @@ def drive(cpu: Any, operations: Any) -> Any:
             (cpu[REFS_END] - cpu[REFS]) >> U2 <= _MARGIN
             or cpu[TRAP_COUNT] >= cpu[TRAP_LIMIT]
             or cpu[BLOCK_COUNT] + _MARGIN >= cpu[BLOCK_LIMIT]
+            or cpu[NOTE_COUNT] + _MARGIN >= cpu[NOTE_LIMIT]
         ):
             return BUFFERS_FULL
         remaining = s64(cpu[BUDGET] - cpu[RETIRED])

@@ -49,7 +49,7 @@ _WORDS = types.CPointer(types.uint64)
 DISCONTINUITY = types.void(_pointer(EVENT), _WORDS, _WORDS)
 
 #: void(refs, count, blocks, traps, user): `count` references into the tables, as in
-#: `specs.ingress.Chunk`; the words of `user`.
+#: `specs.ingress.Chunk`, but never to a side band; the words of `user`.
 RETIREMENT = types.void(
     types.CPointer(types.uint32), types.uint64, _pointer(BLOCK), _pointer(TRAP), _WORDS
 )

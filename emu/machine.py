@@ -17,10 +17,12 @@ from emu.memory import MachineError, Memory, Region, allocate
 from emu.ops import operations
 from emu.platform import PLATFORMS
 from emu.semihosting import Semihosting, SemihostingOptions
+from emu.sideband import Sideband
+from emu.sideband_options import SidebandOptions
 from specs.compiled import announce_compilation
 from specs.csrs import ADDRESS
 from specs.events import ALL_KINDS, HOST_CALL, Kind
-from specs.ingress import BLOCK, TRAP, Chunk
+from specs.ingress import BLOCK, HALTED, HAS_CONTEXT, RESET, TRAP, Chunk
 from specs.privilege import Privilege
 
 #: References of a chunk: 1 MB, so that who drains them finds them in the cache.
@@ -51,6 +53,8 @@ class Machine:
     by default what the first program's attributes say. `memory`: more RAM, (base, size) in whole
     4 KiB pages. `record`: whether `run` yields what retires. `console`: receives guest output.
     `semihosting`: serve host calls; without it an ebreak is a breakpoint exception, marked or not.
+    `sideband`: context, time and triggers in what `run` yields; without it there are only those of
+    the triggers that the program itself arms.
     `chunk_refs`, `chunk_traps`, `table_blocks`: capacities of what a chunk holds.
 
     Raises MachineError where no such machine can be.
@@ -66,6 +70,7 @@ class Machine:
         record: bool = True,
         console: Callable[[bytes], None] | None = None,
         semihosting: SemihostingOptions | None = None,
+        sideband: SidebandOptions | None = None,
         chunk_refs: int = CHUNK_REFS,
         chunk_traps: int = CHUNK_TRAPS,
         table_blocks: int = TABLE_BLOCKS,
@@ -94,7 +99,13 @@ class Machine:
         self._operations = operations(self.xlen, extensions)
         self._keep: list[npt.NDArray[np.generic]] = []
         self.cpu = np.zeros(state.SIZE, np.uint64)
-        self._reset(extensions, board.reset_pc)
+        self._allocate()
+        self._extensions, self._reset_pc = extensions, board.reset_pc
+        self._halted = False
+        self._sideband = Sideband(self.cpu, sideband or SidebandOptions(), self.xlen)
+        self._reset()
+        self.cpu[state.MTIMECMP] = self.cpu[state.TIMER_SINCE] = _ALL_ONES
+        self.cpu[state.TOHOST] = _ALL_ONES
         self._htif = self._host(programs, console)
         self._semihosting: Semihosting | None = None
         if semihosting is not None:
@@ -103,6 +114,9 @@ class Machine:
         self._hooks = Hooks(self.cpu)
         self._refs, self._traps = np.zeros(0, np.uint32), np.zeros(0, TRAP)
         self._blocks = np.zeros(0, BLOCK)
+        self._marks = np.zeros(0, np.uint64)
+        #: Rows of the block table that the previous chunk had: of `run`, of retirement hooks.
+        self._rows_yielded = self._rows_delivered = 0
 
     @property
     def instret(self) -> int:
@@ -112,7 +126,7 @@ class Machine:
     @property
     def pc(self) -> int:
         """Address of the next instruction."""
-        return int(self.cpu[state.PC])
+        return int(self.cpu[state.PC]) & ~state.SEQUEL
 
     @property
     def trap_counts(self) -> dict[tuple[bool, int], int]:
@@ -172,6 +186,28 @@ class Machine:
         """
         self._hooks.on_retire(callback, user)
 
+    def halt(self) -> None:
+        """Halt the hart, as a debugger does: it does not run until `resume`. Between runs only."""
+        self._halted = True
+        self._sideband.raise_flag(HALTED)
+
+    def resume(self) -> None:
+        """End a halt. What the hart does next has `ingress.HALTED` in its side band."""
+        self._halted = False
+
+    def reset(self) -> None:
+        """Reset the hart: registers and CSRs are 0 or as they must be, the pc is the reset vector.
+        Between runs only; memory and devices stay as they are, a halt ends, `instret` goes on.
+
+        What the hart does next has `ingress.RESET` in its side band.
+        """
+        self._halted = False
+        self.exit_reason = self.exit_code = None
+        self._reset()
+        self._sideband.raise_flag(RESET)
+        if self._sideband.has_context:
+            self._sideband.raise_flag(HAS_CONTEXT)
+
     def run(self, max_instructions: int | None = None, *, buffers: int = 1) -> Iterator[Chunk]:
         """Run until the program ends, or exactly `max_instructions` more have retired.
 
@@ -179,10 +215,13 @@ class Machine:
         `buffers` more have been asked for: with 2, one can be encoded while the next is filled.
         (A run that goes on after a budget may take an interrupt at a different instruction than
         one in one piece: interrupts are taken at ends of blocks, and the budget ends a block.)
+        Raises MachineError if the hart is halted.
         """
         from emu.drive_kernel import drive
         from emu.translate_kernel import flush
 
+        if self._halted:
+            raise MachineError("the hart is halted: call resume() or reset() first")
         if self.exit_reason in (ExitReason.EXIT, ExitReason.TRAP_LOOP):
             return
         self.exit_reason = None
@@ -193,7 +232,8 @@ class Machine:
         self._begin_table(flush)
         announce_compilation("the emulator")
         turn = 0
-        self._attach(*ring[0])
+        self._sideband.begin_run(self._record or self._hooks.want_retired)
+        self._attach(ring, 0)
         while self.exit_reason is None:
             cpu[state.RETURN_AT] = self.instret + PAUSE
             reason = drive(cpu, self._operations)
@@ -201,13 +241,14 @@ class Machine:
             if reason != state.BUFFERS_FULL and self.exit_reason is None and failure is None:
                 continue
             if self._record:
-                chunk = self._chunk(0)
+                chunk = self._chunk(0, self._rows_yielded)
                 if len(chunk.refs):
                     turn = (turn + 1) % len(ring)
+                    self._rows_yielded = len(chunk.blocks)
                     yield chunk
             if failure is not None:
                 raise failure
-            self._attach(*ring[turn])
+            self._attach(ring, turn)
             if cpu[state.BLOCK_COUNT] * 2 > cpu[state.BLOCK_LIMIT]:
                 self._begin_table(flush)
 
@@ -232,21 +273,26 @@ class Machine:
             return error
         return None
 
-    def _reset(self, extensions: frozenset[str], pc: int) -> None:
+    def _reset(self) -> None:
         cpu = self.cpu
-        compressed = "c" in extensions
+        compressed = "c" in self._extensions
         width = (1 << self.xlen) - 1
-        csrs.configure(cpu, self.xlen, misa(extensions, self.xlen), compressed)
-        cpu[state.PC] = pc
+        cpu[state.X : state.SINK] = 0
+        cpu[state.CSR_KIND : state.SIZE] = 0
+        csrs.configure(cpu, self.xlen, misa(self._extensions, self.xlen), compressed)
+        self._sideband.reset()
+        cpu[state.INSTRET_OFFSET] = cpu[state.CYCLE_OFFSET] = -self.instret & _ALL_ONES
+        cpu[state.STUCK] = cpu[state.LAST_TRAP] = 0
+        cpu[state.PC] = self._reset_pc
         cpu[state.XLEN] = self.xlen
         cpu[state.ADDRESS_MASK] = width
         cpu[state.EPC_MASK] = width & (~1 if compressed else ~3)
         cpu[state.ALIGN_MASK] = 0 if compressed else 2
         cpu[state.PRIV] = Privilege.M
         cpu[state.RESERVED] = _ALL_ONES
-        cpu[state.MTIMECMP] = _ALL_ONES
-        cpu[state.TIMER_SINCE] = _ALL_ONES
-        cpu[state.TOHOST] = _ALL_ONES
+
+    def _allocate(self) -> None:
+        cpu = self.cpu
         cpu[state.ARENA] = self._host_pointer(allocate(state.ARENA_BYTES))
         cpu[state.ARENA_TOP] = cpu[state.ARENA]
         cpu[state.ARENA_END] = int(cpu[state.ARENA]) + state.ARENA_BYTES
@@ -306,9 +352,12 @@ class Machine:
     def _buffer(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.void]]:
         return np.zeros(self._chunk_refs, np.uint32), np.zeros(self._chunk_traps, TRAP)
 
-    def _attach(self, refs: npt.NDArray[np.uint32], traps: npt.NDArray[np.void]) -> None:
+    def _attach(
+        self, ring: list[tuple[npt.NDArray[np.uint32], npt.NDArray[np.void]]], turn: int
+    ) -> None:
         cpu = self.cpu
-        self._refs, self._traps = refs, traps
+        refs, traps = self._refs, self._traps = ring[turn]
+        self._sideband.begin_chunk(turn)
         cpu[state.REFS] = refs.ctypes.data
         cpu[state.REFS_END] = refs.ctypes.data + refs.nbytes
         cpu[state.REF_STEP] = 4 if self._record or self._hooks.want_retired else 0
@@ -320,23 +369,33 @@ class Machine:
     def _begin_table(self, flush: Callable[[Words], None]) -> None:
         """Begin a block table; translations refer to the one before it, so they are dropped."""
         self._blocks = np.zeros(self._table_blocks, BLOCK)
+        self._marks = np.zeros(self._table_blocks, np.uint64)
+        self._rows_yielded = self._rows_delivered = 0
         flush(self.cpu)
+        self.cpu[state.MARKS] = self._marks.ctypes.data
+        self.cpu[state.MARKED] = self.cpu[state.STALE] = 0
         self.cpu[state.BLOCKS] = self._blocks.ctypes.data
         self.cpu[state.BLOCK_COUNT] = 0
         self.cpu[state.BLOCK_LIMIT] = len(self._blocks)
 
-    def _chunk(self, begin: int) -> Chunk:
+    def _chunk(self, begin: int, fresh: int) -> Chunk:
         """What is in the buffer, from the reference `begin` on."""
         end = (int(self.cpu[state.REFS]) - self._refs.ctypes.data) // 4
         blocks = self._blocks[: int(self.cpu[state.BLOCK_COUNT])]
-        return Chunk(self._refs[begin:end], blocks, self._traps[: int(self.cpu[state.TRAP_COUNT])])
+        traps = self._traps[: int(self.cpu[state.TRAP_COUNT])]
+        if not self._sideband.active:
+            return Chunk(self._refs[begin:end], blocks, traps, fresh=fresh)
+        refs = self._sideband.chunk(self._refs, begin, end, self._marks)
+        return Chunk(refs, blocks, traps, self._sideband.rows, fresh)
 
     def _undelivered(self) -> Chunk | None:
         """What the retirement hooks have not seen, None if nothing or nobody wants it."""
         delivered = int(self.cpu[state.DELIVERED])
         if not self._hooks.want_retired or delivered == self.cpu[state.REFS]:
             return None
-        return self._chunk((delivered - self._refs.ctypes.data) // 4)
+        chunk = self._chunk((delivered - self._refs.ctypes.data) // 4, self._rows_delivered)
+        self._rows_delivered = len(chunk.blocks)
+        return chunk
 
 
 def _region_table(regions: list[Region]) -> npt.NDArray[np.uint64]:

@@ -78,6 +78,7 @@ from emu.state import (
     REGION_COUNT,
     REGIONS,
     RESERVED,
+    SEQUEL,
     SIDE,
     TLB,
     TLB_ENTRIES,
@@ -108,6 +109,7 @@ _PAGE_SIZE = np.uint64(1 << PAGE_BITS)
 _ENTRY_MASK = np.uint64(TLB_ENTRIES - 1)
 _ENTRY_BYTES = np.uint64(TLB_ENTRY_BYTES)
 _NO_TAG = np.uint64(NO_TAG)
+_SEQUEL = np.uint64(SEQUEL)
 
 OK, FAULT = 0, 1
 
@@ -127,7 +129,7 @@ def find_region(cpu: Any, address: Any) -> Any:
 def position(cpu: Any, ip: Any) -> Any:
     """A micro-operation's place in its block: instructions before it (bits 0-7), half-words before
     it (8-15), slots of 8 bytes before it (16-23), log2 of the half-words of the instruction before
-    it (24-31); and, above, the number of its partial block plus 1.
+    it (24-25), cycles before it (26-37); and, above, the number of its partial block plus 1.
     """
     return load64(ip - cpu[ARENA] + cpu[SIDE])
 
@@ -362,4 +364,5 @@ def block_pc(cpu: Any, ip: Any) -> Any:
     """The guest address of the instruction that a micro-operation came from."""
     place = position(cpu, ip)
     start = ip - ((place >> _U16 & _U255) << _U3)
-    return (load64(start - _U8) + ((place >> _U8 & _U255) << U1)) & cpu[ADDRESS_MASK]
+    pc = load64(start - _U8) & ~_SEQUEL
+    return (pc + ((place >> _U8 & _U255) << U1)) & cpu[ADDRESS_MASK]

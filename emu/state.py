@@ -8,7 +8,7 @@ raw array (not a jitclass or a NamedTuple): attribute reads cost ten times as mu
 X, SINK = 0, 32
 
 (
-    PC,  # the next instruction, when `IP` is 0
+    PC,  # the next instruction, when `IP` is 0; bit 0: see SEQUEL
     IP,  # host pointer to the next micro-operation, 0: look `PC` up
     LEFT,  # instructions until the slice ends (int64); at a block's start
     GOAL,  # instructions retired when LEFT is 0
@@ -61,7 +61,18 @@ X, SINK = 0, 32
     MSIP_SINCE,  # RETIRED when msip was set
     TIMER_SINCE,  # RETIRED when MTIP rose, or will rise
     SEMIHOSTING,  # 1: a marked ebreak is a host call
-) = range(33, 33 + 48)
+    # side band
+    MARKS,  # a word for each row of BLOCKS, see MARK_COUNT_BITS
+    MARKED,  # blocks of the table at which a trigger fires
+    NOTES,  # host pointer to notes for the side band, 0: nobody wants them
+    NOTE_COUNT,
+    NOTE_LIMIT,
+    CONTEXT_TYPE,  # ctype of what is written to the context CSR
+    TRIGGERS,  # host pointer to the triggers' rows
+    TRIGGER_COUNT,
+    ARMED,  # triggers that can fire
+    STALE,  # 1: the triggers have changed, translations are to be forgotten
+) = range(33, 33 + 58)
 
 #: Traps taken: exceptions by cause, then interrupts by cause.
 EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
@@ -118,6 +129,22 @@ ARENA_BYTES = 16 << 20
 
 #: A region: 32 bytes (base, end, host pointer of base, 1 if writable).
 REGION_BYTES = 32
+
+#: Bit 0 of a block's address: the instruction before it has just retired, and makes the jump that
+#: the block begins with sequentially inferable. (Blocks end between the two at their longest, at
+#: budgets and at triggers.)
+SEQUEL = 1
+
+#: A block's mark: instructions, cycles, then `SIDEBAND.trigger`.
+MARK_CYCLES_SHIFT, MARK_TRIGGER_SHIFT, MARK_FIELD = 16, 32, 0xFFFF
+#: A place in a block (`slow_kernel.position`): cycles before it, number of the partial block.
+PLACE_LAST_MASK, PLACE_CYCLES_SHIFT, PLACE_CYCLES_MASK, PLACE_INDEX_SHIFT = 3, 26, 0xFFF, 38
+#: A note: three words (from which number of retired instructions on; what, with the ctype in bits
+#: 8 and 9; value).
+NOTE_WORDS = 3
+NOTE_CONTEXT, NOTE_TIME_OFFSET, NOTE_WAITED = range(3)
+#: A trigger: three words (tdata1, tdata2, what `triggers_kernel.armed` makes of tdata1).
+TRIGGER_BYTES = 24
 
 #: Why the hot loop left, and why `drive` returned.
 (

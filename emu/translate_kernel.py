@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from emu.access import load16u, load32u, load64, op_of, store32, store64
-from emu.csrs import ENDS_BLOCK
+from emu.csrs import CONTEXT, ENDS_BLOCK
+from emu.cycles import CYCLES
 from emu.ops import (
     ADDI,
     ADDIW,
@@ -59,14 +60,20 @@ from emu.state import (
     ARENA,
     ARENA_END,
     ARENA_TOP,
+    ARMED,
     CSR_KIND,
     FLUSHES,
     HASH,
     HASH_ENTRIES,
     JUMP_ENTRIES,
     JUMPS,
+    MARK_CYCLES_SHIFT,
+    MARK_TRIGGER_SHIFT,
+    MARKED,
     MAX_BLOCK,
+    PLACE_CYCLES_SHIFT,
     SEMIHOSTING,
+    SEQUEL,
     SIDE,
     SINK,
     USED,
@@ -74,6 +81,7 @@ from emu.state import (
     XLEN,
 )
 from emu.traps_kernel import add_block
+from emu.triggers_kernel import firing
 from specs.causes import (
     BREAKPOINT,
     ECALL_FROM_M,
@@ -103,7 +111,11 @@ _HASH_LIMIT = np.uint64(HASH_ENTRIES // 2)
 #: RISC-V unprivileged ISA, "ebreak": slli x0,x0,0x1f; ebreak; srai x0,x0,7.
 _ENTRY_MARKER, _EXIT_MARKER = np.uint64(0x01F0_1013), np.uint64(0x4070_5013)
 _EBREAK_WORD = 0x0010_0073
-_NO_PC = U1  # odd: no instruction has it
+_NO_PC = U1  # no jump leads there
+_SEQUEL = np.uint64(SEQUEL)
+_CONTEXT = np.uint64(CONTEXT)
+_MARK_CYCLES, _MARK_TRIGGER = np.uint64(MARK_CYCLES_SHIFT), np.uint64(MARK_TRIGGER_SHIFT)
+_PLACE_CYCLES = np.uint64(PLACE_CYCLES_SHIFT)
 
 
 @njit
@@ -211,17 +223,41 @@ def _is_host_call(cpu: Any, pc: Any, word: Any) -> Any:
 
 
 @njit
+def _is_sequel(cpu: Any, pc: Any, previous: Any) -> Any:
+    """Whether `previous`, which retires before, makes the jump at `pc` sequentially inferable."""
+    region = find_region(cpu, pc)
+    if region == U0 or previous == 0:
+        return False
+    host = pc - load64(region) + load64(region + _U16)
+    word = s64(load16u(host))
+    if word & 3 == 3:
+        if load64(region + _U8) - pc < U4:
+            return False
+        word = s64(load32u(host))
+    return sequentially_inferable(previous, word)
+
+
+@njit
+def _place(count: Any, halfwords: Any, slots: Any, last: Any, cycles: Any) -> Any:
+    """See `slow_kernel.position`."""
+    return count | halfwords << _U8 | slots << _U16 | last << _U24 | cycles << _PLACE_CYCLES
+
+
+@njit
 def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     """Translate the block at `pc`: straight-line code up to a control transfer, an instruction that
     traps, one that needs a boundary after it, or `limit` instructions. `operations`: uint8, by
-    instruction index (`ops.operations`). Returns the host pointer to its first micro-operation.
+    instruction index (`ops.operations`). `pc` may have `state.SEQUEL` set. Returns the host pointer
+    to its first micro-operation.
     """
     xlen = s64(cpu[XLEN])
     mask = cpu[ADDRESS_MASK]
     start = cpu[ARENA_TOP] + _HEADER
     side = cpu[SIDE] - cpu[ARENA]
     ip = start
-    at = pc
+    at = pc & ~_SEQUEL
+    cycles = U0
+    trigger = U0
     count = U0
     halfwords = U0
     first = U0
@@ -237,6 +273,13 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     taken = U0
     sijump = False
     while s64(count) < limit:
+        if cpu[ARMED] != U0:
+            fired = firing(cpu, at)
+            if fired != U0:
+                # An instruction at which a trigger fires is a block of its own.
+                if count != U0:
+                    break
+                trigger, limit = fired, 1
         region = find_region(cpu, at)
         if region == U0:
             trap, tval, tval_kind = INSTRUCTION_ACCESS_FAULT, np.int64(0), TVAL_IS_PC
@@ -281,13 +324,13 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         if (op == JAL) and (u64(immediate) & cpu[ALIGN_MASK]) != U0:
             trap, tval, tval_kind = INSTRUCTION_ADDRESS_MISALIGNED, immediate, TVAL_IS_PC
             break
-        place = count | halfwords << _U8 | (ip - start) >> _U3 << _U16 | last << _U24
-        store64(ip + side, place)
+        store64(ip + side, _place(count, halfwords, (ip - start) >> _U3, last, cycles))
         log_size = size - U1
         if count == U0:
             first = log_size
         last = log_size
         count += U1
+        cycles += CYCLES[op]
         halfwords += size
         here = at
         at = (at + (size << U1)) & mask
@@ -301,7 +344,9 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
             break
         if op == JAL or op == JALR:
             _kind, code, _target, _absolute = classify(word, xlen)
-            sijump = previous != 0 and sequentially_inferable(previous, word)
+            sijump = count == U1 and pc & _SEQUEL != U0
+            if previous != 0:
+                sijump = sequentially_inferable(previous, word)
             if op == JAL:
                 terminator = np.int64(JUMP if rd == 0 else CALL)
                 taken = (here + u64(immediate)) & mask
@@ -324,7 +369,8 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
             funct = op - CSRRW + 1 if op < CSRRW + 3 else op - CSRRW + 2
             _emit(ip, CSR, to, first_source, funct, immediate & 0xFFF)
             ip += _U8
-            if ENDS_BLOCK[immediate & 0xFFF] and (funct & 3 == 1 or first_source != 0):
+            ends = ENDS_BLOCK[immediate & 0xFFF] or cpu[CSR_KIND + (immediate & 0xFFF)] == _CONTEXT
+            if ends and (funct & 3 == 1 or first_source != 0):
                 terminator, leave = np.int64(LEAVE), FOR_CHECK
                 break
             continue
@@ -349,14 +395,18 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
             op = np.int64(LI)
         _emit(ip, op, to, first_source, second_source, immediate)
         ip += _U8
+    sequel = trap < 0 and terminator == NEXT and _is_sequel(cpu, at, previous)
     if trap >= 0:
-        place = count | halfwords << _U8 | (ip - start) >> _U3 << _U16 | last << _U24
-        store64(ip + side, place)
+        store64(ip + side, _place(count, halfwords, (ip - start) >> _U3, last, cycles))
         _emit(ip, TRAP, trap, tval_kind, 0, tval)
         ip += _U8
         store32(start - _HEADER, count + U1)
     else:
-        index_of_block = add_block(cpu, pc, halfwords, first, last, u64(sijump))
+        if trigger != U0:
+            cpu[MARKED] += U1
+        mark = count | cycles << _MARK_CYCLES | trigger << _MARK_TRIGGER
+        at_start = pc & ~_SEQUEL
+        index_of_block = add_block(cpu, at_start, halfwords, first, last, u64(sijump), mark)
         to = SINK if rd == 0 else rd
         if terminator == LEAVE:
             to = leave
@@ -364,7 +414,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         store64(ip + _REF, index_of_block << U4 | u64(code) | count << _U32)
         store64(ip + _LINK, sext32(at) if xlen == 32 else at)
         _stub(ip, _TAKEN, _TAKEN_STUB, taken)
-        _stub(ip, _FALL, _FALL_STUB, at)
+        _stub(ip, _FALL, _FALL_STUB, at | _SEQUEL if sequel else at)
         ip += _BYTES
         store32(start - _HEADER, count)
     store32(start - _HEADER + U4, first)

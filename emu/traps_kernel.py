@@ -21,6 +21,8 @@ from emu.state import (
     INTERRUPT_COUNTS,
     LAST_TRAP,
     LEFT,
+    MARK_CYCLES_SHIFT,
+    MARKS,
     MCAUSE,
     MEPC,
     MIE,
@@ -28,10 +30,15 @@ from emu.state import (
     MTVAL,
     MTVEC,
     PC,
+    PLACE_CYCLES_MASK,
+    PLACE_CYCLES_SHIFT,
+    PLACE_INDEX_SHIFT,
+    PLACE_LAST_MASK,
     PRIV,
     REF_STEP,
     REFS,
     RETIRED,
+    SEQUEL,
     SIDE,
     STUCK,
     TRAP_COUNT,
@@ -68,19 +75,29 @@ _U40 = np.uint64(40)
 _U48 = np.uint64(48)
 _U56 = np.uint64(56)
 _U255 = np.uint64(255)
+_SEQUEL = np.uint64(SEQUEL)
+_LAST_MASK = np.uint64(PLACE_LAST_MASK)
+_CYCLES, _CYCLES_MASK = np.uint64(PLACE_CYCLES_SHIFT), np.uint64(PLACE_CYCLES_MASK)
+_INDEX = np.uint64(PLACE_INDEX_SHIFT)
+_MARK_CYCLES = np.uint64(MARK_CYCLES_SHIFT)
 _MEI = np.uint64(1 << MACHINE_EXTERNAL_INTERRUPT)
 _MSI = np.uint64(1 << MACHINE_SOFTWARE_INTERRUPT)
 
 
 @njit
-def add_block(cpu: Any, pc: Any, halfwords: Any, first: Any, last: Any, sijump: Any) -> Any:
-    """Enter an ingress.BLOCK; `first` and `last` are log2 of half-words. Returns its index."""
+def add_block(
+    cpu: Any, pc: Any, halfwords: Any, first: Any, last: Any, sijump: Any, mark: Any
+) -> Any:
+    """Enter an ingress.BLOCK; `first` and `last` are log2 of half-words, `mark` as in `state`.
+    Returns its index.
+    """
     index = cpu[BLOCK_COUNT]
     cpu[BLOCK_COUNT] = index + U1
     row = cpu[BLOCKS] + index * _BLOCK_BYTES
     store64(row, pc)
     sizes = halfwords | last << _U32 | first << _U40 | sijump << _U48 | cpu[PRIV] << _U56
     store64(row + _U8, sizes)
+    store64(cpu[MARKS] + (index << _U3), mark)
     return index
 
 
@@ -99,13 +116,15 @@ def retire_part(cpu: Any, ip: Any) -> Any:
     cpu[RETIRED] = cpu[GOAL] - cpu[LEFT] + count
     if count == U0:
         return
-    index = place >> _U32
+    index = place >> _INDEX
     if index == U0:
         start = ip - ((place >> _U16 & _U255) << _U3)
-        halfwords, last = place >> _U8 & _U255, place >> _U24 & _U255
+        halfwords, last = place >> _U8 & _U255, place >> _U24 & _LAST_MASK
         first = load32u(start - np.uint64(12))
-        index = add_block(cpu, load64(start - _U8), halfwords, first, last, U0) + U1
-        store64(ip - cpu[ARENA] + cpu[SIDE], (place & np.uint64(0xFFFF_FFFF)) | index << _U32)
+        mark = count | (place >> _CYCLES & _CYCLES_MASK) << _MARK_CYCLES
+        pc = load64(start - _U8) & ~_SEQUEL
+        index = add_block(cpu, pc, halfwords, first, last, U0, mark) + U1
+        store64(ip - cpu[ARENA] + cpu[SIDE], place | index << _INDEX)
     add_reference(cpu, (index - U1) << U4)
 
 
@@ -172,7 +191,7 @@ def take_interrupt(cpu: Any) -> Any:
         cause = u64(MACHINE_SOFTWARE_INTERRUPT)
     else:
         cause = u64(MACHINE_TIMER_INTERRUPT)
-    take_trap(cpu, cpu[PC], cause, U0, True)
+    take_trap(cpu, cpu[PC] & ~_SEQUEL, cause, U0, True)
     return True
 
 

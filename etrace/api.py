@@ -14,11 +14,13 @@ from pathlib import Path
 
 from etrace import files
 from etrace.errors import InputError
+from etrace.filtering import Selection, triggered
 from etrace.plugin import Loaded
 from etrace.program import Code, load_image, load_programs
 from etrace.recorder import Progress, Sink, Summary
 from etrace.recorder import encode as encode_stream
 from etrace.recorder import record as record_run
+from etrace.sideband import Telling
 from etrace.trace import Trace, in_memory, open_for_reading
 from etrace.tracefile import Header
 from specs.parameters import Configuration, load
@@ -54,18 +56,27 @@ def run_header(
     image: Sequence[str] = (),
     command: Sequence[str] = (),
     semihosting: str | None = None,
+    telling: Telling | None = None,
+    selection: Selection | None = None,
 ) -> tuple[Header, Code]:
     """Load the programs of a run and describe it. Raises `InputError` or `ParametersError`.
 
-    `semihosting`: the command line for host calls, None without them.
+    `semihosting`: the command line for host calls, None without them. `telling`: context, time and
+    triggers, none without it. `selection`: what to trace.
     """
     if not elf:
         raise InputError("no program to run")
     programs = load_programs([os.fspath(path) for path in elf])
     code = Code(programs[0].xlen, programs, tuple(load_image(each) for each in image), platform)
     program_references, image_references = code.references()
+    chosen = configuration(params, code.xlen, framing)
+    if selection is not None:
+        chosen = selection.apply(chosen, programs)
+    sideband = None if telling is None else telling.options(programs)
+    if sideband is not None:
+        chosen = triggered(chosen, (pulses for _, pulses in sideband.triggers))
     header = Header(
-        configuration=configuration(params, code.xlen, framing),
+        configuration=chosen,
         xlen=code.xlen,
         source="record",
         programs=program_references,
@@ -76,6 +87,7 @@ def run_header(
         max_instructions=max_instructions,
         command=tuple(command),
         semihosting=semihosting,
+        sideband=sideband,
     )
     return header, code
 
@@ -88,12 +100,19 @@ def stream_header(
     elf: Sequence[PathLike] = (),
     platform: str | None = None,
     command: Sequence[str] = (),
+    selection: Selection | None = None,
 ) -> tuple[Header, Code]:
-    """Describe an encoding of foreign retirement events; `elf` names the program for decoding."""
+    """Describe an encoding of foreign retirement events.
+
+    `elf` names the program for decoding, and for what its blocks consist of; `selection`: what to
+    trace.
+    """
     programs = load_programs([os.fspath(path) for path in elf])
     if xlen is None:
         xlen = programs[0].xlen if programs else 64
     chosen = configuration(params, xlen, framing)
+    if selection is not None:
+        chosen = selection.apply(chosen, programs)
     if not programs and params is not None:
         xlen = 32 if chosen.parameters.iaddress_width_p <= 32 else 64
     code = Code(xlen, programs, (), platform)
@@ -123,6 +142,8 @@ def record(
     plugins: Sequence[object] = (),
     semihosting: PathLike | None = None,
     cmdline: str = "",
+    telling: Telling | None = None,
+    selection: Selection | None = None,
 ) -> Trace:
     """Run the firmware `elf` (or several ELF files) and record its trace.
 
@@ -130,8 +151,9 @@ def record(
     `Configuration`. `console` receives what the guest prints. `plugins`: objects with `attach`
     (see `etrace.plugin.Plugin`); what one raises is raised here, after the trace was ended.
     `semihosting`: serve host calls, with the files of this directory and the command line
-    `cmdline`. Raises `EtraceError` or `ParametersError`; KeyboardInterrupt after the trace was
-    ended properly.
+    `cmdline`. `telling`: context, time and triggers for the encoder. `selection`: what to trace, in
+    words (`etrace.filtering.Selection`; `params` has the registers). Raises `EtraceError` or
+    `ParametersError`; KeyboardInterrupt after the trace was ended properly.
     """
     header, code = run_header(
         [elf] if isinstance(elf, str | os.PathLike) else list(elf),
@@ -142,6 +164,8 @@ def record(
         memory=memory,
         max_instructions=max_instructions,
         semihosting=None if semihosting is None else cmdline,
+        telling=telling,
+        selection=selection,
     )
 
     def run(sink: Sink) -> Summary:
@@ -171,6 +195,7 @@ def encode(
     platform: str | None = None,
     xlen: int | None = None,
     ecall_retires: bool = False,
+    selection: Selection | None = None,
 ) -> Trace:
     """Encode retirement events from an ingress CSV (see `etrace.csvin`).
 
@@ -182,11 +207,12 @@ def encode(
         xlen=xlen,
         elf=[elf] if isinstance(elf, str | os.PathLike) else list(elf),
         platform=platform,
+        selection=selection,
     )
     path = os.fspath(stream)
 
     def run(sink: Sink) -> Summary:
-        return encode_stream(path, sink, header, ecall_retires=ecall_retires)
+        return encode_stream(path, sink, header, code=code, ecall_retires=ecall_retires)
 
     return _write(run, output, header, code, [path])[0]
 

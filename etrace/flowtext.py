@@ -69,8 +69,8 @@ class _Kept(dict[int, str]):
 
 
 class Writer(Protocol):
-    """A format: text of a stretch of instructions, of a trap, of a gap. `number`: instructions
-    before it."""
+    """A format: text of a stretch of instructions, of a trap, of a gap, of a pause in tracing.
+    `number`: instructions before it."""
 
     def header(self) -> str: ...
 
@@ -79,6 +79,8 @@ class Writer(Protocol):
     def trap(self, number: int, trap: np.void) -> str: ...
 
     def gap(self, number: int, gap: np.void) -> str: ...
+
+    def pause(self, number: int, pause: np.void) -> str: ...
 
 
 class _PerPrivilege:
@@ -112,6 +114,9 @@ class PcWriter:
     def gap(self, number: int, gap: np.void) -> str:
         return ""
 
+    def pause(self, number: int, pause: np.void) -> str:
+        return ""
+
 
 class CsvWriter:
     """A pc trace as `etrace.pctrace` reads it; a gap is a row with VALID 0."""
@@ -139,9 +144,12 @@ class CsvWriter:
     def gap(self, number: int, gap: np.void) -> str:
         return f"0,{int(gap['address']):x},0,0,0,0,0,0\n"
 
+    def pause(self, number: int, pause: np.void) -> str:
+        return ""
+
 
 class JsonLinesWriter:
-    """One JSON object a line: instructions, traps (`"trap"`), gaps (`"gap"`)."""
+    """One JSON object a line: instructions, and each `"trap"`, `"gap"`, `"pause"`."""
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
@@ -178,6 +186,11 @@ class JsonLinesWriter:
             "packet": int(gap["packet"]),
             "offset": int(gap["offset"]),
         }
+        return json.dumps(values) + "\n"
+
+    def pause(self, number: int, pause: np.void) -> str:
+        values = {"pause": "not_traced", "number": number}
+        values |= {"packet": int(pause["packet"]), "offset": int(pause["offset"])}
         return json.dumps(values) + "\n"
 
     def _make(self, priv: int, pc: int) -> str:
@@ -224,6 +237,9 @@ class TextWriter:
     def gap(self, number: int, gap: np.void) -> str:
         return f"{'':>10} -- gap: {gap_text(gap)}\n"
 
+    def pause(self, number: int, pause: np.void) -> str:
+        return f"{'':>10} -- not traced here; tracing began again with packet {pause['packet']}\n"
+
 
 WRITERS: dict[str, Callable[[Listing], Writer]] = {
     "text": TextWriter,
@@ -243,8 +259,13 @@ _REASONS = {
     Reason.UNPROCESSED_BRANCHES: "{address:#x} reached with branches left over",
     Reason.UNEXPECTED_DISCONTINUITY: "no target for the uninferable discontinuity at {address:#x}",
     Reason.NOT_REACHED: "{address:#x} cannot be reached",
-    Reason.UNSUPPORTED_MODE: "the support packet announces a mode that is not available yet",
+    Reason.UNSUPPORTED_MODE: "the support packet announces modes or sizes that the parameters "
+    "rule out (--params)",
+    Reason.MODE_OFF: "a packet of format 0 for a mode that no support packet has announced",
+    Reason.BAD_COUNT: "a branch count that cannot be ({address})",
+    Reason.EMPTY_ENTRY: "entry {address} of the jump target cache is empty",
     Reason.TRACE_LOST: "the encoder lost packets (qual_status trace_lost)",
+    Reason.NO_VECTOR: "no trap vector is given for privilege {address}: set it in [tvec]",
 }
 
 
@@ -313,9 +334,14 @@ def _chunk(
 
 
 def _events(flow: Flow, writer: Writer, number: int) -> list[tuple[int, Callable[[], str]]]:
-    """Traps and gaps of a chunk with their positions, in stream order."""
+    """Traps, gaps and pauses of a chunk with their positions, in stream order."""
     keyed = []
-    for order, (table, write) in enumerate(((flow.traps, writer.trap), (flow.gaps, writer.gap))):
+    tables = (
+        (flow.pauses, writer.pause),
+        (flow.traps, writer.trap),
+        (flow.gaps, writer.gap),
+    )
+    for order, (table, write) in enumerate(tables):
         for position, row in zip(positions(flow, number, table["run"]), table, strict=True):
             key = (int(row["run"]), int(row["packet"]), order)
             keyed.append((key, int(position), partial(write, int(position), row)))

@@ -1,12 +1,14 @@
 """Packets in words: what `etrace dump` shows, by the tables of `specs.packets`."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from etrace.flowtext import reason_name
-from specs.packets import FORMAT_NAMES, IOPTIONS, TABLES, Column, QualStatus, field_bits
-from specs.parameters import Configuration
+from specs.packets import FORMAT_NAMES, IOPTIONS, TABLES, Column, Format, QualStatus, field_bits
+from specs.parameters import Configuration, ParametersError
 from specs.privilege import letters
+from specs.support import learn
 
 #: What the formats are for.
 TITLES = {
@@ -34,7 +36,8 @@ _DERIVED = {
 class PacketText:
     """Describes the packets of one stream, numbered as they come.
 
-    A packet is a row of ints, one a `Column`.
+    A packet is a row of ints, one a `Column`. What a support packet announces holds for the packets
+    after it, as it does for the `decoder.PacketReader` that has read them.
     """
 
     def __init__(self, configuration: Configuration) -> None:
@@ -71,6 +74,7 @@ class PacketText:
                 for column, bits in self._fields(row)
                 if column in _DERIVED and row[_DERIVED[column]]
             ]
+        self._learn(row)
         return json.dumps(values) + "\n"
 
     def as_text(self, row: list[int]) -> str:
@@ -85,11 +89,18 @@ class PacketText:
         for column, bits in self._fields(row):
             if bits:
                 parts.append(f"{column.name}={self._value(column, row)}/{bits}")
+        self._learn(row)
         return " ".join(parts).rstrip() + "\n"
 
     def _next(self) -> int:
         self.number += 1
         return self.number - 1
+
+    def _learn(self, row: list[int]) -> None:
+        if row[Column.reason] or row[Column.table] != Format.SUPPORT:
+            return
+        with suppress(ParametersError):  # then the reader has not learned it either
+            self._configuration = learn(self._configuration, dict(enumerate(row)))
 
     def _fields(self, row: list[int]) -> list[tuple[Column, int]]:
         """The fields of a packet with their bits; absent ones have none."""

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from specs.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN
 from specs.ingress import Chunk, IngressError
 from specs.itype import Itype
 from specs.parameters import Configuration
+
+if TYPE_CHECKING:
+    from encoder.qualify import Qualifier
 
 #: Called with instructions and bytes so far.
 Progress = Callable[[int, int], None]
@@ -89,17 +92,25 @@ _CODES = {
 
 
 class _Encoding:
-    """An encoder that writes to a file, and counts events."""
+    """An encoder that writes to a file, and counts events; filters before it, if there are any.
 
-    def __init__(self, configuration: Configuration, file: Sink) -> None:
+    `code`: the program, for the filters.
+    """
+
+    def __init__(self, configuration: Configuration, file: Sink, code: Code | None) -> None:
         self.encoder = Encoder(configuration)
+        self._qualifier = qualifier(configuration, code)
         self.events = dict.fromkeys((str(kind.name).lower() for kind in _CODES), 0)
         self._file = file
 
     def feed(self, chunk: Chunk) -> None:
         for kind, code in _CODES.items():
             self.events[str(kind.name).lower()] += int(count_code(chunk.refs, code))
-        self._write(self.encoder.feed(chunk))
+        if self._qualifier is None:
+            self._write(self.encoder.feed(chunk))
+            return
+        for qualified in self._qualifier.feed(chunk):
+            self._write(self.encoder.feed(qualified))
 
     def finish(self) -> None:
         self._write(self.encoder.finish())
@@ -107,6 +118,15 @@ class _Encoding:
     def _write(self, data: bytes) -> None:
         self._file.write(data)
         self._file.flush()
+
+
+def qualifier(configuration: Configuration, code: Code | None) -> "Qualifier | None":
+    """What leaves out that which is not to be traced; None if everything is."""
+    if configuration.filters.idle:
+        return None
+    from encoder.qualify import Qualifier
+
+    return Qualifier(configuration, None if code is None else code.map)
 
 
 def record(
@@ -133,7 +153,7 @@ def record(
     machine = new_machine(code, header, console, semihosting)
     for plugin in plugins:
         plugin.attach(machine)
-    encoding = _Encoding(header.configuration, file)
+    encoding = _Encoding(header.configuration, file, code)
     if not raw:
         file.write(header.pack())
     with _Interruption() as interruption:
@@ -188,6 +208,7 @@ def new_machine(
             record=record,
             console=console,
             semihosting=options,
+            sideband=header.sideband,
         )
     except ValueError as error:
         raise InputError(str(error)) from None
@@ -245,12 +266,16 @@ def encode(
     file: Sink,
     header: Header,
     *,
+    code: Code | None = None,
     raw: bool = False,
     ecall_retires: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
-    """Encode the ingress CSV `path` to `file`; raises `InputError`."""
-    encoding = _Encoding(header.configuration, file)
+    """Encode the ingress CSV `path` to `file`; raises `InputError`.
+
+    `code`: the program, which tells filters of what instructions a block consists.
+    """
+    encoding = _Encoding(header.configuration, file, code)
     retires_p = header.configuration.parameters.retires_p
     rows = 0
     started = False

@@ -1,6 +1,8 @@
 """A program run again, as stretches of the instruction stream."""
 
+import itertools
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,17 +13,31 @@ from etrace.stretch import EVENT, Stretch
 from specs.ingress import CODE_BITS, CODE_MASK, Chunk
 from specs.isa.control import CodeMap
 
+if TYPE_CHECKING:
+    from encoder.qualify import Qualifier
+
 #: Instructions and traps expanded at a time.
 _PCS = 1 << 19
 _TRAPS = 1 << 14
 _INTERRUPT = 2
 
 
-def stretches(machine: Machine, max_instructions: int | None, code: CodeMap) -> Iterator[Stretch]:
-    """What `machine` retires, and its traps. Instruction sizes are those of `code`."""
+def stretches(
+    machine: Machine,
+    max_instructions: int | None,
+    code: CodeMap,
+    qualifier: "Qualifier | None" = None,
+) -> Iterator[Stretch]:
+    """What `machine` retires, and its traps, or what `qualifier` leaves of that.
+
+    Instruction sizes are those of `code`.
+    """
     blocks = _Blocks(code)
     position = 0
-    for chunk in machine.run(max_instructions):
+    chunks = machine.run(max_instructions)
+    if qualifier is not None:
+        chunks = itertools.chain.from_iterable(map(qualifier.feed, chunks))
+    for chunk in chunks:
         blocks.update(chunk)
         begin = 0
         while begin < len(chunk.refs):

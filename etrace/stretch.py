@@ -62,7 +62,7 @@ _PIECE = 1 << 18
 def pieces(flow: Flow) -> Iterator[Flow]:
     """A flow chunk as smaller ones, so that expanding them needs little memory."""
     ends = np.cumsum(flow.runs["count"], dtype=np.uint64)
-    low = {"traps": 0, "contexts": 0, "gaps": 0}
+    low = {"traps": 0, "contexts": 0, "gaps": 0, "pauses": 0}
     begin = 0
     while True:
         before = int(ends[begin - 1]) if begin else 0

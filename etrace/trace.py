@@ -77,6 +77,7 @@ class Trace:
             np.concatenate([flow.traps for flow in flows]),
             np.concatenate([flow.contexts for flow in flows]),
             np.concatenate([flow.gaps for flow in flows]),
+            pauses=np.concatenate([flow.pauses for flow in flows]),
         )
 
     def pcs(self, flow: Flow | None = None) -> npt.NDArray[np.uint64]:
@@ -190,10 +191,15 @@ def _expected(trace: Trace, against: str | None, semihosting: Path | None) -> It
             "compare with --against PC_TRACE.csv"
         )
     from etrace import rerun
-    from etrace.recorder import new_machine
+    from etrace.recorder import new_machine, qualifier
 
     machine = new_machine(trace.code, trace.header, semihosting=semihosting)
-    return rerun.stretches(machine, trace.header.max_instructions, trace.code.map)
+    return rerun.stretches(
+        machine,
+        trace.header.max_instructions,
+        trace.code.map,
+        qualifier(trace.configuration, trace.code),
+    )
 
 
 @contextmanager

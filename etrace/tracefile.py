@@ -19,8 +19,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
+from emu.sideband_options import SidebandOptions
 from etrace.errors import TraceError, os_error
 from etrace.files import open_input, shown
+from etrace.sideband import from_header, to_header
 from specs.parameters import Configuration, ParametersError, from_dict
 
 MAGIC = b"\x89ETRACE\n"
@@ -64,6 +66,8 @@ class Header:
     #: Host calls were served: the command line that they gave. (Not the directory: it is for who
     #: runs the program again to say what that may touch.)
     semihosting: str | None = None
+    #: What the hart told besides what retired: it also says where blocks end.
+    sideband: SidebandOptions | None = None
 
     def pack(self) -> bytes:
         """The bytes before the stream."""
@@ -81,6 +85,8 @@ class Header:
         }
         if self.semihosting is not None:
             values["semihosting"] = self.semihosting
+        if self.sideband is not None:
+            values["sideband"] = to_header(self.sideband)
         text = json.dumps(values, sort_keys=True, indent=1).encode() + b"\n"
         return _PREFIX.pack(MAGIC, VERSION, 0, len(text)) + text
 
@@ -179,6 +185,7 @@ def _header(values: Any) -> Header:
         ),
         command=tuple(_text(each) for each in _list(values["command"])),
         semihosting=_optional_text(values.get("semihosting")),
+        sideband=from_header(values.get("sideband")),
     )
 
 

@@ -1,9 +1,10 @@
 """What a decoder gives back: the exact instruction flow, as arrays.
 
 A *run* is a stretch of consecutive instructions (each starts where the one before it ends) at one
-privilege level. Traps, context reports and gaps stand *between* runs: their `run` field is the
-number of runs before them in the whole flow (not in the chunk), so a trap with `run == k` happened
-after runs `0..k-1` and before run `k`. Several may share a position; each array is in order.
+privilege level. Traps, context reports, pauses and gaps stand *between* runs: their `run` field is
+the number of runs before them in the whole flow (not in the chunk), so a trap with `run == k`
+happened after runs `0..k-1` and before run `k`. Several may share a position; each array is in
+order.
 
 Where the trace was lost or cannot be decoded the flow has a gap: data, not a failure.
 """
@@ -37,6 +38,8 @@ TRAP = np.dtype(
 )
 
 #: Context and time as reported by formats 3.0, 3.1, 3.2 (only where they are in the packets).
+#: `precise` 1: they are those of the instruction that follows or, if the packet is a trap's whose
+#: `thaddr` is 0, of that trap. 0: they began there or later, before the next precise ones (3.2).
 CONTEXT = np.dtype(
     [
         ("run", "<u8"),
@@ -45,9 +48,14 @@ CONTEXT = np.dtype(
         ("packet", "<u8"),
         ("offset", "<u8"),
         ("priv", "u1"),
-        ("pad", "V7"),
+        ("precise", "u1"),
+        ("pad", "V6"),
     ]
 )
+
+#: Tracing ended here, as the encoder was told to, and began again: what follows is not what was
+#: executed next. `packet`, `offset`: of the packet with which it began again.
+PAUSE = np.dtype([("run", "<u8"), ("packet", "<u8"), ("offset", "<u8")])
 
 #: `reason` is a `Reason`; `address` what the reason is about (0 if nothing).
 GAP = np.dtype(
@@ -105,6 +113,7 @@ class Flow:
     contexts: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, CONTEXT))
     gaps: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, GAP))
     first_run: int = 0
+    pauses: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, PAUSE))
 
     @property
     def instructions(self) -> int:

@@ -18,6 +18,7 @@ from numba.core.typed_passes import type_inference_stage
 from numba.core.typing import Signature
 
 import etrace
+from etrace.sideband import Telling
 from specs.compiled import ROOMS
 
 
@@ -53,7 +54,9 @@ def _calls(seen: set[tuple[str, Signature]]) -> Iterator[tuple[str, Dispatcher, 
 
 
 def test_no_kernel_computes_in_floating_point(tmp_path: Path, firmware: Path) -> None:
-    trace = etrace.record(firmware / "storm-rv64.elf", output=tmp_path / "storm.etrace")
+    told = Telling(time="cycles", context_csr="mcontext", triggers=("notify@0x80000000",))
+    output = tmp_path / "storm.etrace"
+    trace = etrace.record(firmware / "storm-rv64.elf", output=output, telling=told)
     assert trace.verify()
     seen: set[tuple[str, Signature]] = set()
     found = {}

@@ -1,11 +1,16 @@
 """`etrace encode`: retirement events that someone else made."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from etrace.cli import options
+from etrace.cli import filtering, options
 from etrace.cli.progress import ProgressLine
 from etrace.cli.summary import show_summary
 from etrace.errors import Exit
+
+if TYPE_CHECKING:
+    from etrace.filtering import Selection
 
 
 @click.command("encode")
@@ -26,6 +31,7 @@ from etrace.errors import Exit
     is_flag=True,
     help="Take ecall and ebreak rows with iretire 1 literally, as retired.",
 )
+@filtering.selecting
 @options.JSON
 def command(
     stream: str,
@@ -37,6 +43,7 @@ def command(
     platform: str | None,
     xlen: str | None,
     ecall_retires: bool,
+    selection: "Selection",
     as_json: bool,
 ) -> int:
     """Encode the ingress CSV STREAM (.gz and .xz too; - is standard input).
@@ -46,19 +53,26 @@ def command(
     """
     from etrace import api, files, recorder
 
-    header, _ = api.stream_header(
+    header, code = api.stream_header(
         params=params,
         framing=framing,
         xlen=None if xlen is None else int(xlen),
         elf=elf,
         platform=platform,
         command=options.command_line(),
+        selection=selection,
     )
     files.refuse_overwriting(output, [stream, *elf])
     progress = ProgressLine("rows")
     with files.open_output(output) as file:
         summary = recorder.encode(
-            stream, file, header, raw=raw, ecall_retires=ecall_retires, progress=progress
+            stream,
+            file,
+            header,
+            code=code,
+            raw=raw,
+            ecall_retires=ecall_retires,
+            progress=progress,
         )
     progress.clear()
     show_summary(summary, as_json)

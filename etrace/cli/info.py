@@ -121,6 +121,7 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
 
 def _settings(header: "Header") -> dict[str, str]:
     """By table, what differs from the defaults (everything of resync and framing)."""
+    from specs.filters import NAMES
     from specs.parameters import Configuration
 
     chosen = header.configuration.to_dict()
@@ -136,4 +137,9 @@ def _settings(header: "Header") -> dict[str, str]:
         settings[table] = (
             ", ".join(f"{name} {value}" for name, value in different.items()) or "defaults"
         )
+    for table in NAMES:
+        units = chosen.get(table, [])
+        for number, unit in enumerate(units if isinstance(units, list) else [units]):
+            label = f"{table} {number}" if isinstance(units, list) else table
+            settings[label] = ", ".join(f"{name} {value}" for name, value in unit.items())
     return settings

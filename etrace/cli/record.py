@@ -1,13 +1,18 @@
 """`etrace record`: run a firmware and write its trace."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from etrace.cli import options, running, say
+from etrace.cli import filtering, options, running, say
 from etrace.cli.progress import ProgressLine
 from etrace.cli.summary import show_summary
 from etrace.errors import Exit
+
+if TYPE_CHECKING:
+    from etrace.filtering import Selection
+    from etrace.sideband import Telling
 
 
 @click.command("record")
@@ -19,6 +24,8 @@ from etrace.errors import Exit
     "--image", multiple=True, metavar="ADDRESS:FILE", help="Binary image for the decoder to know."
 )
 @running.options
+@running.telling
+@filtering.selecting
 @running.PLUGIN
 @options.RAW
 @options.JSON
@@ -36,6 +43,8 @@ def command(
     semihosting: Path | None,
     cmdline: str | None,
     plugin: tuple[str, ...],
+    telling: "Telling",
+    selection: "Selection",
     raw: bool,
     as_json: bool,
 ) -> int:
@@ -57,6 +66,8 @@ def command(
         image=image,
         command=options.command_line(),
         semihosting=running.command_line_for(semihosting, cmdline, elf[0]),
+        telling=telling,
+        selection=selection,
     )
     plugins = [load(each) for each in plugin]
     files.refuse_overwriting(output, list(elf))

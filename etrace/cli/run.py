@@ -1,11 +1,15 @@
 """`etrace run`: run a firmware, without tracing it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from etrace.cli import running, say
 from etrace.errors import Exit
+
+if TYPE_CHECKING:
+    from etrace.sideband import Telling
 
 _HIGHEST_CODE = 255
 
@@ -13,6 +17,7 @@ _HIGHEST_CODE = 255
 @click.command("run")
 @click.argument("elf", nargs=-1, required=True, metavar="ELF...")
 @running.options
+@running.telling
 @running.PLUGIN
 def command(
     elf: tuple[str, ...],
@@ -24,6 +29,7 @@ def command(
     semihosting: Path | None,
     cmdline: str | None,
     plugin: tuple[str, ...],
+    telling: "Telling",
 ) -> int:
     """Run the firmware ELF. The exit code is the program's (255 for a greater one).
 
@@ -41,6 +47,7 @@ def command(
         memory=memory,
         max_instructions=max_instructions,
         semihosting=running.command_line_for(semihosting, cmdline, elf[0]),
+        telling=telling,
     )
     plugins = [load(each) for each in plugin]
     terminal = running.Console(to_stderr=False) if console else None

@@ -1,5 +1,6 @@
 """What the verbs that run a program share: options, the guest's console, plugins' reports."""
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -89,6 +90,72 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
+
+
+_TELLING = (
+    click.option(
+        "--context-csr",
+        metavar="CSR",
+        help="Each write to this register, by name or number, is a new context.",
+    ),
+    click.option(
+        "--context-type",
+        type=click.IntRange(1, 3),
+        default=2,
+        show_default=True,
+        help="ctype: report contexts imprecisely, precisely, or as a discontinuity.",
+    ),
+    click.option(
+        "--time",
+        "time_source",
+        type=click.Choice(["instret", "mtime", "cycles"]),
+        help="Tell the encoder this time.",
+    ),
+    click.option(
+        "--time-every",
+        type=click.IntRange(min=1),
+        default=1000,
+        show_default=True,
+        metavar="N",
+        help="Tell it every N instructions, besides at traps and contexts.",
+    ),
+    click.option(
+        "--trigger",
+        multiple=True,
+        metavar="on|off|notify@PLACE",
+        help="Set a debug trigger at a symbol or address. May be repeated.",
+    ),
+)
+
+
+def telling(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options for context, time and triggers, handed over as one `telling`."""
+
+    @functools.wraps(function)
+    def with_telling(
+        *arguments: Any,
+        context_csr: str | None,
+        context_type: int,
+        time_source: str | None,
+        time_every: int,
+        trigger: tuple[str, ...],
+        **others: Any,
+    ) -> Any:
+        from etrace.sideband import Telling
+
+        told = Telling(
+            context_csr=context_csr,
+            context_type=context_type,
+            time=time_source,
+            time_every=time_every,
+            triggers=trigger,
+        )
+        return function(*arguments, telling=told, **others)
+
+    decorated: Callable[..., Any] = with_telling
+    for option in reversed(_TELLING):
+        decorated = option(decorated)
+    return decorated
 
 
 def command_line_for(semihosting: Path | None, cmdline: str | None, elf: str) -> str | None:

@@ -7,9 +7,11 @@ from random import Random
 import numpy as np
 
 from decoder import Decoder, pcs
-from specs.flow import CONTEXT, GAP, RUN, TRAP, Flow, Reason
+from decoder.settings import MOST_BRANCHES
+from specs.flow import CONTEXT, GAP, PAUSE, RUN, TRAP, Flow, Reason
 from specs.isa.control import CodeMap
 from specs.parameters import Configuration, FramingParameters, ParametersError, from_dict
+from tests import adapter
 from tests.model import framing
 from tests.model.rows import Outcome, Retired, Trapped
 from tests.model.settings import Settings
@@ -22,11 +24,9 @@ def configuration(
     settings: Settings, chosen: FramingParameters = REFERENCE
 ) -> Configuration | None:
     """The product's configuration for the model's settings; None if packets could be too long."""
-    parameters = dict(vars(settings.parameters))
-    modes = {"full_address": settings.modes.full_address}
-    xlen = settings.parameters.iaddress_width_p
+    found = replace(adapter.configuration(settings), framing=chosen)
     try:
-        return replace(from_dict({"parameters": parameters, "modes": modes}, xlen), framing=chosen)
+        return from_dict(found.to_dict())
     except ParametersError:
         return None
 
@@ -81,19 +81,25 @@ def joined(chunks: Iterable[Flow]) -> Flow:
         assert flow.first_run == expected
         expected += len(flow.runs)
     return Flow(
-        column("runs", RUN), column("traps", TRAP), column("contexts", CONTEXT), column("gaps", GAP)
+        column("runs", RUN),
+        column("traps", TRAP),
+        column("contexts", CONTEXT),
+        column("gaps", GAP),
+        pauses=column("pauses", PAUSE),
     )
 
 
-def decode(data: bytes, chosen: Configuration, code: CodeMap) -> Flow:
+def decode(
+    data: bytes, chosen: Configuration, code: CodeMap, most_branches: int = MOST_BRANCHES
+) -> Flow:
     """The flow of a whole stream."""
-    decoder = Decoder(chosen, code)
+    decoder = Decoder(chosen, code, most_branches)
     return joined([*decoder.feed(data), *decoder.finish()])
 
 
 def same(one: Flow, other: Flow) -> bool:
     """Whether two flows are equal in every record."""
-    names = ("runs", "traps", "contexts", "gaps")
+    names = ("runs", "traps", "contexts", "gaps", "pauses")
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
@@ -136,7 +142,8 @@ def told(
     code = CodeMap(notation.code(listing), xlen)
     chosen = configuration(settings)
     assert chosen is not None
-    return decode(notation.stream(packets, settings), chosen, code), code
+    data = notation.stream(packets, settings)
+    return decode(data, chosen, code, settings.most_branches), code
 
 
 def addresses(flow: Flow, code: CodeMap) -> str:

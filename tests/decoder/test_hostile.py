@@ -33,11 +33,16 @@ CODE = CodeMap([CASE.image()], CASE.xlen)
 PAYLOADS = encoder.encode_bytes(CASE.rows, SETTINGS)
 
 
-def check(data: bytes, framing: FramingParameters, code: CodeMap = CODE) -> Flow:
+def check(
+    data: bytes,
+    framing: FramingParameters,
+    code: CodeMap = CODE,
+    settings: Settings = SETTINGS,
+) -> Flow:
     """Decode, and check what must hold of any flow."""
-    chosen = configuration(SETTINGS, framing)
+    chosen = configuration(settings, framing)
     assert chosen is not None
-    flow = decode(data, chosen, code)
+    flow = decode(data, chosen, code, settings.most_branches)
     rows = packets(data, chosen)
     ends = rows[:, Column.offset] + rows[:, Column.length]
     assert (ends[:-1] <= rows[1:, Column.offset]).all()
@@ -49,7 +54,7 @@ def check(data: bytes, framing: FramingParameters, code: CodeMap = CODE) -> Flow
         slot = code.slot(int(run["start"]))
         assert slot >= 0
         assert int(run["count"]) <= len(code.size)
-    for records in (flow.traps, flow.contexts, flow.gaps):
+    for records in (flow.traps, flow.contexts, flow.gaps, flow.pauses):
         assert (np.diff(records["run"].astype(np.int64)) >= 0).all()
         assert (records["run"] <= len(flow.runs)).all()
         assert (records["packet"] < max(len(rows), 1)).all()

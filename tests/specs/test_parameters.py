@@ -1,10 +1,11 @@
 """The parameter file: defaults of "Parameters and Discovery", checks, errors."""
 
 import re
-from pathlib import Path
 import subprocess
 import sys
 from dataclasses import fields, replace
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -86,9 +87,9 @@ def test_a_written_file_reads_back(commented: bool, xlen: int) -> None:
 def test_a_commented_file_explains_every_key() -> None:
     lines = Configuration.default(64).to_toml().splitlines()
     for entry in entries():
-        beginning = f"{entry.name} =" if entry.default is not None else f"# {entry.name} ="
-        at = next(n for n, line in enumerate(lines) if line.startswith(beginning))
-        assert lines[at - 1] == f"# {entry.text} ({entry.allowed})"
+        text = f"# {entry.text} ({entry.allowed})"
+        keys = [key for above, key in pairwise(lines) if above == text]
+        assert any(key.removeprefix("# ").startswith(f"{entry.name} =") for key in keys), entry
 
 
 def test_flat_file_of_parameters() -> None:

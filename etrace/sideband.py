@@ -1,0 +1,132 @@
+"""What a run tells the encoder besides what retires: from words to `emu.SidebandOptions`, and to
+the trace file's header and back.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from emu.elf import Program
+from emu.memory import MachineError
+from emu.sideband_options import SidebandOptions, Time
+from etrace.errors import InputError
+from specs.csrs import ADDRESS
+from specs.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
+
+_PULSES = {"on": TRIGGER_ON, "off": TRIGGER_OFF, "notify": TRIGGER_NOTIFY}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """As given by the user: see `SidebandOptions`.
+
+    `context_csr`: name or number; `time`: "instret", "mtime" or "cycles"; `triggers`: each
+    `on@PLACE`, `off@PLACE` or `notify@PLACE`, a place being a symbol, `symbol+0x10`, or an address.
+    """
+
+    context_csr: str | int | None = None
+    context_type: int = 2
+    time: str | None = None
+    time_every: int = 1000
+    triggers: Sequence[str] = ()
+
+    def options(self, programs: Sequence[Program]) -> SidebandOptions | None:
+        """What it means for these programs; None if nothing is told. Raises `InputError`."""
+        if self.context_csr is None and self.time is None and not self.triggers:
+            return None
+        times = [each.value for each in Time]
+        if self.time is not None and self.time not in times:
+            raise InputError(f"time {self.time!r}: must be one of {', '.join(times)}")
+        try:
+            return SidebandOptions(
+                context_csr=None if self.context_csr is None else _csr(self.context_csr),
+                context_type=self.context_type,
+                time=None if self.time is None else Time(self.time),
+                time_every=self.time_every,
+                triggers=tuple(_trigger(each, programs) for each in self.triggers),
+            )
+        except MachineError as error:
+            raise InputError(str(error)) from None
+
+
+def to_header(options: SidebandOptions) -> dict[str, Any]:
+    """The options as JSON values."""
+    return {
+        "context_csr": options.context_csr,
+        "context_type": options.context_type,
+        "time": None if options.time is None else options.time.value,
+        "time_every": options.time_every,
+        "triggers": [list(each) for each in options.triggers],
+    }
+
+
+def from_header(values: Any) -> SidebandOptions | None:
+    """The options of a header. Raises ValueError, KeyError or TypeError on anything else."""
+    if values is None:
+        return None
+    if not isinstance(values, Mapping):
+        raise ValueError("sideband: a table was expected")
+    csr, time = values["context_csr"], values["time"]
+    triggers = values["triggers"]
+    if not isinstance(triggers, list):
+        raise ValueError("sideband: a list of triggers was expected")
+    return SidebandOptions(
+        context_csr=None if csr is None else _integer(csr),
+        context_type=_integer(values["context_type"]),
+        time=None if time is None else Time(time),
+        time_every=_integer(values["time_every"]),
+        triggers=tuple((_integer(at), _integer(pulses)) for at, pulses in triggers),
+    )
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("sideband: a number was expected")
+    return value
+
+
+def _csr(which: str | int) -> int:
+    if isinstance(which, int):
+        return which
+    if which in ADDRESS:
+        return ADDRESS[which]
+    try:
+        return int(which, 0)
+    except ValueError:
+        raise InputError(
+            f"context CSR {which}: no such register{_meant(which, ADDRESS)}; give a name or a "
+            "number, as in mcontext or 0x7c0"
+        ) from None
+
+
+def _trigger(text: str, programs: Sequence[Program]) -> tuple[int, int]:
+    what, at, place = text.partition("@")
+    if what not in _PULSES or not at or not place:
+        raise InputError(
+            f"trigger {text}: must be on@PLACE, off@PLACE or notify@PLACE, as in on@main"
+        )
+    return _address(text, place, programs), _PULSES[what]
+
+
+def _address(text: str, place: str, programs: Sequence[Program]) -> int:
+    match = re.fullmatch(r"(.+?)(?:\+(0[xX][0-9a-fA-F]+|\d+))?", place)
+    assert match is not None
+    name, offset = match[1], int(match[2] or "0", 0)
+    for program in programs:
+        if name in program.symbols:
+            return program.symbols[name].address + offset
+    try:
+        return int(name, 0) + offset
+    except ValueError:
+        known = [each for program in programs for each in program.symbols]
+        raise InputError(
+            f"trigger {text}: no symbol {name}{_meant(name, known)}; give one of the program, or "
+            "an address"
+        ) from None
+
+
+def _meant(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f" (did you mean {close[0]}?)" if close else ""
