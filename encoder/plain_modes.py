@@ -38,7 +38,6 @@ from encoder.plain import (
     NEVER,
     NOT_LOW,
     ROOM,
-    SINCE_SYNC,
     TRAP_OR_SIDEBAND,
     U7,
     address_field,
@@ -67,6 +66,7 @@ from encoder.queue import (
 )
 from encoder.segments import extend_segments
 from encoder.state import MAX_SEGMENTS, Option, Slot
+from encoder.writer import SINCE_SYNC
 from specs import predictors
 from specs.compiled import ALL_ONES, U0, U1, U2, U4, U64, b2u, clz64, inlined, njit, s64, u64
 from specs.packets import Format
