@@ -18,6 +18,7 @@ from decoder import Decoder, pc_pieces
 from emu import Machine, elf
 from emu.elf import Program
 from encoder.encoder import Encoder
+from etrace.encoding import Encoding
 from etrace.program import Code
 from specs.flow import Flow
 from specs.parameters import Configuration
@@ -28,6 +29,17 @@ PROGRAM = BENCH / "program-rv64.elf"
 LITTLE = 200_000
 #: Bytes decoded at a time.
 PIECE = 1 << 20
+
+#: What a user gets by `etrace record --mode all`.
+MODES = (
+    "implicit_exception",
+    "sijump",
+    "implicit_return",
+    "branch_prediction",
+    "jump_target_cache",
+)
+BASELINE = Configuration.default(64)
+ALL_MODES = Encoding(modes=MODES).apply(BASELINE, ())
 
 Clock = tuple[float, float]
 Result = dict[str, Any]
@@ -83,24 +95,24 @@ def recorded(budget: int | None) -> Result:
     return {**times, "units": untraced(budget)["units"], "bytes": size}
 
 
-def packets(budget: int | None) -> bytes:
+def packets(budget: int | None, configuration: Configuration) -> bytes:
     """The trace of a run."""
-    encoder = Encoder(Configuration.default(64))
+    encoder = Encoder(configuration)
     parts = [encoder.feed(chunk) for chunk in Machine([program()]).run(budget)]
     return b"".join([*parts, encoder.finish()])
 
 
-def flows(trace: bytes, code: Code) -> Iterator[Flow]:
+def flows(trace: bytes, code: Code, configuration: Configuration) -> Iterator[Flow]:
     """Decoded, a MB of the trace at a time."""
-    decoder = Decoder(Configuration.default(64), code.map)
+    decoder = Decoder(configuration, code.map)
     for begin in range(0, len(trace), PIECE):
         yield from decoder.feed(trace[begin : begin + PIECE])
     yield from decoder.finish()
 
 
-def encoding(budget: int | None) -> Result:
+def encoding(budget: int | None, configuration: Configuration = BASELINE) -> Result:
     """Blocks to packets; the clock runs only while the encoder has a chunk."""
-    encoder = Encoder(Configuration.default(64))
+    encoder = Encoder(configuration)
     cpu = wall = 0.0
     units = 0
     for chunk in Machine([program()]).run(budget):
@@ -112,16 +124,26 @@ def encoding(budget: int | None) -> Result:
     return {"cpu": cpu, "wall": wall, "units": units}
 
 
-def decoding(budget: int | None) -> Result:
+def encoding_modes(budget: int | None) -> Result:
+    """The same with all modes on."""
+    return encoding(budget, ALL_MODES)
+
+
+def decoding(budget: int | None, configuration: Configuration = BASELINE) -> Result:
     """Bytes to a flow."""
     code = Code(64, (program(),), platform="spike")
-    trace = packets(budget)
+    trace = packets(budget, configuration)
     start = clock()
     units = gaps = 0
-    for flow in flows(trace, code):
+    for flow in flows(trace, code, configuration):
         units += flow.instructions
         gaps += len(flow.gaps)
     return {**since(start), "units": units, "gaps": gaps}
+
+
+def decoding_modes(budget: int | None) -> Result:
+    """The same with all modes on."""
+    return decoding(budget, ALL_MODES)
 
 
 def expanding(budget: int | None) -> Result:
@@ -129,7 +151,7 @@ def expanding(budget: int | None) -> Result:
     code = Code(64, (program(),), platform="spike")
     cpu = wall = 0.0
     units = 0
-    for flow in flows(packets(budget), code):
+    for flow in flows(packets(budget, BASELINE), code, BASELINE):
         start = clock()
         units += sum(len(piece) for piece in pc_pieces(flow, code.map))
         times = since(start)
@@ -138,7 +160,17 @@ def expanding(budget: int | None) -> Result:
 
 
 MEASUREMENTS: dict[str, Callable[[int | None], Result]] = {
-    each.__name__: each for each in (untraced, traced, recorded, encoding, decoding, expanding)
+    each.__name__: each
+    for each in (
+        untraced,
+        traced,
+        recorded,
+        encoding,
+        encoding_modes,
+        decoding,
+        decoding_modes,
+        expanding,
+    )
 }
 
 

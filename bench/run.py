@@ -77,7 +77,16 @@ def measure(what: str, instructions: int | None) -> dict[str, Any]:
 
 def speeds(runs: int, instructions: int | None) -> list[Figure]:
     """Everything that bench/measure.py measures."""
-    names = ("untraced", "traced", "recorded", "encoding", "decoding", "expanding")
+    names = (
+        "untraced",
+        "traced",
+        "recorded",
+        "encoding",
+        "encoding_modes",
+        "decoding",
+        "decoding_modes",
+        "expanding",
+    )
     # Round by round, so that a disturbance does not hit all runs of one measurement.
     rounds = [{name: measure(name, instructions) for name in names} for _ in range(runs)]
 
@@ -89,6 +98,9 @@ def speeds(runs: int, instructions: int | None) -> list[Figure]:
 
     def rate(name: str, clock: str) -> Callable[[dict[str, Any]], float]:
         return lambda each: each[name]["units"] / each[name][clock] / 1e6
+
+    def against_baseline(name: str) -> Callable[[dict[str, Any]], float]:
+        return lambda each: 100 * rate(f"{name}_modes", "cpu")(each) / rate(name, "cpu")(each)
 
     figures = [
         figure("emulation, not traced (CPU)", "M insn/s", None, rate("untraced", "cpu")),
@@ -104,7 +116,11 @@ def speeds(runs: int, instructions: int | None) -> list[Figure]:
             lambda each: 100 * (each["recorded"]["wall"] / each["untraced"]["wall"] - 1),
         ),
         figure("encoding from blocks (CPU)", "M blocks/s", 100, rate("encoding", "cpu")),
+        figure("encoding, all modes on (CPU)", "M blocks/s", None, rate("encoding_modes", "cpu")),
+        figure("the same, of the baseline", "pct of M blocks/s", 50, against_baseline("encoding")),
         figure("decoding to a flow (CPU)", "M insn/s", 300, rate("decoding", "cpu")),
+        figure("decoding, all modes on (CPU)", "M insn/s", None, rate("decoding_modes", "cpu")),
+        figure("the same, of the baseline", "pct of M insn/s", 50, against_baseline("decoding")),
         figure("expanding to a pc array (CPU)", "M insn/s", 100, rate("expanding", "cpu")),
         figure(
             "trace size", "bits/insn", None,

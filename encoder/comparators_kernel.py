@@ -34,8 +34,8 @@ PLAN = 5
 #: Half-words of a block beyond which its instructions are not looked at one by one.
 LIMIT = np.uint64(1 << 16)
 
-#: `split`: what each row of the block table came to, in the low two bits of its word.
-DROP, KEEP, LOOK, WHOLE = 0, 1, 2, 3
+#: `split`: whether a row of the block table is split exactly, in the low two bits of its word.
+LOOK, WHOLE = 2, 3
 
 
 @njit
@@ -212,7 +212,10 @@ def split(
                 end = at + step
                 sizes = u64(_logarithm(step)) << U32 | u64(_logarithm(begin_size)) << np.uint64(40)
                 out_blocks[out - 1, 1] = u64(end - begin) | sizes | (word & (BYTE << np.uint64(56)))
-            closed = results & NOTIFY != U0 or (not in_run and _clears(plan, results) != U0)
+            # a row to be reported is the last of its block; of a unit all parts are one block
+            closed = (results & NOTIFY != U0 and not whole) or (
+                not in_run and _clears(plan, results) != U0
+            )
             run = results
             at += step
         if whole:

@@ -27,7 +27,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 #: References in a chunk that is given.
 _REFS = 1 << 16
 #: Parts of blocks, and blocks, that are remembered; only hostile input has more.
-_MOST_PARTS = 1 << 24
+_MOST_PARTS = 1 << 22
 _ALL = (1 << 64) - 1
 
 
@@ -208,7 +208,7 @@ class _Table:
                     f"the filters split the program's blocks into more than {_MOST_PARTS:,} parts; "
                     "use fewer comparators or smaller blocks"
                 )
-            more = need + need // 2
+            more = min(need + need // 2, _MOST_PARTS)
             self.parts = _grown(self.parts, more)
             self.parts_blocks = _grown(self.parts_blocks, more)
             self.out_blocks = _grown(self.out_blocks, more)

@@ -10,8 +10,6 @@ import numpy as np
 
 from encoder.comparators_kernel import (
     BYTE,
-    DROP,
-    KEEP,
     LOOK,
     NOTIFY,
     U3,
@@ -112,6 +110,11 @@ IADDR_INPUT = np.uint64(Input.IADDR)
 U63 = np.uint64(63)
 XRET = U3
 
+#: `judge`: what becomes of a row of the block table; besides LOOK and WHOLE. ONE: it is alike for
+#: all comparators, but more than that decides.
+DROP, KEEP, ONE = 0, 1, 4
+VERDICT, VERDICT_BITS = np.uint64(7), U3
+
 #: Why `qualify` stopped.
 DONE, NO_ROOM, PAST_TABLE = 0, 1, 2
 
@@ -184,7 +187,7 @@ def _look_at_trap(options, comparators, filters, state, traps, index, interrupt)
 
 @njit
 def judge(options, filters, blocks, rows, start, parts, parts_blocks, quick):
-    """`quick[r]` for the rows from `start` on: (its block in the output) << 2 | what becomes of it.
+    """`quick[r]` for the rows from `start` on: (its block in the output) << 3 | what becomes of it.
 
     KEEP and DROP are for blocks whose instructions all are, or are not, qualified in any case, and
     change nothing.
@@ -195,10 +198,10 @@ def judge(options, filters, blocks, rows, start, parts, parts_blocks, quick):
         verdict = KEEP if options[EVERYTHING] != U0 else DROP
         if rows[row] & U3 == u64(WHOLE):
             verdict = WHOLE
-        elif end != part + 1 or parts[part] & NOTIFY != U0 or options[RESTLESS] != U0:
+        elif end != part + 1 or parts[part] & NOTIFY != U0:
             verdict = LOOK
-        elif (parts[part] | parts[part] >> U8) & options[LATCHES] != U0:
-            verdict = LOOK
+        elif options[RESTLESS] != U0 or (parts[part] | parts[part] >> U8) & options[LATCHES] != U0:
+            verdict = ONE
         elif options[EVERYTHING] == U0:
             outputs = _outputs(options, U0, u64(parts[part]))
             for f in range(filters.shape[0]):
@@ -206,11 +209,11 @@ def judge(options, filters, blocks, rows, start, parts, parts_blocks, quick):
                     filters[f, LEVELS] >> (priv & U63)
                 ) & U1 != U0:
                     if filters[f, NEED] & options[MOVING] != U0 or filters[f, KIND] != U0:
-                        verdict = LOOK
+                        verdict = ONE
                     else:
                         verdict = KEEP
                         break
-        quick[row] = u64(parts_blocks[part]) << U2 | u64(verdict)
+        quick[row] = u64(parts_blocks[part]) << VERDICT_BITS | u64(verdict)
 
 
 @inlined
@@ -327,16 +330,26 @@ def qualify(
             if index >= blocks.shape[0]:
                 return i - start, at, side, PAST_TABLE
             word = u64(quick[index])
-            look = word & U3
-            if look <= u64(KEEP) and state[ROW] == U0 and (code != XRET or options[TRAPS] == U0):
-                if look == u64(DROP) or state[TRACING] == U0:
+            look = word & VERDICT
+            if (
+                (look <= u64(KEEP) or look == u64(ONE))
+                and state[ROW] == U0
+                and (code != XRET or options[TRAPS] == U0)
+            ):
+                matched = look == u64(KEEP)
+                if look == u64(ONE):
+                    results = u64(parts[s64(rows[index] >> U2)])
+                    priv = blocks[index, 1] >> np.uint64(56)
+                    matched = _look(options, filters, state, results, priv)
+                reference = word >> VERDICT_BITS << U4 | code
+                if not matched or state[TRACING] == U0:
                     at, side = _drop(state, refs, at, sides, side)
                 elif state[DUE] == U0:
-                    refs[at] = word >> U2 << U4 | code
+                    refs[at] = reference
                     at += 1
                     state[GAP] = U0
                 else:
-                    at, side = _put(state, refs, at, sides, side, word >> U2 << U4 | code, U0)
+                    at, side = _put(state, refs, at, sides, side, reference, U0)
                 i += 1
                 continue
         elif code == SIDEBAND:

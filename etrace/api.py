@@ -72,6 +72,8 @@ def run_header(
     chosen = configuration(params, code.xlen, framing)
     if selection is not None:
         chosen = selection.apply(chosen, programs)
+    if telling is not None:
+        chosen = telling.room(chosen, params is not None)
     sideband = None if telling is None else telling.options(programs)
     if sideband is not None:
         chosen = triggered(chosen, (pulses for _, pulses in sideband.triggers))

@@ -5,7 +5,7 @@ the trace file's header and back.
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from emu.elf import Program
@@ -14,6 +14,10 @@ from emu.sideband_options import SidebandOptions, Time
 from etrace.errors import InputError
 from specs.csrs import ADDRESS
 from specs.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
+from specs.parameters import Configuration
+
+#: Widths of the fields, in bits, where no parameter file says otherwise.
+CONTEXT_WIDTH, TIME_WIDTH = 32, 48
 
 _PULSES = {"on": TRIGGER_ON, "off": TRIGGER_OFF, "notify": TRIGGER_NOTIFY}
 
@@ -31,6 +35,25 @@ class Telling:
     time: str | None = None
     time_every: int = 1000
     triggers: Sequence[str] = ()
+
+    def room(self, configuration: Configuration, given: bool) -> Configuration:
+        """`configuration` with fields for what is told, unless a parameter file was `given`.
+
+        Raises `InputError` where that has no room for the way in which context is told.
+        """
+        changes: dict[str, int] = {}
+        if self.context_csr is not None:
+            if given and self.context_type >> configuration.parameters.ctype_width_p:
+                raise InputError(
+                    f"context type {self.context_type} needs ctype_width_p = 2; "
+                    "set that in the parameter file"
+                )
+            changes |= {"ctype_width_p": 2, "nocontext_p": 0, "context_width_p": CONTEXT_WIDTH}
+        if self.time is not None:
+            changes |= {"notime_p": 0, "time_width_p": TIME_WIDTH}
+        if given or not changes:
+            return configuration
+        return replace(configuration, parameters=replace(configuration.parameters, **changes))
 
     def options(self, programs: Sequence[Program]) -> SidebandOptions | None:
         """What it means for these programs; None if nothing is told. Raises `InputError`."""

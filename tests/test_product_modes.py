@@ -13,7 +13,7 @@ from tests.model.generate_modes import MODES, random_modes_trial, random_update_
 from tests.model.settings import Settings
 
 #: How many programs for each choice of modes; `make soak` sets more.
-TRIALS = int(os.environ.get("ETRACE_TRIALS", "150"))
+TRIALS = int(os.environ.get("ETRACE_MODES_TRIALS", "150"))
 _STEP = 150
 
 _TRIALS = {"2.0": random_modes_trial, "2.1": random_update_trial}

@@ -4,11 +4,21 @@ import os
 from dataclasses import replace
 from random import Random
 
+import numpy as np
 import pytest
 
 from encoder.encoder import Encoder
 from encoder.qualify import Qualifier
-from specs.ingress import UNQUALIFIED, Chunk
+from specs.ingress import (
+    BLOCK,
+    HAS_CONTEXT,
+    HAS_TIME,
+    TRAP,
+    UNKNOWN_SIZE,
+    UNQUALIFIED,
+    Chunk,
+    IngressError,
+)
 from specs.isa.control import CodeMap
 from tests import adapter
 from tests.encoder.qualify_support import Seen, chunk, configuration, stream, wanted
@@ -148,3 +158,135 @@ def test_the_end_of_a_stretch_is_said_at_once() -> None:
     assert codes == [7, 0, 7]
     assert left.sidebands["flags"].tolist() == [UNQUALIFIED, UNQUALIFIED]
     assert list(qualifier.feed(chunk(rows[2:]))) == []
+
+
+def _chosen(filtering: model.Filtering, code: CodeMap | None = None) -> Qualifier:
+    _, settings = random_context_trial(0)
+    parameters = replace(settings.parameters, iaddress_width_p=32, iaddress_lsb_p=1)
+    return Qualifier(configuration(filtering, parameters), code)
+
+
+def _only(*comparators: model.Comparator) -> model.Filtering:
+    return model.Filtering(1, (model.Filter(trTeFilterMatchComp1=True),), comparators)
+
+
+def _blocks(*rows: tuple[int, int, int, int]) -> Chunk:
+    """Blocks of (iaddr, iretire, ilastsize, ifirstsize), executed once each."""
+    return Chunk(
+        np.arange(len(rows), dtype=np.uint32) << np.uint32(4),
+        np.array([(*row, 0, 3) for row in rows], BLOCK),
+    )
+
+
+def _left(chosen: Qualifier, whole: Chunk) -> list[tuple[int, int, int, int]]:
+    """The blocks that are left."""
+    found = []
+    for each in chosen.feed(whole):
+        for reference in each.refs[(each.refs & 15) == 0].tolist():
+            block = each.blocks[reference >> 4]
+            found.append(
+                tuple(int(block[name]) for name in ("iaddr", "iretire", "ilastsize", "ifirstsize"))
+            )
+    return found
+
+
+def test_a_block_of_unknown_instructions_is_one_unit() -> None:
+    """All of it is traced if any instruction that it may have matches."""
+    long = (0x100, 16, 1, UNKNOWN_SIZE)
+    for low, high, traced in (
+        (0x0F0, 0x0FF, False),
+        (0x0F0, 0x100, True),
+        (0x106, 0x107, True),
+        (0x11C, 0x200, True),
+        # behind the beginning of its last instruction
+        (0x11E, 0x200, False),
+    ):
+        chosen = _chosen(_only(model.window(low, high)))
+        assert _left(chosen, _blocks(long)) == [long] * traced, (low, high)
+
+
+def test_two_instructions_need_no_program() -> None:
+    chosen = _chosen(_only(model.window(0x102, 0x105)))
+    assert _left(chosen, _blocks((0x100, 3, 1, 0))) == [(0x102, 2, 1, 1)]
+
+
+def test_lengths_of_another_program_are_not_believed() -> None:
+    """Code that was overwritten: the block is a unit."""
+    code = CodeMap([(0x100, bytes.fromhex("13000000") * 4)], 32)
+    matches = _only(model.window(0x104, 0x107))
+    assert _left(_chosen(matches, code), _blocks((0x100, 8, 1, 1))) == [(0x104, 2, 1, 1)]
+    for other in ((0x100, 7, 0, 1), (0x100, 8, 1, 0), (0x108, 8, 1, 1), (0x0FC, 6, 1, 1)):
+        chosen = _chosen(_only(model.window(other[0], other[0] + 1)), code)
+        assert _left(chosen, _blocks(other)) == [other]
+
+
+def test_a_latch_within_a_unit() -> None:
+    """Set and cleared in one block: that block alone."""
+    chosen = _chosen(_only(model.start_stop(0x104, 0x108)))
+    unit = (0x100, 16, 1, UNKNOWN_SIZE)
+    assert _left(chosen, _blocks((0x80, 2, 1, 1), unit, (0x120, 2, 1, 1))) == [unit]
+    chosen = _chosen(_only(model.start_stop(0x104, 0x200)))
+    assert _left(chosen, _blocks(unit, (0x120, 2, 1, 1))) == [unit, (0x120, 2, 1, 1)]
+
+
+def test_an_interrupt_of_unknown_place_is_at_0() -> None:
+    traps = np.array([(0x104, 0, 7, 3, valid, b"") for valid in (0, 1)], TRAP)
+    whole = Chunk(np.array([0x02, 0x12], np.uint32), traps=traps)
+    for window, index in ((model.window(0, 3), 0), (model.window(0x104, 0x107), 1)):
+        (left,) = _chosen(_only(window)).feed(whole)
+        assert left.refs[left.refs & 15 == 2].tolist() == [index << 4 | 2]
+
+
+@pytest.mark.parametrize("code", (0, 1, 2, 7))
+def test_references_past_their_tables(code: int) -> None:
+    chosen = _chosen(_only(model.window(0, 0x1000)))
+    whole = _blocks((0x100, 2, 1, 1))
+    whole.refs = np.array([0, 1 << 4 | code], np.uint32)
+    with pytest.raises(IngressError, match="reference 1 of the chunk"):
+        list(chosen.feed(whole))
+
+
+def test_enormous_blocks_are_bounded_work() -> None:
+    """Also where every other instruction matches."""
+    rows = [(0x100 + 2 * n, 0xFFFF_FFFF, 1, UNKNOWN_SIZE) for n in range(100)]
+    everywhere = model.Comparator(trTeCompPFunction=7, trTeCompPNotify=True)
+    assert len(_left(_chosen(_only(everywhere)), _blocks(*rows))) == 100
+    every_other = model.Comparator(trTeCompPMatch=2, trTeCompSFunction=6, trTeCompSMatch=2)
+    assert len(_left(_chosen(_only(every_other)), _blocks(*rows[:20]))) == 20
+    with pytest.raises(IngressError, match="into more than"):
+        _left(_chosen(_only(every_other)), _blocks(*rows))
+
+
+def test_a_table_that_changes_is_split_anew() -> None:
+    """Whatever a source says of what is fresh: also where it says nothing."""
+    chosen = _chosen(_only(model.window(0x100, 0x10F)))
+    first = [(0x100, 2, 1, 1), (0x200, 2, 1, 1), (0x104, 2, 1, 1)]
+    assert _left(chosen, _blocks(*first)) == [first[0], first[2]]
+    other = [first[0], (0x108, 2, 1, 1)]
+    assert _left(chosen, _blocks(*other)) == other
+    assert _left(chosen, _blocks(*first, *other)) == [first[0], first[2], *other]
+
+
+def test_fresh_blocks_are_marked_for_the_encoder() -> None:
+    chosen = _chosen(_only(model.window(0x100, 0x10F)))
+    rows = [(0x100, 2, 1, 1), (0x104, 2, 1, 1)]
+    (first,) = chosen.feed(_blocks(*rows))
+    assert (first.fresh, len(first.blocks)) == (0, 2)
+    kept = first.blocks.copy()
+    (second,) = chosen.feed(_blocks(*rows, (0x108, 2, 1, 1)))
+    assert (second.fresh, len(second.blocks)) == (2, 3)
+    assert (second.blocks[:2] == kept).all()
+
+
+def test_context_and_time_are_not_lost_with_what_is_left_out() -> None:
+    rows = [
+        Row(True, 0x100, 4, 0, 3, context=1, time=5, ctype=1),
+        Row(True, 0x200, 4, 0, 3, context=2, time=6, ctype=2),
+        Row(True, 0x204, 4, 0, 3, context=2, time=9),
+        Row(True, 0x104, 4, 0, 3, context=2, time=9),
+    ]
+    (left,) = _chosen(_only(model.window(0x100, 0x10F))).feed(chunk(rows))
+    assert (left.refs & 15).tolist() == [7, 0, 7, 0]
+    side = left.sidebands[1]
+    assert (side["context"], side["time"], side["ctype"]) == (2, 9, 0)
+    assert side["flags"] == UNQUALIFIED | HAS_CONTEXT | HAS_TIME
