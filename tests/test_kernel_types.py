@@ -56,7 +56,9 @@ def _calls(seen: set[tuple[str, Signature]]) -> Iterator[tuple[str, Dispatcher, 
 def test_no_kernel_computes_in_floating_point(tmp_path: Path, firmware: Path) -> None:
     told = Telling(time="cycles", context_csr="mcontext", triggers=("notify@0x80000000",))
     output = tmp_path / "storm.etrace"
-    trace = etrace.record(firmware / "storm-rv64.elf", output=output, telling=told)
+    wide = Selection(ranges=("0-0xffffffffffff",), interrupts=True)
+    elf = firmware / "storm-rv64.elf"
+    trace = etrace.record(elf, output=output, telling=told, selection=wide)
     assert trace.verify()
     seen: set[tuple[str, Signature]] = set()
     found = {}

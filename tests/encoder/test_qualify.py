@@ -28,7 +28,7 @@ from tests.model.generate_context import random_context_trial, random_filtering
 from tests.model.rows import Row
 from tests.model.settings import Settings
 
-TRIALS = int(os.environ.get("ETRACE_TRIALS", "300"))
+TRIALS = int(os.environ.get("ETRACE_TRIALS", "150"))
 
 
 def _with_events(rng: Random, rows: list[Row]) -> list[Row]:
