@@ -43,7 +43,7 @@ from encoder.queue import (
     send_target,
     send_trap,
 )
-from encoder.segments import extend_segments, visits, within
+from encoder.segments import RETURNS, all_visits, extend_segments, visits, within
 from encoder.sink import LOSING, PASSING, begin_row, end_row
 from encoder.state import MAX_SEGMENTS, After, Cur, Option, Slot, Unit
 from specs import predictors
@@ -185,7 +185,11 @@ def send_found(options, state, queue, segments, count, notify, updiscon):
     cur = state[CUR_ADDRESS]
     if state[CUR_AFTER] & AFTER_JUMP != U0:
         notify = U1
-    earlier = visits(segments, count - 1, cur, state[IRETS])
+    # irets tells visits apart that lie before an implicit return
+    if options[HAS_IRETS] != 0:
+        earlier = visits(segments, count - 1, cur, state[RETURNS])
+    else:
+        earlier = all_visits(segments, count - 1, cur)
     for _ in range(earlier):
         send_address(options, state, queue, cur, U1, U0)
         state[ADDED_VISIT] += U1
@@ -253,7 +257,7 @@ def complete(
             elif not branch and not updiscon and retires and address != state[CUR_END]:
                 if count == MAX_SEGMENTS:
                     added = ADDED_LOOP
-                elif not implicit and visits(segments, count, address, state[IRETS]) > 0:
+                elif not implicit and visits(segments, count, address, state[RETURNS]) > 0:
                     added = ADDED_LOOP
             if added == 0 and state[CUR_LATE] != U0:
                 added = ADDED_LATE
@@ -325,6 +329,7 @@ def follow_calls(options, state, memory, code, returning, predicted, implicit):
         else:
             state[LOWEST] = min(state[LOWEST], depth - U1)
             state[HIGHEST] = max(state[HIGHEST], depth)
+        state[RETURNS] += U1
         if options[HAS_IRETS] != 0:
             state[IRETS] += U1
     if implicit or (options[HAS_IRETS] != 0 and returning):

@@ -64,7 +64,7 @@ from encoder.queue import (
     U31,
     UNIT,
 )
-from encoder.segments import extend_segments
+from encoder.segments import RETURNS, extend_segments
 from encoder.state import MAX_SEGMENTS, Option, Slot
 from encoder.writer import SINCE_SYNC
 from specs import predictors
@@ -213,6 +213,7 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
     predicted = state[PREDICTED]
     failed = state[FAILED]
     irets = state[IRETS]
+    returned = state[RETURNS]
     shallow = state[LOWEST]
     deep = state[HIGHEST]
     begin = i
@@ -346,8 +347,12 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
                 depth = memory[DEPTH]
                 shallow = depth - U1 if deep == U0 else min(shallow, depth - U1)
                 deep = max(deep, depth)
+                returned += U1
                 if has_irets:
                     irets += U1
+                # a jump back is no loop if a return lies between
+                lowest = ALL_ONES
+                highest = U0
                 predictors.unwind(memory)
             elif returns and (CALL_BITS >> code) & U1 != U0:
                 predictors.call(memory, follows)
@@ -412,6 +417,7 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
     state[PREDICTED] = predicted
     state[FAILED] = failed
     state[IRETS] = irets
+    state[RETURNS] = returned
     state[LOWEST] = shallow
     state[HIGHEST] = deep
     if options[UNIT] == PACKETS_UNIT:
@@ -436,9 +442,9 @@ def rebuild(options, state, segments, refs, anchor, end, partial, blocks):
     or sequentially inferable.
     """
     state[SEGMENTS] = U0
-    irets = state[IRETS]
+    returned = state[RETURNS]
     for k in range(anchor, end - 1):
-        state[IRETS] -= b2u(is_counted(options, blocks, u64(refs[k])))
+        state[RETURNS] -= b2u(is_counted(options, blocks, u64(refs[k])))
     for k in range(anchor, end):
         reference = u64(refs[k])
         index = s64(reference >> U4)
@@ -452,14 +458,14 @@ def rebuild(options, state, segments, refs, anchor, end, partial, blocks):
         state[CUR_ADDRESS] = last
         state[CUR_END] = iaddr + ((details & HALF) << U1)
         if k < end - 1:
-            state[IRETS] += b2u(is_counted(options, blocks, reference))
-    state[IRETS] = irets
+            state[RETURNS] += b2u(is_counted(options, blocks, reference))
+    state[RETURNS] = returned
 
 
 @inlined
 def is_counted(options, blocks, reference):
-    """Does this row, not an anchor, count in irets?"""
-    if options[HAS_IRETS] == 0 or options[IMPLICIT_RETURN] == 0:
+    """Is this row, no anchor, an implicit return?"""
+    if options[IMPLICIT_RETURN] == 0:
         return False
     inferred = options[SIJUMP] != 0 and ((blocks[s64(reference >> U4), 1] >> _SIJUMP) & BYTE != U0)
     return reference & CODE == RETURN and not inferred

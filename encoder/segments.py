@@ -6,7 +6,7 @@ from specs.compiled import inlined, s64, u64
 
 CUR_END = int(Slot.cur_end)
 SEGMENTS = int(Slot.segments)
-IRETS = int(Slot.irets)
+RETURNS = int(Slot.returns)
 
 
 @inlined
@@ -19,11 +19,21 @@ def within(segments, count, address):
 
 
 @inlined
-def visits(segments, count, address, irets):
-    """In how many of the first `count` segments, of those after `irets` implicit returns?"""
+def visits(segments, count, address, returns):
+    """In how many of the first `count` segments, of those after `returns` implicit returns?"""
     found = 0
     for i in range(count):
-        if segments[i, 0] <= address and address <= segments[i, 1] and segments[i, 2] == irets:
+        if segments[i, 0] <= address and address <= segments[i, 1] and segments[i, 2] == returns:
+            found += 1
+    return found
+
+
+@inlined
+def all_visits(segments, count, address):
+    """In how many of the first `count` segments?"""
+    found = 0
+    for i in range(count):
+        if segments[i, 0] <= address and address <= segments[i, 1]:
             found += 1
     return found
 
@@ -32,11 +42,11 @@ def visits(segments, count, address, irets):
 def extend_segments(state, segments, begin, last):
     """Add the contiguous instructions from `begin` to `last` to V."""
     count = s64(state[SEGMENTS])
-    irets = state[IRETS]
-    if count > 0 and begin == state[CUR_END] and segments[count - 1, 2] == irets:
+    returns = state[RETURNS]
+    if count > 0 and begin == state[CUR_END] and segments[count - 1, 2] == returns:
         segments[count - 1, 1] = last
     elif count < MAX_SEGMENTS:
         segments[count, 0] = begin
         segments[count, 1] = last
-        segments[count, 2] = irets
+        segments[count, 2] = returns
         state[SEGMENTS] = u64(count + 1)

@@ -51,6 +51,7 @@ class Slot(IntEnum):
     has_time = auto()
     ntr = auto()  # the last packet was sent because of an updiscon
     segments = auto()  # V of the loop rule: how many segments
+    returns = auto()  # implicit returns in the whole trace
     irets = auto()  # implicit returns since the last branch or packet (2.1)
     lowest = auto()  # implicit returns since the last packet: depths from above this
     highest = auto()  # up to this; 0: there were none
@@ -174,5 +175,5 @@ class Op(IntEnum):
 
 #: The rules on loops and visits remember this many segments.
 MAX_SEGMENTS = 64
-#: Columns of the table of segments: first address, last address, irets.
+#: Columns of the table of segments: first address, last address, implicit returns before them.
 SEGMENT = 3

@@ -18,6 +18,7 @@ from numba.core.typed_passes import type_inference_stage
 from numba.core.typing import Signature
 
 import etrace
+from etrace.filtering import Selection
 from etrace.sideband import Telling
 from specs.compiled import ROOMS
 

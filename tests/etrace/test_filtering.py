@@ -179,3 +179,28 @@ def test_info_tells_the_filters(run: Run, firmware: Path, tmp_path: Path) -> Non
     assert "trTeInstFilters 1" in told and "trTeCompPMatch 2147483648" in told
     values = json.loads(run("info", path, "--json").stdout)
     assert values["configuration"]["comparator"][0]["trTeCompPMatch"] == 0x80000000
+
+
+COLUMNS = "itype_0,cause,tval,priv,iaddr_0,iretire_0,ilastsize_0\n"
+
+
+@pytest.mark.parametrize(
+    ("params", "rows"),
+    (
+        ("retires_p = 1\n", "0,0,0,3,80000000,1,1\n5,0,0,3,80000004,1,1\n"),
+        # in one block, which the program tells apart
+        ("retires_p = 2\niretire_width_p = 3\n", "5,0,0,3,80000000,4,1\n"),
+    ),
+)
+def test_events_from_elsewhere_are_filtered(
+    params: str, rows: str, run: Run, counting_elf: Path, tmp_path: Path
+) -> None:
+    stream, file, path = (tmp_path / name for name in ("s.csv", "p.toml", "t.etrace"))
+    stream.write_text(COLUMNS + rows * 3)
+    file.write_text(params)
+    options = ["--params", file, "--elf", counting_elf, "--filter-range", "0x80000000-0x80000003"]
+    run("encode", stream, "-o", path, *options)
+    trace = etrace.open(path)
+    assert trace.pcs().tolist() == [0x80000000] * 3
+    assert len(trace.decode().pauses) == 2
+    assert not len(trace.decode().gaps)

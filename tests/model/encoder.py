@@ -30,12 +30,12 @@ TIMES = 1 << 64
 
 @dataclass(frozen=True)
 class Segment:
-    """Instructions retired one after the other in memory, by first and last address, after
-    `irets` implicit returns (always 0 without *irets*, which tells them apart)."""
+    """Instructions retired one after the other in memory, by first and last address, with
+    `returns` implicit returns before them, counted from anywhere."""
 
     first: int
     last: int
-    irets: int
+    returns: int
 
     def holds(self, iaddr: int) -> bool:
         return self.first <= iaddr <= self.last
@@ -72,6 +72,8 @@ class Encoder(Sender):
         #: Packets sent when the last stretch began; whether some were lost since it ended.
         self.stretch_packets = 0
         self.after_loss = False
+        #: Implicit returns in the whole trace.
+        self.all_returns = 0
         self.added: Counter[str] = Counter()
         self.start_stretch()
 
@@ -254,6 +256,7 @@ class Encoder(Sender):
             lowest, highest = self.returned or (depth, depth)
             self.returned = (min(lowest, depth - 1), max(highest, depth))
             self.irets += int(self.p.has_irets)
+            self.all_returns += 1
         if self.after_implicit or (self.p.has_irets and self.prediction(cur) is not None):
             self.stack.pop()
         elif self.modes.implicit_return and self.itype(cur) in (UNINFERABLE_CALL, INFERABLE_CALL):
@@ -277,10 +280,10 @@ class Encoder(Sender):
             last is not None
             and prev is not None
             and prev.iaddr + prev.size == cur.iaddr
-            and last.irets == self.irets
+            and last.returns == self.all_returns
         ):
-            return [*self.segments[:-1], Segment(last.first, cur.iaddr, self.irets)]
-        return [*self.segments, Segment(cur.iaddr, cur.iaddr, self.irets)]
+            return [*self.segments[:-1], Segment(last.first, cur.iaddr, last.returns)]
+        return [*self.segments, Segment(cur.iaddr, cur.iaddr, self.all_returns)]
 
     def checks(self, cur: Row, v: list[Segment]) -> int:
         """Send what `cur` calls for; the number of the check that applied, or 0."""
@@ -361,7 +364,8 @@ class Encoder(Sender):
         if self.prev is not None and self.itype(self.prev) in UPDISCONS:
             notify = True
         for segment in v[:-1]:
-            if segment.holds(cur.iaddr) and segment.irets == v[-1].irets:
+            told_apart = self.p.has_irets and segment.returns != v[-1].returns
+            if segment.holds(cur.iaddr) and not told_apart:
                 self.added["an earlier visit"] += 1
                 self.send_address(cur, True, False)
         self.send_address(cur, notify, False)
@@ -435,7 +439,7 @@ class Encoder(Sender):
             return None
         if len(v) >= MAX_SEGMENTS:
             return "too many segments"
-        recent = [segment for segment in v if segment.irets == self.irets]
+        recent = [segment for segment in v if segment.returns == self.all_returns]
         if self.next_was_seen(recent) and not self.is_implicit_return(cur):
             return "a loop"
         return None
