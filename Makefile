@@ -7,6 +7,7 @@ STAMP = $(VENV)/.installed
 PYTEST ?= $(BIN)/python -m pytest
 PYTEST_ARGS ?=
 TRIALS ?= 50000
+MODES_TRIALS ?= 5000
 CROSS ?= riscv64-unknown-elf-
 
 .PHONY: help demo test lint format types rooms unit soak bench firmware clean
@@ -16,7 +17,7 @@ help:
 	@echo "make demo      record, decode and check the bundled firmware run"
 	@echo "make test      lint, types, import rooms, tests"
 	@echo "make bench     speed and memory (BENCH_ARGS=--help for choices)"
-	@echo "make soak      the long random tests (TRIALS=$(TRIALS))"
+	@echo "make soak      the long random tests (TRIALS=$(TRIALS) MODES_TRIALS=$(MODES_TRIALS) of each kind)"
 	@echo "make firmware  rebuild the test programs (needs $(CROSS)gcc)"
 	@echo "make clean     remove the virtual environment and what tools left behind"
 
@@ -53,8 +54,11 @@ unit: $(STAMP)
 
 # More random programs and examples than `make unit`, and new ones.
 soak: $(STAMP)
-	ETRACE_TRIALS=$(TRIALS) HYPOTHESIS_PROFILE=soak $(PYTEST) $(PYTEST_ARGS) \
-	  tests/test_product_roundtrip.py tests/test_model_roundtrip.py tests/specs tests/emu
+	ETRACE_TRIALS=$(TRIALS) ETRACE_MODES_TRIALS=$(MODES_TRIALS) \
+	ETRACE_CONTEXT_TRIALS=$(MODES_TRIALS) HYPOTHESIS_PROFILE=soak $(PYTEST) $(PYTEST_ARGS) \
+	  tests/test_product_roundtrip.py tests/test_product_encode.py tests/test_product_modes.py \
+	  tests/test_model_roundtrip.py tests/test_model_modes.py tests/test_model_gaps.py \
+	  tests/decoder/test_model_gaps.py tests/encoder/test_qualify.py tests/specs tests/emu
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py $(BENCH_ARGS)
