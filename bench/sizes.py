@@ -1,22 +1,24 @@
 """Bits an instruction, by program and mode: the table in bench/README.md, as Markdown.
 
-Programs: those of tests/programs. The last column is the geometric mean over them of the size
-against the baseline (differential addresses, no mode).
+`python -m bench.sizes`. Programs: those of tests/programs, the golden ones that the emulator runs,
+the demo. The last column is the geometric mean over them of the size against the baseline
+(differential addresses, no mode).
 """
 
 import argparse
 import math
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from emu import Machine, SidebandOptions, elf
 from encoder.encoder import Encoder
 from etrace.encoding import SMALLER, Encoding
 from specs.ingress import Chunk
 from specs.parameters import Configuration, from_dict
-from tests.programs.programs import PROGRAMS, Program
+from tests.programs.programs import PROGRAMS
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Where programs let their trap vector point, most of the time.
+VECTORS = ("task_trap", "vectors", "trap_entry", "handler")
 
 #: Name of a row, modes, and what else is not the default of `etrace record --mode`.
 ROWS: tuple[tuple[str, tuple[str, ...], dict[str, dict[str, object]]], ...] = (
@@ -39,8 +41,10 @@ def configuration(
     program: elf.Program, modes: tuple[str, ...], tables: dict[str, dict[str, object]]
 ) -> Configuration:
     """As `etrace record --mode ...` makes it, with the trap vector that the program sets."""
-    known = [name for name in ("task_trap", "trap_entry") if name in program.symbols]
-    encoding = Encoding(modes=modes, vectors=tuple(f"mtvec={name}" for name in known[:1]))
+    known = [name for name in VECTORS if name in program.symbols]
+    # a table of vectors: mode 1, "vectored", in the lowest bits
+    places = [f"mtvec={name}{'+1' * (name == 'vectors')}" for name in known[:1]]
+    encoding = Encoding(modes=modes, vectors=places)
     base = from_dict(
         {"protocol": "2.0", "parameters": {"ctype_width_p": 2}, **tables}, program.xlen
     )
@@ -64,14 +68,24 @@ def bits(run: tuple[list[Chunk], int], chosen: Configuration) -> float:
     return 8 * size / run[1]
 
 
-def table(programs: list[Program]) -> list[str]:
+def programs(xlen: int) -> dict[str, Path]:
+    """ELF files by name."""
+    own = {each.name: each.path for each in PROGRAMS if each.xlen == xlen}
+    golden = {
+        f"golden {name}": ROOT / f"tests/golden/rv{xlen}-{name}/rv{xlen}-{name}.elf"
+        for name in ("flow", "kernels", "traps")
+    }
+    return own | golden | {"demo": ROOT / f"etrace/data/demo-rv{xlen}.elf"}
+
+
+def table(files: dict[str, Path]) -> list[str]:
     """Lines of Markdown."""
-    loaded = [elf.load(str(each.path)) for each in programs]
+    loaded = [elf.load(str(path)) for path in files.values()]
     runs = [chunks(each) for each in loaded]
     baseline: list[float] = []
     lines = [
-        "| | " + " | ".join(each.name for each in programs) + " | mean |",
-        "|---|" + "---|" * (len(programs) + 1),
+        "| | " + " | ".join(files) + " | mean |",
+        "|---|" + "---|" * (len(files) + 1),
     ]
     for name, modes, tables in ROWS:
         sizes = [
@@ -89,4 +103,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--xlen", type=int, choices=(32, 64), default=64)
     xlen = parser.parse_args().xlen
-    print("\n".join(table([each for each in PROGRAMS if each.xlen == xlen])))
+    print("\n".join(table(programs(xlen))))

@@ -33,8 +33,8 @@ class Encoding:
     """What to change in a configuration; nothing given: nothing.
 
     `modes`: names of modes, or `all` for `SMALLER`. `protocol`: "2.0" or "2.1". `vectors`: each
-    `mtvec=PLACE` (or stvec, ...), for implicit exceptions; a place is a symbol, `symbol+0x10`, or an
-    address.
+    `mtvec=PLACE` (or stvec, ...), for implicit exceptions; a place is a symbol, `symbol+0x10`, or
+    an address.
     """
 
     modes: Sequence[str] = ()

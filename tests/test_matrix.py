@@ -1,10 +1,12 @@
 """Whole programs in every mode, and in combinations of them: recorded, decoded, compared."""
 
+from pathlib import Path
+
 import pytest
 
 import etrace
-from specs.parameters import Configuration, from_dict
-from tests.programs.programs import PROGRAMS, Program
+from specs.parameters import from_dict
+from tests.programs.programs import PROGRAMS
 
 _SIZES = {
     "sijump_p": 1,
@@ -73,16 +75,22 @@ CONFIGURATIONS = {
 }
 
 
+_ROOT = Path(__file__).resolve().parent
+_GOLDEN = {
+    _ROOT / f"golden/rv{xlen}-{name}/rv{xlen}-{name}.elf": xlen
+    for name in ("flow", "kernels", "traps")
+    for xlen in (32, 64)
+}
+#: Programs and their widths: our own, the golden ones that the emulator runs, the demo.
+FILES = {program.path: program.xlen for program in PROGRAMS} | _GOLDEN
+FILES |= {_ROOT.parent / f"etrace/data/demo-rv{xlen}.elf": xlen for xlen in (32, 64)}
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_every_program(name: str) -> None:
     """In this configuration each program's trace decodes to exactly what ran."""
     assert len(CONFIGURATIONS) >= 24
-    for program in PROGRAMS:
-        configuration = from_dict(CONFIGURATIONS[name], program.xlen)
-        assert _instructions(program, configuration) == program.instructions, program
-
-
-def _instructions(program: Program, configuration: Configuration) -> int:
-    result = etrace.record(program.path, params=configuration).verify()
-    assert result.same, (program, result)
-    return result.comparison.instructions
+    for path, xlen in FILES.items():
+        result = etrace.record(path, params=from_dict(CONFIGURATIONS[name], xlen)).verify()
+        assert result.same, (path.name, result)
+        assert result.comparison.instructions > 0
