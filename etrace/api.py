@@ -74,6 +74,8 @@ def run_header(
         chosen = selection.apply(chosen, programs)
     if telling is not None:
         chosen = telling.room(chosen, params is not None)
+    if chosen.resync.unit == "cycles" and (telling is None or telling.time is None):
+        raise InputError('[resync] unit = "cycles" counts time; say which with --time')
     sideband = None if telling is None else telling.options(programs)
     if sideband is not None:
         chosen = triggered(chosen, (pulses for _, pulses in sideband.triggers))

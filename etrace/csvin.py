@@ -1,8 +1,10 @@
 """Retirement events from a CSV file: the hart-to-encoder signals, one block a row.
 
 Columns, in any order: `itype_0, cause, tval, priv, iaddr_0, iretire_0, ilastsize_0` and, optional,
-`context, ctype, time, sijump_0`; the `_0` may be left out, other columns are ignored. tval and
-iaddr are hexadecimal, the rest decimal ("Instruction Trace Interface", E-Trace 2.0).
+`context, ctype, time, sijump_0, trigger, halted, reset`; the `_0` may be left out, other columns are
+ignored. tval and iaddr are hexadecimal, the rest decimal ("Instruction Trace Interface", E-Trace
+2.0). `trigger`: 1 trace-on, 2 trace-off, 4 trace-notify. A row on which nothing retires can say that
+the hart is halted or reset.
 
 With retires_p 1, `iretire` is the number of instructions, 0 or 1 (single retirement); otherwise the
 number of half-words. A row with itype 1 or 2 and iretire 0 is a trap alone, its iaddr the EPC. With
@@ -22,7 +24,7 @@ from etrace.files import shown, text_blocks
 from specs import ingress
 
 _REQUIRED = ("itype", "cause", "tval", "priv", "iaddr", "iretire", "ilastsize")
-_OPTIONAL = ("context", "ctype", "time", "sijump")
+_OPTIONAL = ("context", "ctype", "time", "sijump", "trigger", "halted", "reset")
 _HEXADECIMAL = {"tval", "iaddr"}
 
 #: Largest value of a column.
@@ -33,6 +35,9 @@ _LIMITS = {
     "ilastsize": 2,
     "ctype": 3,
     "sijump": 1,
+    "trigger": 7,
+    "halted": 1,
+    "reset": 1,
 }
 _LIMIT = (1 << 64) - 1
 
@@ -127,7 +132,7 @@ class _Rows(dict[bytes, bytes]):
         if not retired and not trap:
             if itype:
                 raise _RowError(line, f"itype {itype} but nothing retired (iretire is 0)")
-            return []
+            return self._sideband_of(row) if row.get("halted") or row.get("reset") else []
         if retired and trap and self._is_unretired_call(row):
             retired = 0
         refs = self._sideband_of(row)
@@ -171,16 +176,17 @@ class _Rows(dict[bytes, bytes]):
         )
 
     def _sideband_of(self, row: dict[str, int]) -> list[int]:
-        values = row.get("context", 0), row.get("time", 0), row.get("ctype", 0)
+        values = tuple(row.get(name, 0) for name in ("context", "time", "ctype", "trigger"))
+        apart = ingress.HALTED * row.get("halted", 0) | ingress.RESET * row.get("reset", 0)
         if not self.sideband:
-            if not any(values):
+            if not any(values) and not apart:
                 return []
             # From here on every row says its context: also those seen, and kept, without one.
             self.sideband = True
             self.clear()
         flags = ("context" in row) * ingress.HAS_CONTEXT | ("time" in row) * ingress.HAS_TIME
         return [
-            self._sidebands.add((*values, 0, flags, b"")) << ingress.CODE_BITS
+            self._sidebands.add((*values, flags | apart, b"")) << ingress.CODE_BITS
             | ingress.SIDEBAND_CODE
         ]
 

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from etrace import csvin
 from etrace.errors import InputError
-from specs.ingress import BLOCK, CODE_BITS, CODE_MASK, HAS_CONTEXT, SIDEBAND_CODE, UNKNOWN_SIZE
+from specs.ingress import (
+    BLOCK,
+    CODE_BITS,
+    CODE_MASK,
+    HALTED,
+    HAS_CONTEXT,
+    RESET,
+    SIDEBAND_CODE,
+    UNKNOWN_SIZE,
+)
 
 HEADER = "itype_0,cause,tval,priv,iaddr_0,context,ctype,iretire_0,ilastsize_0"
 
@@ -225,3 +234,17 @@ def test_context_outlives_the_memory_of_rows(csv, monkeypatch) -> None:
     rows = [f"0,0,0,3,{n:x},{9 if n == 8 else 0},0,1,1" for n in range(0, 80, 4)]
     contexts = [event[1] for event in events(csv(*rows)) if event[0] == "context"]
     assert contexts == [9] + [0] * 17
+
+
+def test_triggers_halted_and_reset(csv) -> None:
+    """Also on rows on which nothing retires, where the hart is halted."""
+    header = "itype,cause,tval,priv,iaddr,iretire,ilastsize,trigger,halted,reset"
+    path = csv(
+        "0,0,0,3,1000,1,1,4,0,0", "0,0,0,3,0,0,0,0,1,0", "0,0,0,3,2000,1,1,0,0,1", header=header
+    )
+    (chunk,) = csvin.chunks(str(path))
+    codes = (chunk.refs & CODE_MASK).tolist()
+    assert codes == [SIDEBAND_CODE, 0, SIDEBAND_CODE, SIDEBAND_CODE, 0]
+    rows = chunk.sidebands[chunk.refs[chunk.refs & CODE_MASK == SIDEBAND_CODE] >> CODE_BITS]
+    assert rows["trigger"].tolist() == [4, 0, 0]
+    assert rows["flags"].tolist() == [0, HALTED, RESET]
