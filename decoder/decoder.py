@@ -71,6 +71,11 @@ class Decoder:
         self._details: Rows = np.zeros((0, COLUMNS), np.uint64)
         self._done = 0
 
+    @property
+    def configuration(self) -> Configuration:
+        """The encoder's, as far as it is known by now."""
+        return self._configuration
+
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Flow]:
         """Decode `data`, the next bytes of the stream: the flow that they complete, in chunks.
 

@@ -50,6 +50,7 @@ from emu.state import (
     BUFFERS_FULL,
     CAUSE,
     CYCLE_OFFSET,
+    EDGE,
     EVENT_KIND,
     EVENT_RAISED,
     FLUSHES,
@@ -78,6 +79,7 @@ from emu.state import (
     REFS,
     REFS_END,
     RESOLVING,
+    REST,
     RETIRED,
     RETURN_AT,
     STALE,
@@ -234,7 +236,9 @@ def drive(cpu: Any, operations: Any) -> Any:
         # First of all: what is below may change the state that the event left.
         if cpu[EVENT_KIND] != U0 and deliver(cpu):
             return EVENT_RAISED
-        if cpu[HOST] != U0:
+        rest = s64(cpu[REST])
+        remaining = s64(cpu[BUDGET] - cpu[RETIRED])
+        if cpu[HOST] != U0 and (rest == 0 or remaining <= 0):
             return HOST_REQUEST
         if cpu[STUCK] >= _STUCK_TRAPS:
             return TRAP_LOOP
@@ -245,22 +249,35 @@ def drive(cpu: Any, operations: Any) -> Any:
             or cpu[NOTE_COUNT] + _MARGIN >= cpu[NOTE_LIMIT]
         ):
             return BUFFERS_FULL
-        remaining = s64(cpu[BUDGET] - cpu[RETIRED])
         if remaining <= 0:
             return BUDGET_OVER
-        if cpu[RETIRED] >= cpu[RETURN_AT]:
+        edge = s64(cpu[EDGE] - cpu[RETIRED])
+        if cpu[RETIRED] >= cpu[RETURN_AT] or edge <= 0:
             return PAUSED
-        if take_interrupt(cpu):
+        # An edge cuts a block in two and changes nothing else: what is for ends of blocks waits.
+        if rest == 0 and take_interrupt(cpu):
             continue
-        ip = block_at(cpu, operations, cpu[PC])
+        near = min(remaining, edge)
         left = _slice(cpu)
-        if remaining > MAX_BLOCK:
-            left = min(left, remaining - MAX_BLOCK)
+        behind = np.int64(0)
+        if near > MAX_BLOCK and rest == 0:
+            ip = block_at(cpu, operations, cpu[PC])
+            left = min(left, near - MAX_BLOCK)
         else:
-            # No block may run past the budget: one at a time, and the last one cut.
-            left = 1
-            if s64(load32u(ip - _HEADER)) > remaining:
-                ip = short_block(cpu, operations, cpu[PC], remaining)
+            # No block may run past the budget or the edge: one at a time, and the last one cut.
+            left = np.int64(1)
+            if rest == 0:
+                ip = block_at(cpu, operations, cpu[PC])
+                whole = s64(load32u(ip - _HEADER))
+            else:
+                ip, whole = U0, rest
+            if whole > near:
+                ip = short_block(cpu, operations, cpu[PC], near)
+                if edge < remaining:
+                    behind = whole - near
+            elif rest != 0:
+                ip = short_block(cpu, operations, cpu[PC], rest)
+            cpu[REST] = U0
         cpu[IP] = ip
         cpu[LEFT] = u64(left)
         cpu[GOAL] = cpu[RETIRED] + u64(left)
@@ -278,6 +295,7 @@ def drive(cpu: Any, operations: Any) -> Any:
             continue
         cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
         cpu[PC] = pc_of(ip)
+        cpu[REST] = u64(behind)
         if reason == RESOLVING:
             flushes = cpu[FLUSHES]
             block = block_at(cpu, operations, cpu[PC])

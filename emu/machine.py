@@ -53,7 +53,7 @@ class Machine:
     by default what the first program's attributes say. `memory`: more RAM, (base, size) in whole
     4 KiB pages. `record`: whether `run` yields what retires. `console`: receives guest output.
     `semihosting`: serve host calls; without it an ebreak is a breakpoint exception, marked or not.
-    `sideband`: context, time and triggers in what `run` yields; without it there are only those of
+    `sideband`: context, time, triggers and windows in what `run` yields; without it there are only
     the triggers that the program itself arms.
     `chunk_refs`, `chunk_traps`, `table_blocks`: capacities of what a chunk holds.
 
@@ -232,10 +232,11 @@ class Machine:
         self._begin_table(flush)
         announce_compilation("the emulator")
         turn = 0
-        self._sideband.begin_run(self._record or self._hooks.want_retired)
+        self._sideband.begin_run(self._record or self._hooks.want_retired, self.host_calls)
         self._attach(ring, 0)
         while self.exit_reason is None:
             cpu[state.RETURN_AT] = self.instret + PAUSE
+            self._sideband.cut(self.host_calls)
             reason = drive(cpu, self._operations)
             failure = self._handle(reason)
             if reason != state.BUFFERS_FULL and self.exit_reason is None and failure is None:
@@ -282,7 +283,7 @@ class Machine:
         csrs.configure(cpu, self.xlen, misa(self._extensions, self.xlen), compressed)
         self._sideband.reset()
         cpu[state.INSTRET_OFFSET] = cpu[state.CYCLE_OFFSET] = -self.instret & _ALL_ONES
-        cpu[state.STUCK] = cpu[state.LAST_TRAP] = 0
+        cpu[state.STUCK] = cpu[state.LAST_TRAP] = cpu[state.REST] = 0
         cpu[state.PC] = self._reset_pc
         cpu[state.XLEN] = self.xlen
         cpu[state.ADDRESS_MASK] = width

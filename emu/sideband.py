@@ -1,16 +1,19 @@
-"""What a hart tells its encoder besides what retires: context, time, triggers, halted and reset.
+"""What a hart tells its encoder besides what retires: context, time, triggers, windows, halted and
+reset.
 
 The loop over instructions knows nothing of it. Translation marks the blocks at which a trigger
 fires, the few operations that change context or time leave a note, and a pass over what retired
 (`sideband_kernel`) puts the sideband references in. Where nobody wants any, there is no pass.
 """
 
+from bisect import bisect_right
+
 import numpy as np
 import numpy.typing as npt
 
 from emu import state
 from emu.csrs import configure_context
-from emu.sideband_options import OUTSIDE, SidebandOptions, Time
+from emu.sideband_options import NEVER, OUTSIDE, SidebandOptions, Time
 from emu.triggers import ACTION_SHIFT, ACTIONS, COUNT, DISABLED, EXECUTE, MCONTROL6, M
 from specs.compiled import ALL_ONES
 from specs.ingress import SIDEBAND
@@ -45,11 +48,14 @@ class Sideband:
         self._words[sideband_kernel.SOURCE] = source
         self._words[sideband_kernel.EVERY] = options.time_every
         self._words[sideband_kernel.DUE] = 0 if source else ALL_ONES
+        self._edges = options.edges
+        self._edge_words = np.array([*self._edges, ALL_ONES], np.uint64)
         self._notes = np.zeros((_NOTES, state.NOTE_WORDS), np.uint64)
         self._triggers = np.zeros((COUNT + OUTSIDE, state.TRIGGER_BYTES // 8), np.uint64)
         self._ring: list[_Buffers] = []
         self._turn = self._done = self._used = self._rows = 0
         cpu[state.NOTE_LIMIT] = 1 << 60
+        cpu[state.EDGE] = NEVER
         self._enter_triggers()
 
     @property
@@ -61,7 +67,7 @@ class Sideband:
     def active(self) -> bool:
         """Whether there is anything to tell, so far."""
         cpu, words = self._cpu, self._words
-        wanted = self._options.time is not None or self.has_context
+        wanted = self._options.time is not None or self.has_context or self._edges
         return bool(wanted or cpu[state.MARKED] or words[self._kernel.PENDING])
 
     @property
@@ -85,8 +91,18 @@ class Sideband:
             cpu[state.CONTEXT_TYPE] = options.context_type
             self._words[self._kernel.CONTEXT] = self._words[self._kernel.CTYPE] = 0
 
-    def begin_run(self, told: bool) -> None:
-        """A run begins; `told`: somebody wants what retires, with its side band."""
+    def cut(self, host_calls: int) -> None:
+        """Have a block end where the next window begins or ends; to be called before `drive`."""
+        if self._edges:
+            flow = int(self._cpu[state.RETIRED]) + host_calls
+            number = bisect_right(self._edges, flow)
+            edge = self._edges[number] if number < len(self._edges) else NEVER
+            self._cpu[state.EDGE] = edge - host_calls
+
+    def begin_run(self, told: bool, host_calls: int) -> None:
+        """A run begins, behind so many host calls; `told`: somebody wants what retires, with its
+        side band.
+        """
         cpu = self._cpu
         cpu[state.NOTE_COUNT] = 0
         self._ring = []
@@ -94,6 +110,12 @@ class Sideband:
         cpu[state.NOTES] = self._notes.ctypes.data if follows else 0
         cpu[state.NOTE_LIMIT] = _NOTES if follows else 1 << 60
         self._words[self._kernel.RETIRED] = cpu[state.RETIRED]
+        flow = int(cpu[state.RETIRED]) + host_calls
+        self._words[self._kernel.FLOW] = flow
+        edge = int(self._words[self._kernel.EDGE])
+        while edge % 2 == 0 and edge < len(self._edges) and self._edges[edge + 1] <= flow:
+            edge += 2  # a window that passed while nobody was told
+        self._words[self._kernel.EDGE] = edge
         self._words[self._kernel.TIME_OFFSET] = cpu[state.TIME_OFFSET]
 
     def begin_chunk(self, turn: int) -> None:
@@ -126,6 +148,7 @@ class Sideband:
             refs[self._done : end],
             marks,
             self._notes[:count],
+            self._edge_words,
             buffers.refs,
             self._used,
             buffers.sidebands.view(np.uint64).reshape(-1, 3),

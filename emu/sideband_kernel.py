@@ -13,8 +13,15 @@ from emu.state import (
     NOTE_CONTEXT,
     NOTE_TIME_OFFSET,
 )
-from specs.compiled import ALL_ONES, U0, U1, U4, b2u, njit, u64
-from specs.ingress import CODE_MASK, HAS_CONTEXT, HAS_TIME, SIDEBAND_CODE
+from specs.compiled import ALL_ONES, U0, U1, U4, b2u, njit, s64, u64
+from specs.ingress import (
+    CODE_MASK,
+    HAS_CONTEXT,
+    HAS_TIME,
+    SIDEBAND_CODE,
+    TRIGGER_OFF,
+    TRIGGER_ON,
+)
 from specs.itype import Itype
 
 #: The pass's state, a word each.
@@ -26,11 +33,13 @@ from specs.itype import Itype
     PENDING,  # flags for the next reference
     CONTEXT,
     CTYPE,
+    FLOW,  # RETIRED and the ebreaks of host calls, as windows count
+    EDGE,  # number of the next edge of a window
     # options
     SOURCE,  # of time
     EVERY,  # instructions from one DUE to the next
-) = range(9)
-WORDS = 9
+) = range(11)
+WORDS = 11
 NO_TIME, INSTRET, MTIME, IN_CYCLES = range(4)
 
 _MTIME, _IN_CYCLES = np.uint64(MTIME), np.uint64(IN_CYCLES)
@@ -44,6 +53,7 @@ _TAKEN_CYCLES, _TRAP_CYCLES = np.uint64(TAKEN_BRANCH), np.uint64(TRAP)
 _FIELD = np.uint64(MARK_FIELD)
 _CYCLES_AT, _TRIGGER_AT = np.uint64(MARK_CYCLES_SHIFT), np.uint64(MARK_TRIGGER_SHIFT)
 _NOTE_CONTEXT, _NOTE_TIME_OFFSET = np.uint64(NOTE_CONTEXT), np.uint64(NOTE_TIME_OFFSET)
+_ON, _OFF = np.uint64(TRIGGER_ON), np.uint64(TRIGGER_OFF)
 _U8 = np.uint64(8)
 _U16 = np.uint64(16)
 _U255 = np.uint64(255)
@@ -99,6 +109,23 @@ def _sideband(state: Any, is_trap: Any, trigger: Any, row: Any) -> Any:
 
 
 @njit
+def _window(state: Any, edges: Any, flow: Any, after: Any) -> Any:
+    """Pulses of the windows on a block that retires with `flow` to `after` instructions before it
+    and up to its end.
+    """
+    pulses = U0
+    edge = s64(state[EDGE])
+    if edge & 1 == 0 and edges[edge] <= flow:
+        pulses = _ON
+        edge += 1
+    if edge & 1 == 1 and edges[edge] <= after:
+        pulses |= _OFF
+        edge += 1
+    state[EDGE] = u64(edge)
+    return pulses
+
+
+@njit
 def _soon(state: Any, notes: Any, n: Any) -> Any:
     """Instructions retired before the next reference that has to be looked at for its time, for
     note `n`, or for what is pending.
@@ -110,29 +137,46 @@ def _soon(state: Any, notes: Any, n: Any) -> Any:
 
 @njit
 def annotate(
-    state: Any, refs: Any, marks: Any, notes: Any, out: Any, used: Any, sidebands: Any, rows: Any
+    state: Any,
+    refs: Any,
+    marks: Any,
+    notes: Any,
+    edges: Any,
+    out: Any,
+    used: Any,
+    sidebands: Any,
+    rows: Any,
 ) -> Any:
     """Copy `refs` (uint32) to `out` from `used` on, with sideband references where they belong.
 
     `state`: see above, carried from stretch to stretch. `marks`: uint64, by block. `notes`: uint64
-    rows as in `emu.state`, none later than the end of this stretch; all are applied. `sidebands`:
+    rows as in `emu.state`, none later than the end of this stretch; all are applied. `edges`:
+    uint64, where windows begin and end in turn, then all ones; no block goes past one. `sidebands`:
     `ingress.SIDEBAND` as rows of three uint64, `rows` of them in use. There must be room for two
     references, and one row, for each reference. Returns `used` and `rows` after it.
     """
     n = np.int64(0)
     retired, cycles = state[RETIRED], state[CYCLES]
+    flow, edge = state[FLOW], edges[s64(state[EDGE])]
     soon = _soon(state, notes, n)
     for i in range(len(refs)):
         reference = u64(refs[i])
         code = reference & _CODE_MASK
         is_trap = code - _EXCEPTION <= _INTERRUPT - _EXCEPTION
         mark = U0 if is_trap else marks[reference >> U4]
-        if is_trap or retired >= soon or mark >> _TRIGGER_AT != U0:
+        count = mark & _FIELD
+        # a block that retires nothing is the ebreak of a host call
+        after = flow if is_trap else flow + max(count, U1)
+        if is_trap or retired >= soon or mark >> _TRIGGER_AT != U0 or after >= edge:
             state[RETIRED], state[CYCLES] = retired, cycles
             while n < len(notes) and notes[n, 0] <= retired:
                 _apply(state, notes[n, 1], notes[n, 2])
                 n += 1
-            if _sideband(state, is_trap, mark >> _TRIGGER_AT, sidebands[rows]):
+            pulses = mark >> _TRIGGER_AT
+            if not is_trap and after >= edge:
+                pulses |= _window(state, edges, flow, after)
+                edge = edges[s64(state[EDGE])]
+            if _sideband(state, is_trap, pulses, sidebands[rows]):
                 out[used] = u64(rows) << U4 | _SIDEBAND
                 used += 1
                 rows += 1
@@ -140,9 +184,10 @@ def annotate(
             soon = _soon(state, notes, n)
         out[used] = refs[i]
         used += 1
-        retired += mark & _FIELD
+        retired += count
+        flow = after
         cycles += (mark >> _CYCLES_AT & _FIELD) + b2u(code == _TAKEN) * _TAKEN_CYCLES
-    state[RETIRED], state[CYCLES] = retired, cycles
+    state[RETIRED], state[CYCLES], state[FLOW] = retired, cycles, flow
     while n < len(notes):
         _apply(state, notes[n, 1], notes[n, 2])
         n += 1

@@ -2,11 +2,17 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from emu.memory import MachineError
+from specs.ingress import TRIGGER_OFF, TRIGGER_ON
 
 #: Triggers set from outside, at most.
 OUTSIDE = 64
+#: Windows, at most.
+WINDOWS = 4096
+#: Instructions; more than any run executes.
+NEVER = 1 << 60
 
 
 class Time(Enum):
@@ -31,10 +37,15 @@ class SidebandOptions:
 
     `time`: told before every trap, with every context, and before the first reference at or behind
     each multiple of `time_every` retired instructions; always the time at that reference. No
-    option of the run but this changes it: not buffers, not hooks.
+    option of the run but this and `windows` changes it: not buffers, not hooks.
 
     `triggers`: pairs of an instruction's address and `TRIGGER_ON`, `TRIGGER_OFF` or
     `TRIGGER_NOTIFY` (or'ed if several), armed from outside, beside the hart's own four.
+
+    `windows`: pairs of instructions to skip, counted from the beginning of the run, and how many
+    follow (None: all). `TRIGGER_ON` is told with the first of these, `TRIGGER_OFF` with the last. A
+    trap right before or right behind them is outside. Instructions are counted as in the flow: the
+    ebreak of a host call is one. Blocks are cut there, which changes nothing else about the run.
     """
 
     context_csr: int | None = None
@@ -42,6 +53,7 @@ class SidebandOptions:
     time: Time | None = None
     time_every: int = 1000
     triggers: tuple[tuple[int, int], ...] = ()
+    windows: tuple[tuple[int, int | None], ...] = ()
 
     def __post_init__(self) -> None:
         """Raises MachineError."""
@@ -59,3 +71,43 @@ class SidebandOptions:
                     f"trigger {pulses} at {address:#x}: must be one of 1 (on), 2 (off), "
                     "4 (notify), or a sum of them, at an even address"
                 )
+        self._check_windows()
+
+    @property
+    def edges(self) -> list[int]:
+        """Where windows begin and end in turn: instructions before it, ascending."""
+        return [edge for window in self._spans() for edge in window]
+
+    def _spans(self) -> list[tuple[int, int]]:
+        return sorted((at, NEVER if count is None else at + count) for at, count in self.windows)
+
+    def _check_windows(self) -> None:
+        if len(self.windows) > WINDOWS:
+            raise MachineError(f"{len(self.windows)} windows: at most {WINDOWS} can be set")
+        for skip, count in self.windows:
+            if not 0 <= skip < NEVER or (count is not None and not 0 <= count < NEVER - skip):
+                raise MachineError(f"window {shown(skip, count)}: numbers must be from 0 to 2^60")
+            if count == 0:
+                raise MachineError(
+                    f"window {shown(skip, count)}: has no instructions; give a count of 1 or more, "
+                    f"or {skip}: for all that follow"
+                )
+        spans = self._spans()
+        for (begin, end), (other, other_end) in pairwise(spans):
+            if other < end:
+                both = begin, None if NEVER in (end, other_end) else max(end, other_end) - begin
+                raise MachineError(
+                    f"the windows from instruction {begin} and from instruction {other} overlap; "
+                    f"give one for both, {shown(*both)}"
+                )
+        pulses = [bits for _, bits in self.triggers]
+        if spans and any(bits & (TRIGGER_ON | TRIGGER_OFF) for bits in pulses):
+            raise MachineError(
+                "windows and triggers both turn tracing on and off; give only the windows, or only "
+                "the triggers"
+            )
+
+
+def shown(skip: int, count: int | None) -> str:
+    """A window as it is written: SKIP:COUNT."""
+    return f"{skip}:{'' if count is None else count}"

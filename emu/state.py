@@ -72,7 +72,10 @@ X, SINK = 0, 32
     TRIGGER_COUNT,
     ARMED,  # triggers that can fire
     STALE,  # 1: the triggers have changed, translations are to be forgotten
-) = range(33, 33 + 58)
+    # windows
+    EDGE,  # a block ends where RETIRED is this, and `drive` returns to Python
+    REST,  # instructions left of a block that ended there for no other reason, 0: none
+) = range(33, 33 + 60)
 
 #: Traps taken: exceptions by cause, then interrupts by cause.
 EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160

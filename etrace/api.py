@@ -13,8 +13,9 @@ from io import BytesIO
 from pathlib import Path
 
 from etrace import files
+from etrace.encoding import Encoding
 from etrace.errors import InputError
-from etrace.filtering import Selection, triggered
+from etrace.filtering import Selection, triggered, windowed
 from etrace.plugin import Loaded
 from etrace.program import Code, load_image, load_programs
 from etrace.recorder import Progress, Sink, Summary
@@ -57,12 +58,13 @@ def run_header(
     command: Sequence[str] = (),
     semihosting: str | None = None,
     telling: Telling | None = None,
+    encoding: Encoding | None = None,
     selection: Selection | None = None,
 ) -> tuple[Header, Code]:
     """Load the programs of a run and describe it. Raises `InputError` or `ParametersError`.
 
     `semihosting`: the command line for host calls, None without them. `telling`: context, time and
-    triggers, none without it. `selection`: what to trace.
+    triggers, none without it. `encoding`: modes and protocol; `selection`: what to trace.
     """
     if not elf:
         raise InputError("no program to run")
@@ -70,6 +72,8 @@ def run_header(
     code = Code(programs[0].xlen, programs, tuple(load_image(each) for each in image), platform)
     program_references, image_references = code.references()
     chosen = configuration(params, code.xlen, framing)
+    if encoding is not None:
+        chosen = encoding.apply(chosen, programs)
     if selection is not None:
         chosen = selection.apply(chosen, programs)
     if telling is not None:
@@ -79,6 +83,8 @@ def run_header(
     sideband = None if telling is None else telling.options(programs)
     if sideband is not None:
         chosen = triggered(chosen, (pulses for _, pulses in sideband.triggers))
+        if sideband.windows:
+            chosen = windowed(chosen)
     header = Header(
         configuration=chosen,
         xlen=code.xlen,
@@ -104,17 +110,20 @@ def stream_header(
     elf: Sequence[PathLike] = (),
     platform: str | None = None,
     command: Sequence[str] = (),
+    encoding: Encoding | None = None,
     selection: Selection | None = None,
 ) -> tuple[Header, Code]:
     """Describe an encoding of foreign retirement events.
 
-    `elf` names the program for decoding, and for what its blocks consist of; `selection`: what to
-    trace.
+    `elf` names the program for decoding, and for what its blocks consist of; `encoding`: modes and
+    protocol; `selection`: what to trace.
     """
     programs = load_programs([os.fspath(path) for path in elf])
     if xlen is None:
         xlen = programs[0].xlen if programs else 64
     chosen = configuration(params, xlen, framing)
+    if encoding is not None:
+        chosen = encoding.apply(chosen, programs)
     if selection is not None:
         chosen = selection.apply(chosen, programs)
     if not programs and params is not None:
@@ -147,6 +156,7 @@ def record(
     semihosting: PathLike | None = None,
     cmdline: str = "",
     telling: Telling | None = None,
+    encoding: Encoding | None = None,
     selection: Selection | None = None,
 ) -> Trace:
     """Run the firmware `elf` (or several ELF files) and record its trace.
@@ -155,8 +165,9 @@ def record(
     `Configuration`. `console` receives what the guest prints. `plugins`: objects with `attach`
     (see `etrace.plugin.Plugin`); what one raises is raised here, after the trace was ended.
     `semihosting`: serve host calls, with the files of this directory and the command line
-    `cmdline`. `telling`: context, time and triggers for the encoder. `selection`: what to trace, in
-    words (`etrace.filtering.Selection`; `params` has the registers). Raises `EtraceError` or
+    `cmdline`. `telling`: context, time and triggers for the encoder. `encoding`: modes and protocol
+    by name, on top of `params` (`etrace.encoding.Encoding`). `selection`: what to trace, in words
+    (`etrace.filtering.Selection`; `params` has the registers). Raises `EtraceError` or
     `ParametersError`; KeyboardInterrupt after the trace was ended properly.
     """
     header, code = run_header(
@@ -169,6 +180,7 @@ def record(
         max_instructions=max_instructions,
         semihosting=None if semihosting is None else cmdline,
         telling=telling,
+        encoding=encoding,
         selection=selection,
     )
 
@@ -199,6 +211,7 @@ def encode(
     platform: str | None = None,
     xlen: int | None = None,
     ecall_retires: bool = False,
+    encoding: Encoding | None = None,
     selection: Selection | None = None,
 ) -> Trace:
     """Encode retirement events from an ingress CSV (see `etrace.csvin`).
@@ -211,6 +224,7 @@ def encode(
         xlen=xlen,
         elf=[elf] if isinstance(elf, str | os.PathLike) else list(elf),
         platform=platform,
+        encoding=encoding,
         selection=selection,
     )
     path = os.fspath(stream)

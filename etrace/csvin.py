@@ -1,10 +1,10 @@
 """Retirement events from a CSV file: the hart-to-encoder signals, one block a row.
 
 Columns, in any order: `itype_0, cause, tval, priv, iaddr_0, iretire_0, ilastsize_0` and, optional,
-`context, ctype, time, sijump_0, trigger, halted, reset`; the `_0` may be left out, other columns are
-ignored. tval and iaddr are hexadecimal, the rest decimal ("Instruction Trace Interface", E-Trace
-2.0). `trigger`: 1 trace-on, 2 trace-off, 4 trace-notify. A row on which nothing retires can say that
-the hart is halted or reset.
+`context, ctype, time, sijump_0, trigger, halted, reset`; the `_0` may be left out, other columns
+are ignored. tval and iaddr are hexadecimal, the rest decimal ("Instruction Trace Interface",
+E-Trace 2.0). `trigger`: 1 trace-on, 2 trace-off, 4 trace-notify. A row on which nothing retires can
+say that the hart is halted or reset.
 
 With retires_p 1, `iretire` is the number of instructions, 0 or 1 (single retirement); otherwise the
 number of half-words. A row with itype 1 or 2 and iretire 0 is a trap alone, its iaddr the EPC. With

@@ -38,6 +38,9 @@ DISCONTINUITY = np.dtype(
     ]
 )
 
+#: The kind of a pause, beside those of events.
+PAUSE = 128
+
 _FROM, _TO = 1, 2
 _UNKNOWN_PRIV = 255
 #: A run that ends so may all the same end with a trap return: what follows it was not known yet.
@@ -77,8 +80,10 @@ class Source(Protocol):
 class Discontinuities:
     """Events of a flow that comes in chunks, as arrays (`DISCONTINUITY`)."""
 
-    def __init__(self, code: CodeMap) -> None:
+    def __init__(self, code: CodeMap, pauses: bool = False) -> None:
+        """`pauses`: have rows of kind `PAUSE` where tracing paused."""
         self._code = code
+        self._pauses = pauses
         self._instret = 0
         #: The event at the end of the chunks so far, whose `to_pc` the next one tells.
         self._open = np.zeros(0, DISCONTINUITY)
@@ -94,19 +99,26 @@ class Discontinuities:
         at_returns, returns = self._returns(runs)
         at_traps = np.clip(flow.traps["run"].astype(np.int64) - flow.first_run, 0, count)
         at_gaps = np.clip(flow.gaps["run"].astype(np.int64) - flow.first_run, 0, count)
-        # What follows the end of a trace is another one.
+        at_pauses = np.clip(flow.pauses["run"].astype(np.int64) - flow.first_run, 0, count)
+        # What follows the end of a trace, or a pause in it, is another one.
         at_ends = np.flatnonzero(runs["ended"] == Ended.END) + 1
         at_open = np.zeros(len(self._open), np.int64)
         rows = np.concatenate(
-            [self._open, returns, _breaks(at_ends), _traps(flow.traps), _breaks(at_gaps)]
+            [
+                self._open,
+                returns,
+                _breaks(at_ends),
+                _breaks(at_pauses, PAUSE),
+                _traps(flow.traps),
+                _breaks(at_gaps),
+            ]
         )
-        place = np.concatenate([at_open, at_returns, at_ends, at_traps, at_gaps])
-        # What was before this chunk comes first, a return before the traps that follow it; traps
-        # and gaps of one place are in the order of their packets.
+        place = np.concatenate([at_open, at_returns, at_ends, at_pauses, at_traps, at_gaps])
+        # What was before this chunk comes first, a return before the traps that follow it; pauses,
+        # traps and gaps of one place are in the order of their packets.
+        packets = np.concatenate([each["packet"] for each in (flow.pauses, flow.traps, flow.gaps)])
         packet = np.full(len(rows), -1, np.int64)
-        packet[len(rows) - len(at_traps) - len(at_gaps) :] = np.concatenate(
-            [flow.traps["packet"], flow.gaps["packet"]]
-        )
+        packet[len(rows) - len(packets) :] = packets
         order = np.lexsort((packet, place))
         rows, place = rows[order], place[order]
         fresh = order >= len(at_open)
@@ -153,7 +165,8 @@ class Discontinuities:
         place: npt.NDArray[np.int64],
         runs: npt.NDArray[np.void],
     ) -> npt.NDArray[np.void]:
-        """`rows` (breaks have kind 0) with where they led; keeps the last one if it is open."""
+        """`rows` (breaks have kind 0 or `PAUSE`) with where they led; keeps the last one if it is
+        open."""
         joined = np.flatnonzero(place[1:] == place[:-1])
         behind = rows[joined + 1]
         rows["to_pc"][joined] = behind["from_pc"]
@@ -168,11 +181,14 @@ class Discontinuities:
         rows["known"][alone] |= _TO
         rows["priv_after"][alone] = onward["priv"]
         whole = len(rows)
-        if whole and place[-1] == len(runs) and rows["kind"][-1]:
+        if whole and place[-1] == len(runs) and 0 < rows["kind"][-1] < PAUSE:
             whole -= 1
         self._open = rows[whole:].copy()
         rows = rows[:whole]
-        events: npt.NDArray[np.void] = rows[rows["kind"] != 0]
+        kept = rows["kind"] != 0
+        if not self._pauses:
+            kept &= rows["kind"] != PAUSE
+        events: npt.NDArray[np.void] = rows[kept]
         return events
 
 
@@ -185,16 +201,19 @@ def _traps(traps: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
     return events
 
 
-def _breaks(places: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
-    """Where the flow is interrupted: rows of kind 0."""
+def _breaks(places: npt.NDArray[np.int64], kind: int = 0) -> npt.NDArray[np.void]:
+    """Where the flow is interrupted: rows of kind 0 or `PAUSE`."""
     rows = np.zeros(len(places), DISCONTINUITY)
+    rows["kind"] = kind
     rows["priv_before"] = _UNKNOWN_PRIV
     return rows
 
 
-def tables(flows: Iterable[Flow], code: CodeMap) -> Iterator[npt.NDArray[np.void]]:
-    """The events of a decoded flow, in arrays (`DISCONTINUITY`)."""
-    discontinuities = Discontinuities(code)
+def tables(
+    flows: Iterable[Flow], code: CodeMap, pauses: bool = False
+) -> Iterator[npt.NDArray[np.void]]:
+    """The events of a decoded flow, in arrays (`DISCONTINUITY`); with `pauses`, those as well."""
+    discontinuities = Discontinuities(code, pauses)
     for flow in flows:
         yield discontinuities.add(flow)
     yield discontinuities.finish()
@@ -208,10 +227,16 @@ class DecodedTrace:
         self._code = code
         self._hart = hart
         self._callbacks: list[tuple[Callback, int]] = []
+        self._at_pauses: list[Callable[[int], None]] = []
 
     def on_discontinuity(self, callback: Callback, kinds: Kind = ALL_KINDS) -> None:
         """Have `callback` called with each event (`TraceEvent`) of these kinds."""
         self._callbacks.append((callback, int(kinds)))
+
+    def on_pause(self, callback: Callable[[int], None]) -> None:
+        """Have `callback` called, with the instructions before it, where tracing paused: what was
+        executed there is not known."""
+        self._at_pauses.append(callback)
 
     def on_retire(self, *_: object) -> NoReturn:
         """Refused, as `register` and `csr` are: a decoded trace has events only."""
@@ -221,14 +246,24 @@ class DecodedTrace:
 
     def run(self) -> None:
         """Decode, and call."""
-        wanted = 0
+        wanted = PAUSE if self._at_pauses else 0
         for _, kinds in self._callbacks:
             wanted |= kinds
-        for table in tables(self._flows, self._code):
-            for event in _objects(table[table["kind"] & wanted != 0], self._hart):
-                for callback, kinds in self._callbacks:
-                    if event.kind & kinds:
-                        callback(event)
+        for table in tables(self._flows, self._code, pauses=bool(self._at_pauses)):
+            chosen = table[table["kind"] & wanted != 0]
+            done = 0
+            for stop in [*np.flatnonzero(chosen["kind"] == PAUSE).tolist(), len(chosen)]:
+                self._call(chosen[done:stop])
+                if stop < len(chosen):
+                    for at_pause in self._at_pauses:
+                        at_pause(int(chosen["instret"][stop]))
+                done = stop + 1
+
+    def _call(self, table: npt.NDArray[np.void]) -> None:
+        for event in _objects(table, self._hart):
+            for callback, kinds in self._callbacks:
+                if event.kind & kinds:
+                    callback(event)
 
 
 _KINDS = {int(kind): kind for kind in Kind}

@@ -136,6 +136,21 @@ class Selection:
         return list(causes.items())
 
 
+def windowed(configuration: Configuration) -> Configuration:
+    """`configuration` in which windows of instructions have an effect.
+
+    Raises `InputError` for one that has a `[trace]` table of its own with which they have none.
+    """
+    chosen = triggered(configuration, (TRIGGER_ON | TRIGGER_OFF,))
+    trace = chosen.filters.trace
+    if not trace.trTeInstTrigEnable or trace.trTeInstTracing:
+        raise InputError(
+            "windows need trTeInstTrigEnable = true and trTeInstTracing = false; say so in the "
+            "[trace] table of the parameter file, or leave both out there"
+        )
+    return chosen
+
+
 def triggered(configuration: Configuration, triggers: Iterable[int]) -> Configuration:
     """`configuration` in which trace-on and trace-off `triggers` (bits) have an effect.
 
@@ -175,11 +190,12 @@ def _unknown(name: str, programs: Sequence[Program]) -> InputError:
         return InputError(f"{name}: no program to look it up in; give an address, or --elf")
     known = [each for program in programs for each in program.symbols]
     return InputError(
-        f"no symbol {name}{_near(name, known)}; give one of the program, or an address"
+        f"no symbol {name}{near(name, known)}; give one of the program, or an address"
     )
 
 
-def _near(name: str, known: Iterable[str]) -> str:
+def near(name: str, known: Iterable[str]) -> str:
+    """What may have been meant by `name`, in words; nothing if nothing known is close."""
     close = difflib.get_close_matches(name, list(known), 1)
     return f" (did you mean {close[0]}?)" if close else ""
 
@@ -282,7 +298,7 @@ def _cause(text: str) -> tuple[bool | None, int]:
         cause = int(text, 0)
     except ValueError:
         raise InputError(
-            f"cause {text}: no such trap{_near(name, names)}; give its number or its name"
+            f"cause {text}: no such trap{near(name, names)}; give its number or its name"
         ) from None
     if not 0 <= cause < _CAUSES:
         raise InputError(f"cause {text}: filters know the causes 0 to {_CAUSES - 1}")

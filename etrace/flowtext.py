@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from etrace.pctrace import COLUMNS
+from etrace.reports import Fields
 from etrace.stretch import Expand, pieces, positions
 from etrace.symbols import Symbols
 from specs.causes import cause_name
@@ -68,9 +69,16 @@ class _Kept(dict[int, str]):
         return text
 
 
+TellFields = Callable[[], Fields]
+
+
+def _all_fields() -> Fields:
+    return Fields(64, 64)
+
+
 class Writer(Protocol):
-    """A format: text of a stretch of instructions, of a trap, of a gap, of a pause in tracing.
-    `number`: instructions before it."""
+    """A format: text of a stretch of instructions, of a trap, of a gap, of a pause in tracing, of a
+    report of context and time. `number`: instructions before it."""
 
     def header(self) -> str: ...
 
@@ -81,6 +89,8 @@ class Writer(Protocol):
     def gap(self, number: int, gap: np.void) -> str: ...
 
     def pause(self, number: int, pause: np.void) -> str: ...
+
+    def report(self, number: int, report: np.void) -> str: ...
 
 
 class _PerPrivilege:
@@ -99,7 +109,7 @@ class _PerPrivilege:
 class PcWriter:
     """One lower-case hexadecimal pc a line."""
 
-    def __init__(self, listing: Listing) -> None:
+    def __init__(self, listing: Listing, fields: TellFields = _all_fields) -> None:
         self._kept = _Kept(lambda pc: f"{pc:x}\n")
 
     def header(self) -> str:
@@ -117,11 +127,14 @@ class PcWriter:
     def pause(self, number: int, pause: np.void) -> str:
         return ""
 
+    def report(self, number: int, report: np.void) -> str:
+        return ""
+
 
 class CsvWriter:
     """A pc trace as `etrace.pctrace` reads it; a gap is a row with VALID 0."""
 
-    def __init__(self, listing: Listing) -> None:
+    def __init__(self, listing: Listing, fields: TellFields = _all_fields) -> None:
         self._listing = listing
         self._kept = _PerPrivilege(
             lambda priv, pc: f"1,{pc:x},{listing.word(pc)[0]:x},{priv:x},0,0,0,0\n"
@@ -147,12 +160,16 @@ class CsvWriter:
     def pause(self, number: int, pause: np.void) -> str:
         return ""
 
+    def report(self, number: int, report: np.void) -> str:
+        return ""
+
 
 class JsonLinesWriter:
-    """One JSON object a line: instructions, and each `"trap"`, `"gap"`, `"pause"`."""
+    """One JSON object a line: instructions, and each `"trap"`, `"gap"`, `"pause"`, `"report"`."""
 
-    def __init__(self, listing: Listing) -> None:
+    def __init__(self, listing: Listing, fields: TellFields = _all_fields) -> None:
         self._listing = listing
+        self._fields = fields
         self._kept = _PerPrivilege(self._make)
 
     def header(self) -> str:
@@ -193,6 +210,19 @@ class JsonLinesWriter:
         values |= {"packet": int(pause["packet"]), "offset": int(pause["offset"])}
         return json.dumps(values) + "\n"
 
+    def report(self, number: int, report: np.void) -> str:
+        told = self._fields().cut(int(report["context"]), int(report["time"]))
+        values: dict[str, object] = {
+            "report": "precise" if report["precise"] else "imprecise",
+            "number": number,
+        }
+        if told.context is not None:
+            values["context"] = f"{told.context:#x}"
+        if told.time is not None:
+            values["time"] = told.time
+        values |= {"packet": int(report["packet"]), "offset": int(report["offset"])}
+        return json.dumps(values) + "\n"
+
     def _make(self, priv: int, pc: int) -> str:
         word, size = self._listing.word(pc)
         values = {
@@ -206,10 +236,11 @@ class JsonLinesWriter:
 
 
 class TextWriter:
-    """Number, address, word, disassembly, symbol; traps and gaps on lines of their own."""
+    """Number, address, word, disassembly, symbol; all else on lines of its own."""
 
-    def __init__(self, listing: Listing) -> None:
+    def __init__(self, listing: Listing, fields: TellFields = _all_fields) -> None:
         self._listing = listing
+        self._fields = fields
         self._kept = _Kept(lambda pc: listing.line(pc) + "\n")
         self._priv: int | None = None
 
@@ -240,8 +271,13 @@ class TextWriter:
     def pause(self, number: int, pause: np.void) -> str:
         return f"{'':>10} -- not traced here; tracing began again with packet {pause['packet']}\n"
 
+    def report(self, number: int, report: np.void) -> str:
+        told = self._fields().cut(int(report["context"]), int(report["time"]))
+        return f"{'':>10} -- {told}{'' if report['precise'] else ' (imprecise)'}\n"
 
-WRITERS: dict[str, Callable[[Listing], Writer]] = {
+
+#: By name: makes a writer, from the listing and from what tells which fields packets have by then.
+WRITERS: dict[str, Callable[[Listing, TellFields], Writer]] = {
     "text": TextWriter,
     "csv": CsvWriter,
     "jsonl": JsonLinesWriter,
@@ -291,7 +327,7 @@ def write_flows(
 ) -> Iterator[bytes]:
     """The flow as text, in pieces: the header, then instructions `first <= number < last`.
 
-    Traps and gaps belong to the instruction that follows them. Stops reading `flows` at `last`.
+    What stands between instructions belongs to the one that follows. Stops reading at `last`.
     """
     yield writer.header().encode()
     number = 0
@@ -334,11 +370,12 @@ def _chunk(
 
 
 def _events(flow: Flow, writer: Writer, number: int) -> list[tuple[int, Callable[[], str]]]:
-    """Traps, gaps and pauses of a chunk with their positions, in stream order."""
+    """What stands between the instructions of a chunk, with its position, in stream order."""
     keyed = []
     tables = (
         (flow.pauses, writer.pause),
         (flow.traps, writer.trap),
+        (flow.contexts, writer.report),
         (flow.gaps, writer.gap),
     )
     for order, (table, write) in enumerate(tables):

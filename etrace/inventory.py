@@ -14,7 +14,7 @@ from etrace.plugins.words import event_name, kind_name
 from etrace.trace import Trace
 from specs.events import EXCEPTION, INTERRUPT, TRAP_RETURN, Kind
 from specs.flow import Flow
-from specs.packets import FORMAT_NAMES, Column
+from specs.packets import FORMAT_NAMES, Column, Format, QualStatus
 
 #: Gaps listed; the rest are only counted.
 _SHOWN = 20
@@ -22,10 +22,12 @@ _SHOWN = 20
 
 @dataclass
 class Inventory:
-    """Counts of a trace. `instructions`, `events` and `traps` are None where no program is at hand.
+    """Counts of a trace. `instructions`, `events`, `traps`, `reports` and `pauses` are None where
+    no program is at hand.
 
-    `events` by kind, `traps` by cause; `packets` and `packet_bytes` by format name; `gap_list` the
-    first gaps in words.
+    `events` by kind, `traps` by cause; `packets` and `packet_bytes` by format name; `reports` of
+    context and time, `precise` and `imprecise`; `losses`: support packets that say that packets
+    were lost; `gap_list`: the first gaps in words.
     """
 
     bytes: int = 0
@@ -34,6 +36,9 @@ class Inventory:
     instructions: int | None = None
     events: dict[str, int] | None = None
     traps: dict[str, int] | None = None
+    reports: dict[str, int] | None = None
+    pauses: int | None = None
+    losses: int = 0
     gaps: int = 0
     gap_list: list[str] = field(default_factory=list)
 
@@ -59,11 +64,13 @@ def take_inventory(trace: Trace) -> Inventory:
     inventory.packets = dict(zip(FORMAT_NAMES, mix.counts.tolist(), strict=True))
     inventory.packet_bytes = dict(zip(FORMAT_NAMES, mix.bytes.tolist(), strict=True))
     inventory.gaps = mix.bad
+    inventory.losses = mix.losses
     if flows is not None:
         flows.add(flows.decoder.finish())
         flows.finish()
         inventory.instructions = flows.instructions
         inventory.events, inventory.traps = flows.events()
+        inventory.reports, inventory.pauses = flows.reports, flows.pauses
         inventory.gaps, inventory.gap_list = flows.gaps, flows.gap_list
     return inventory
 
@@ -75,6 +82,7 @@ class _Mix:
         self.counts = np.zeros(len(FORMAT_NAMES), np.int64)
         self.bytes = np.zeros(len(FORMAT_NAMES), np.int64)
         self.bad = 0
+        self.losses = 0
 
     def add(self, reader: decoder.PacketReader, final: bool) -> None:
         while len(rows := reader.read(final)[1]):
@@ -84,16 +92,21 @@ class _Mix:
             self.counts += np.bincount(table, minlength=len(FORMAT_NAMES))
             np.add.at(self.bytes, table, lengths)
             self.bad += len(rows) - len(good)
+            support = good[table == Format.SUPPORT]
+            lost = support[:, Column.qual_status] == QualStatus.trace_lost
+            self.losses += int(np.count_nonzero(lost))
 
 
 class _Flows:
-    """Instructions, traps and gaps of the decoded flow."""
+    """Instructions, traps, reports, pauses and gaps of the decoded flow."""
 
     def __init__(self, trace: Trace) -> None:
         self.decoder = decoder.Decoder(trace.configuration, trace.code.map)
         self.instructions = 0
         self.gaps = 0
         self.gap_list: list[str] = []
+        self.reports = {"precise": 0, "imprecise": 0}
+        self.pauses = 0
         self._discontinuities = Discontinuities(trace.code.map)
         self._counts: Counter[tuple[int, int]] = Counter()
 
@@ -104,6 +117,10 @@ class _Flows:
             shown = max(0, _SHOWN - self.gaps)
             self.gap_list += [gap_text(gap) for gap in flow.gaps[:shown]]
             self.gaps += len(flow.gaps)
+            self.pauses += len(flow.pauses)
+            precise = int(np.count_nonzero(flow.contexts["precise"]))
+            self.reports["precise"] += precise
+            self.reports["imprecise"] += len(flow.contexts) - precise
 
     def finish(self) -> None:
         self._count(self._discontinuities.finish())

@@ -57,11 +57,15 @@ class Summary:
     `interrupt N`.
 
     `instructions` is None for an encoding: blocks from elsewhere do not say how many they have.
-    `end`: how the run ended; `guest_exit` its exit code.
+    `end`: how the run ended; `guest_exit` its exit code. `added`, `lost`, `stalled`: see
+    `encoder.encoder.Statistics`.
     """
 
     packets: dict[str, int]
     bytes: int
+    added: dict[str, int] = field(default_factory=dict)
+    lost: int = 0
+    stalled: int = 0
     events: dict[str, int] = field(default_factory=dict)
     instructions: int | None = None
     traps: dict[str, int] = field(default_factory=dict)
@@ -115,6 +119,12 @@ class _Encoding:
     def finish(self) -> None:
         self._write(self.encoder.finish())
 
+    def written(self) -> dict[str, Any]:
+        """What a `Summary` has of the encoder's statistics."""
+        statistics = self.encoder.statistics
+        names = ("packets", "bytes", "added", "lost", "stalled")
+        return {name: getattr(statistics, name) for name in names}
+
     def _write(self, data: bytes) -> None:
         self._file.write(data)
         self._file.flush()
@@ -165,11 +175,9 @@ def record(
             raise InputError(f"{name}: {error}; change it with --params") from None
         finally:
             encoding.finish()
-    statistics = encoding.encoder.statistics
     end = machine.exit_reason.name.lower() if machine.exit_reason else "interrupted"
     return Summary(
-        packets=statistics.packets,
-        bytes=statistics.bytes,
+        **encoding.written(),
         events={**encoding.events, str(HOST_CALL.name).lower(): machine.host_calls},
         # the ebreak of a host call is in the trace, though it does not count as retired
         instructions=machine.instret + machine.host_calls,
@@ -293,8 +301,7 @@ def encode(
     if not started and not raw:
         file.write(header.pack())
     encoding.finish()
-    statistics = encoding.encoder.statistics
-    return Summary(packets=statistics.packets, bytes=statistics.bytes, events=dict(encoding.events))
+    return Summary(**encoding.written(), events=dict(encoding.events))
 
 
 def _trap_names(machine: Machine) -> dict[str, int]:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from emu import Machine
 from etrace.rerun_kernel import expand
-from etrace.stretch import EVENT, Stretch
-from specs.ingress import CODE_BITS, CODE_MASK, Chunk
+from etrace.stretch import EVENT, TOLD, Stretch
+from specs.ingress import CODE_BITS, CODE_MASK, HAS_CONTEXT, HAS_TIME, Chunk
 from specs.isa.control import CodeMap
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 #: Instructions and traps expanded at a time.
 _PCS = 1 << 19
 _TRAPS = 1 << 14
+_SIDES = 1 << 14
 _INTERRUPT = 2
 
 
@@ -33,7 +34,6 @@ def stretches(
     Instruction sizes are those of `code`.
     """
     blocks = _Blocks(code)
-    position = 0
     chunks = machine.run(max_instructions)
     if qualifier is not None:
         chunks = itertools.chain.from_iterable(map(qualifier.feed, chunks))
@@ -41,17 +41,68 @@ def stretches(
         blocks.update(chunk)
         begin = 0
         while begin < len(chunk.refs):
-            taken, stretch = blocks.expand(chunk, begin, position)
+            taken, stretch = blocks.expand(chunk, begin)
             begin += taken
-            position += len(stretch.pcs)
             yield stretch
 
 
+class _Told:
+    """What side bands say, as `TOLD`. Values that are not given stay as they were."""
+
+    def __init__(self) -> None:
+        #: Told before a reference that has not come yet.
+        self._held = np.zeros(0, TOLD)
+        self._last = np.zeros(1, TOLD)
+
+    def add(
+        self,
+        chunk: Chunk,
+        refs: npt.NDArray[np.uint32],
+        sides: npt.NDArray[np.int64],
+        settled: int,
+    ) -> npt.NDArray[np.void]:
+        """What is told by `refs[sides[:, 0]]`, with the instructions and traps before it in the
+        other columns; the first `settled` precede a reference that was there (-1: none was).
+        """
+        rows = chunk.sidebands[refs[sides[:, 0]] >> CODE_BITS]
+        told = np.zeros(len(sides), TOLD)
+        told["position"], told["traps"], told["ctype"] = sides[:, 1], sides[:, 2], rows["ctype"]
+        for name, flag in (("context", HAS_CONTEXT), ("time", HAS_TIME)):
+            given = np.flatnonzero(rows["flags"] & flag)
+            values = np.concatenate([self._last[name], rows[name][given]])
+            told[name] = values[np.searchsorted(given, np.arange(len(told)), "right")]
+        if len(told):
+            self._last = told[-1:].copy()
+        told = np.concatenate([self._held, told])
+        settled = settled + len(self._held) if settled >= 0 else 0
+        told, self._held = told[:settled], told[settled:]
+        return _joined(told)
+
+
+def _joined(told: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """One row for each reference, of all told before it: the last, and the highest ctype."""
+    if len(told) < 2:
+        return told
+    same = (told["position"][1:] == told["position"][:-1]) & (
+        told["traps"][1:] == told["traps"][:-1]
+    )
+    first = np.flatnonzero(np.concatenate([[True], ~same]))
+    last = np.flatnonzero(np.concatenate([~same, [True]]))
+    joined = told[last]
+    joined["ctype"] = np.maximum.reduceat(told["ctype"], first)
+    return joined
+
+
 class _Blocks:
-    """The columns of the block table that expanding needs, with the slot of each block."""
+    """The columns of the block table that expanding needs, with the slot of each block; and how far
+    the run has been expanded.
+    """
 
     def __init__(self, code: CodeMap) -> None:
         self._code = code
+        self._told = _Told()
+        self._position = 0
+        self._traps = 0
         self._slots = np.zeros(0, np.int64)
         self._columns: tuple[npt.NDArray[np.void], ...] = ()
         self._room = _PCS
@@ -69,22 +120,37 @@ class _Blocks:
         if len(blocks):
             self._room = max(_PCS, int(blocks["iretire"].max()))
 
-    def expand(self, chunk: Chunk, begin: int, position: int) -> tuple[int, Stretch]:
+    def expand(self, chunk: Chunk, begin: int) -> tuple[int, Stretch]:
+        """References taken from `begin` on, and what they are."""
         pcs, privs = np.empty(self._room, np.uint64), np.empty(self._room, np.uint8)
         where, before = np.empty(_TRAPS, np.int64), np.empty(_TRAPS, np.int64)
+        sides = np.empty((_SIDES, 3), np.int64)
         refs = np.asarray(chunk.refs)
-        taken, instructions, traps = expand(
-            refs, begin, *self._columns, self._slots, self._code.size, pcs, privs, where, before
-        )
+        taken, instructions, traps, side_bands, settled = expand(
+            refs, begin, *self._columns, self._slots, self._code.size, pcs, privs, where, before,
+            sides,
+        )  # fmt: skip
         events = np.zeros(traps, EVENT)
         trap_refs = refs[where[:traps]]
         rows = chunk.traps[trap_refs >> CODE_BITS]
-        events["position"] = before[:traps] + position
+        events["position"] = before[:traps] + self._position
         events["epc"], events["epc_known"] = rows["iaddr"], rows["iaddr_valid"]
         events["interrupt"] = (trap_refs & CODE_MASK) == _INTERRUPT
         for name in ("tval", "cause", "priv"):
             events[name] = rows[name]
-        return taken, Stretch(pcs[:instructions], privs[:instructions], events)
+        sides = sides[:side_bands]
+        sides[:, 1] += self._position
+        sides[:, 2] += self._traps
+        told = self._told.add(chunk, refs, sides, settled)
+        # A ctype with a trap asks for nothing: its packet has the context anyway.
+        number = told["traps"] - self._traps
+        at_trap = number < traps
+        at_trap[at_trap] = events["position"][number[at_trap]] == told["position"][at_trap]
+        told["ctype"][at_trap] = 0
+        stretch = Stretch(pcs[:instructions], privs[:instructions], events, told=told)
+        self._position += instructions
+        self._traps += traps
+        return taken, stretch
 
     def _slots_of(self, addresses: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         code = self._code

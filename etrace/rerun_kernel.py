@@ -7,16 +7,22 @@ _SIDEBAND = int(SIDEBAND_CODE)
 
 
 @njit
-def expand(refs, begin, iaddr, iretire, priv, slots, size, pcs, privs, traps, trap_positions):
-    """Expand `refs[begin:]` until they or the room in `pcs`, `privs` or `traps` ends.
+def expand(
+    refs, begin, iaddr, iretire, priv, slots, size, pcs, privs, traps, trap_positions, sides
+):
+    """Expand `refs[begin:]` until they or the room in `pcs`, `privs`, `traps` or `sides` ends.
 
     `iaddr`, `iretire`, `priv` are columns of the block table, `slots` the code map's slots of the
     blocks (-1: no code there), `size` its sizes. `traps` receives positions in `refs`,
-    `trap_positions` the number of instructions before each.
-    Returns (references taken, instructions, traps).
+    `trap_positions` the number of instructions before each. `sides` (int64) receives for each side
+    band its position in `refs`, and the instructions and traps before it.
+    Returns (references taken, instructions, traps, side bands, those of them that precede another
+    reference here, or -1 if there is none).
     """
     instructions = 0
     trap = 0
+    side = 0
+    settled = -1
     at = begin
     while at < refs.shape[0]:
         code = int(refs[at] & 15)
@@ -26,7 +32,15 @@ def expand(refs, begin, iaddr, iretire, priv, slots, size, pcs, privs, traps, tr
             traps[trap] = at
             trap_positions[trap] = instructions
             trap += 1
-        elif code != _SIDEBAND:
+            settled = side
+        elif code == _SIDEBAND:
+            if side == sides.shape[0]:
+                break
+            sides[side, 0] = at
+            sides[side, 1] = instructions
+            sides[side, 2] = trap
+            side += 1
+        else:
             block = int(refs[at] >> 4)
             half_words = int(iretire[block])
             if instructions + half_words > pcs.shape[0]:
@@ -45,5 +59,6 @@ def expand(refs, begin, iaddr, iretire, priv, slots, size, pcs, privs, traps, tr
                     slot += step
                 pc += u64(step) << U1
                 half_words -= step
+            settled = side
         at += 1
-    return at - begin, instructions, trap
+    return at - begin, instructions, trap, side, settled

@@ -2,8 +2,6 @@
 the trace file's header and back.
 """
 
-import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +10,7 @@ from emu.elf import Program
 from emu.memory import MachineError
 from emu.sideband_options import SidebandOptions, Time
 from etrace.errors import InputError
+from etrace.filtering import address, near
 from specs.csrs import ADDRESS
 from specs.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
 from specs.parameters import Configuration
@@ -27,7 +26,8 @@ class Telling:
     """As given by the user: see `SidebandOptions`.
 
     `context_csr`: name or number; `time`: "instret", "mtime" or "cycles"; `triggers`: each
-    `on@PLACE`, `off@PLACE` or `notify@PLACE`, a place being a symbol, `symbol+0x10`, or an address.
+    `on@PLACE`, `off@PLACE` or `notify@PLACE`, a place being a symbol, `symbol+0x10`, or an address;
+    `windows`: each `SKIP:COUNT`, instructions of the run, or `SKIP:` for all that follow.
     """
 
     context_csr: str | int | None = None
@@ -35,6 +35,7 @@ class Telling:
     time: str | None = None
     time_every: int = 1000
     triggers: Sequence[str] = ()
+    windows: Sequence[str] = ()
 
     def room(self, configuration: Configuration, given: bool) -> Configuration:
         """`configuration` with fields for what is told, unless a parameter file was `given`.
@@ -57,7 +58,7 @@ class Telling:
 
     def options(self, programs: Sequence[Program]) -> SidebandOptions | None:
         """What it means for these programs; None if nothing is told. Raises `InputError`."""
-        if self.context_csr is None and self.time is None and not self.triggers:
+        if self == Telling(context_type=self.context_type, time_every=self.time_every):
             return None
         times = [each.value for each in Time]
         if self.time is not None and self.time not in times:
@@ -69,9 +70,15 @@ class Telling:
                 time=None if self.time is None else Time(self.time),
                 time_every=self.time_every,
                 triggers=tuple(_trigger(each, programs) for each in self.triggers),
+                windows=tuple(_window(each) for each in self.windows),
             )
         except MachineError as error:
             raise InputError(str(error)) from None
+
+
+def pulse_names(pulses: int) -> str:
+    """The outputs of a trigger: `on`, `off`, `notify`."""
+    return ", ".join(name for name, bit in _PULSES.items() if pulses & bit)
 
 
 def to_header(options: SidebandOptions) -> dict[str, Any]:
@@ -82,6 +89,7 @@ def to_header(options: SidebandOptions) -> dict[str, Any]:
         "time": None if options.time is None else options.time.value,
         "time_every": options.time_every,
         "triggers": [list(each) for each in options.triggers],
+        "windows": [list(each) for each in options.windows],
     }
 
 
@@ -92,15 +100,18 @@ def from_header(values: Any) -> SidebandOptions | None:
     if not isinstance(values, Mapping):
         raise ValueError("sideband: a table was expected")
     csr, time = values["context_csr"], values["time"]
-    triggers = values["triggers"]
-    if not isinstance(triggers, list):
-        raise ValueError("sideband: a list of triggers was expected")
+    triggers, windows = values["triggers"], values.get("windows", [])
+    if not isinstance(triggers, list) or not isinstance(windows, list):
+        raise ValueError("sideband: lists of triggers and windows were expected")
     return SidebandOptions(
         context_csr=None if csr is None else _integer(csr),
         context_type=_integer(values["context_type"]),
         time=None if time is None else Time(time),
         time_every=_integer(values["time_every"]),
         triggers=tuple((_integer(at), _integer(pulses)) for at, pulses in triggers),
+        windows=tuple(
+            (_integer(skip), None if count is None else _integer(count)) for skip, count in windows
+        ),
     )
 
 
@@ -119,7 +130,7 @@ def _csr(which: str | int) -> int:
         return int(which, 0)
     except ValueError:
         raise InputError(
-            f"context CSR {which}: no such register{_meant(which, ADDRESS)}; give a name or a "
+            f"context CSR {which}: no such register{near(which, ADDRESS)}; give a name or a "
             "number, as in mcontext or 0x7c0"
         ) from None
 
@@ -130,26 +141,20 @@ def _trigger(text: str, programs: Sequence[Program]) -> tuple[int, int]:
         raise InputError(
             f"trigger {text}: must be on@PLACE, off@PLACE or notify@PLACE, as in on@main"
         )
-    return _address(text, place, programs), _PULSES[what]
-
-
-def _address(text: str, place: str, programs: Sequence[Program]) -> int:
-    match = re.fullmatch(r"(.+?)(?:\+(0[xX][0-9a-fA-F]+|\d+))?", place)
-    assert match is not None
-    name, offset = match[1], int(match[2] or "0", 0)
-    for program in programs:
-        if name in program.symbols:
-            return program.symbols[name].address + offset
     try:
-        return int(name, 0) + offset
+        return address(place, programs), _PULSES[what]
+    except InputError as error:
+        raise InputError(f"trigger {text}: {error}") from None
+
+
+def _window(text: str) -> tuple[int, int | None]:
+    skip, colon, count = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return int(skip, 0), int(count, 0) if count else None
     except ValueError:
-        known = [each for program in programs for each in program.symbols]
         raise InputError(
-            f"trigger {text}: no symbol {name}{_meant(name, known)}; give one of the program, or "
-            "an address"
+            f"window {text}: must be SKIP:COUNT, two numbers of instructions as in 1000:200, or "
+            "SKIP: for all that follow"
         ) from None
-
-
-def _meant(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -25,6 +25,30 @@ EVENT = np.dtype(
     ]
 )
 
+#: Context and time as a trace reports them (`specs.flow.CONTEXT`). `position`: instructions before
+#: the report. `trap`: number of the trap whose they are, -1 if they are an instruction's.
+REPORT = np.dtype(
+    [
+        ("position", "<i8"),
+        ("trap", "<i8"),
+        ("context", "<u8"),
+        ("time", "<u8"),
+        ("precise", "u1"),
+    ]
+)
+
+#: Context and time as a run tells them: they hold from what has `position` instructions and `traps`
+#: traps before it. `ctype` is how to report them (0: not).
+TOLD = np.dtype(
+    [
+        ("position", "<i8"),
+        ("traps", "<i8"),
+        ("context", "<u8"),
+        ("time", "<u8"),
+        ("ctype", "u1"),
+    ]
+)
+
 UNKNOWN_PRIV = 255
 
 #: From an array of runs (`specs.flow.RUN`) to the pcs (uint64) of their instructions.
@@ -35,13 +59,16 @@ Expand = Callable[[npt.NDArray[np.void]], npt.NDArray[np.uint64]]
 class Stretch:
     """Consecutive instructions: `pcs` uint64, `privs` uint8, and their `traps` (`EVENT`) in order.
 
-    `words`: the instruction words, uint32, where a source has them.
+    `words`: the instruction words, uint32, where a source has them. `reports` (`REPORT`) is what a
+    trace says of context and time, `told` (`TOLD`) what a run does; both in order.
     """
 
     pcs: npt.NDArray[np.uint64]
     privs: npt.NDArray[np.uint8]
     traps: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, EVENT))
     words: npt.NDArray[np.uint32] | None = None
+    reports: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, REPORT))
+    told: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, TOLD))
 
 
 def positions(flow: Flow, first: int, runs: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -90,12 +117,30 @@ def flow_events(flow: Flow, first: int) -> npt.NDArray[np.void]:
     return events
 
 
+def flow_reports(flow: Flow, first: int, traps: int) -> npt.NDArray[np.void]:
+    """The context reports of a flow chunk that `first` instructions and `traps` traps precede."""
+    reports = np.zeros(len(flow.contexts), REPORT)
+    reports["position"] = positions(flow, first, flow.contexts["run"])
+    for name in ("context", "time", "precise"):
+        reports[name] = flow.contexts[name]
+    # A trap's report is of the handler if its packet has the handler's address.
+    reports["trap"] = -1
+    own = np.flatnonzero(flow.traps["thaddr"] == 0)
+    where = np.searchsorted(flow.contexts["packet"], flow.traps["packet"][own])
+    found = where < len(reports)
+    found[found] = flow.contexts["packet"][where[found]] == flow.traps["packet"][own][found]
+    reports["trap"][where[found]] = own[found] + traps
+    return reports
+
+
 def flow_stretches(flows: Iterable[Flow], expand: Expand) -> Iterator[Stretch]:
     """Decoded flow chunks as stretches; `expand` gives the pcs of an array of runs."""
-    first = 0
+    first = traps = 0
     for chunk in flows:
         for flow in pieces(chunk):
             pcs = expand(flow.runs)
             privs = np.repeat(flow.runs["priv"], flow.runs["count"])
-            yield Stretch(pcs, privs, flow_events(flow, first))
+            reports = flow_reports(flow, first, traps)
+            yield Stretch(pcs, privs, flow_events(flow, first), reports=reports)
             first += len(pcs)
+            traps += len(flow.traps)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from etrace.ending import Ending
 from etrace.errors import InputError, TraceError
 from etrace.program import Code, for_header
+from etrace.reports import Fields
 from etrace.stretch import Stretch, flow_stretches
 from etrace.tracefile import Header, TraceStream, open_trace
 from etrace.verify import Comparison, compare
@@ -35,11 +36,18 @@ class Trace:
     _bytes: bytes | None = field(default=None, repr=False)
     #: What was read of a stream that can be read only once (standard input).
     _stream: TraceStream | None = field(default=None, repr=False)
+    #: The configuration, and what support packets have said of it since.
+    _learned: Configuration | None = field(default=None, repr=False)
 
     @property
     def configuration(self) -> Configuration:
         """Parameters, modes, resynchronisation and framing."""
         return self.header.configuration
+
+    @property
+    def fields(self) -> Fields:
+        """Which of context and time are in the packets, as far as the flow has been decoded."""
+        return Fields.of(self._learned or self.configuration)
 
     def chunks(self) -> Iterator[bytes]:
         """The packet stream in pieces."""
@@ -62,6 +70,7 @@ class Trace:
             for flow in machine.feed(chunk):
                 if self.progress is not None:
                     self.progress(machine.statistics.instructions, machine.statistics.bytes)
+                self._learned = machine.configuration
                 yield flow
         if ending is not None:
             ending.finish()
@@ -109,6 +118,8 @@ class Trace:
     ) -> "Verification":
         """Compare with a rerun of the program, or with the pc trace `against`.
 
+        With a rerun, context and time as well, where packets have them.
+
         `semihosting`: the directory whose files the rerun may use, as the run did. Raises
         `InputError` if there is nothing to compare with.
         """
@@ -140,6 +151,7 @@ def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -
         actual,
         trace.code.map,
         (1 << min(width, trace.header.xlen)) - 1,
+        None if against is not None else Fields.of(trace.configuration),
     )
     other = "the pc trace" if against is not None else "the program"
     remark, same = "", comparison.difference is None and not len(flow.gaps)
@@ -174,8 +186,11 @@ class _UpToGap:
             if len(flow.gaps):
                 self.gaps = flow.gaps[:1]
                 runs = int(self.gaps["run"][0]) - flow.first_run
-                traps = flow.traps[flow.traps["run"] < self.gaps["run"][0]]
-                yield Flow(flow.runs[:runs], traps, first_run=flow.first_run)
+                traps, contexts = (
+                    table[table["run"] < self.gaps["run"][0]]
+                    for table in (flow.traps, flow.contexts)
+                )
+                yield Flow(flow.runs[:runs], traps, contexts, first_run=flow.first_run)
                 return
             yield flow
 

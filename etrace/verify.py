@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from etrace.reports import Fields, Reporting
 from etrace.stretch import EVENT, UNKNOWN_PRIV, Stretch
 from specs.causes import cause_name
 from specs.isa.control import CodeMap
@@ -34,7 +35,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Instructions and traps found equal, and the first difference if there is one.
+    """Instructions, traps and `reports` of context and time found equal, and the first difference.
 
     `actual_ended`, `expected_ended`: which side ended first, when there is no difference.
     """
@@ -44,6 +45,7 @@ class Comparison:
     difference: Difference | None
     actual_ended: bool
     expected_ended: bool
+    reports: int = 0
 
 
 def compare(
@@ -51,14 +53,18 @@ def compare(
     actual: Iterable[Stretch],
     code: CodeMap,
     tval_mask: int = (1 << 64) - 1,
+    fields: Fields | None = None,
 ) -> Comparison:
     """Compare until the first difference, or until one side ends.
 
     Where `expected` has instruction words they are compared with those of `code`. `tval_mask`:
-    the bits of tval that a trace carries. That one side ends before the other is no difference
-    here; traps at the very end of the shorter side are compared if the other has them.
+    the bits of tval that a trace carries. With `fields`, those of its packets, context and time are
+    compared as well: the reports of `actual` with what `expected` told. That one side ends before
+    the other is no difference here; traps at the very end of the shorter side are compared if the
+    other has them.
     """
-    return _Comparing(_Side(expected), _Side(actual), code, np.uint64(tval_mask)).run()
+    reporting = Reporting(fields) if fields else None
+    return _Comparing(_Side(expected), _Side(actual), code, np.uint64(tval_mask), reporting).run()
 
 
 class _Side:
@@ -70,6 +76,9 @@ class _Side:
         self.privs: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)
         self.words: npt.NDArray[np.uint32] | None = None
         self.traps = np.zeros(0, EVENT)
+        #: Of all stretches since they were last taken.
+        self.reports: list[npt.NDArray[np.void]] = []
+        self.told: list[npt.NDArray[np.void]] = []
         self.before: list[int] = []
         self.ended = False
 
@@ -83,6 +92,10 @@ class _Side:
             self.pcs, self.privs, self.words = stretch.pcs, stretch.privs, stretch.words
             if len(stretch.traps):
                 self.traps = np.concatenate([self.traps, stretch.traps])
+            if len(stretch.reports):
+                self.reports.append(stretch.reports)
+            if len(stretch.told):
+                self.told.append(stretch.told)
 
     def advance(self, count: int) -> None:
         tail = self.pcs[max(0, count - _AROUND) : count].tolist()
@@ -93,11 +106,19 @@ class _Side:
 
 
 class _Comparing:
-    def __init__(self, expected: _Side, actual: _Side, code: CodeMap, tval_mask: np.uint64) -> None:
+    def __init__(
+        self,
+        expected: _Side,
+        actual: _Side,
+        code: CodeMap,
+        tval_mask: np.uint64,
+        reporting: Reporting | None,
+    ) -> None:
         self.expected = expected
         self.actual = actual
         self.code = code
         self.tval_mask = tval_mask
+        self.reporting = reporting
         self.position = 0
         self.traps = 0
 
@@ -117,25 +138,59 @@ class _Comparing:
                 equal, what = trap_position - self.position, trap_what
             elif either_ended and not what:
                 what = self._last_traps()
-            self.expected.advance(equal)
-            self.actual.advance(equal)
-            self.position += equal
+            found = self._compare_reports(equal)
+            if found is not None and not (what and found[0] >= self.position + equal):
+                return self._differs(*found)
             if what:
-                return self._result(
-                    Difference(
-                        self.position,
-                        what,
-                        self.actual.before,
-                        self.expected.pcs[:_AROUND].tolist(),
-                        self.actual.pcs[:_AROUND].tolist(),
-                    )
-                )
+                return self._differs(self.position + equal, what)
+            self._advance(equal)
             if either_ended:
                 return self._result(None)
 
-    def _result(self, difference: Difference | None) -> Comparison:
+    def _advance(self, count: int) -> None:
+        self.expected.advance(count)
+        self.actual.advance(count)
+        self.position += count
+
+    def _differs(self, position: int, what: str) -> Comparison:
+        """The sides differ at an instruction, which may be the last of those before."""
+        if position > self.position:
+            self._advance(position - self.position)
+        earlier = self.actual.before[len(self.actual.before) - (self.position - position) :]
+        difference = Difference(
+            position,
+            what,
+            self.actual.before[: len(self.actual.before) - len(earlier)],
+            (earlier + self.expected.pcs[:_AROUND].tolist())[:_AROUND],
+            (earlier + self.actual.pcs[:_AROUND].tolist())[:_AROUND],
+        )
+        return self._result(difference, position)
+
+    def _result(self, difference: Difference | None, position: int | None = None) -> Comparison:
         return Comparison(
-            self.position, self.traps, difference, self.actual.ended, self.expected.ended
+            self.position if position is None else position,
+            self.traps,
+            difference,
+            self.actual.ended,
+            self.expected.ended,
+            0 if self.reporting is None else self.reporting.matched,
+        )
+
+    def _compare_reports(self, equal: int) -> tuple[int, str] | None:
+        """The first difference in context and time, of which `equal` more instructions tell."""
+        reports, self.actual.reports = self.actual.reports, []
+        told, self.expected.told = self.expected.told, []
+        if self.reporting is None:
+            return None
+        for rows in reports:
+            self.reporting.add_reports(rows)
+        for rows in told:
+            self.reporting.add_told(rows)
+        return self.reporting.compare(
+            self.position + equal,
+            self.traps,
+            self.position + len(self.actual.pcs),
+            not self.expected.ended,
         )
 
     def _instructions(self, count: int) -> tuple[int, str]:

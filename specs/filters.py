@@ -17,7 +17,8 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from specs.tables import allowed_text, entry, read_table, show, toml
+from specs.tables import WORD as _WORD
+from specs.tables import allowed_text, entry, read_table, show, written
 
 if TYPE_CHECKING:
     from specs.parameters import Parameters
@@ -35,7 +36,6 @@ _SECONDARY_MATCH = "trTeComp_j_SMatchLow/High"
 
 _INPUTS = "0: iaddr, 1: context, 2: tval"
 _FUNCTIONS = "0: =, 1: !=, 2: <, 3: <=, 4: >, 5: >="
-_WORD = (0, (1 << 64) - 1)
 _COMPARATOR = (0, MAX_COMPARATORS - 1)
 
 
@@ -207,16 +207,20 @@ class Filters:
         for each in fields(self.trace):
             if commented:
                 lines.append(f"# {each.metadata['text']} ({allowed_text(each)})")
-            lines.append(f"{each.name} = {toml(getattr(self.trace, each.name))}")
+            lines.append(f"{each.name} = {written(each, getattr(self.trace, each.name))}")
         for name, (kind, most) in _UNITS.items():
             if commented:
                 lines += ["", f"# [[{name}]]: at most {most}, numbered from 0. Keys and defaults:"]
                 for each in fields(kind):
                     lines.append(f"# {each.metadata['text']} ({allowed_text(each)})")
-                    lines.append(f"# {each.name} = {toml(each.metadata['default'])}")
+                    lines.append(f"# {each.name} = {written(each, each.metadata['default'])}")
             for unit in getattr(self, name):
                 lines += ["", f"[[{name}]]"]
-                lines += [f"{key} = {toml(value)}" for key, value in _differing(unit).items()]
+                lines += [
+                    f"{each.name} = {written(each, getattr(unit, each.name))}"
+                    for each in fields(unit)
+                    if each.name in _differing(unit)
+                ]
         return lines
 
     def problems(self, parameters: "Parameters") -> Iterator[str]:

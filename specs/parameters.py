@@ -25,7 +25,17 @@ from typing import Any
 from specs import filters
 from specs.filters import Filters
 from specs.privilege import Privilege
-from specs.tables import XLEN, allowed_text, entry, printable, read_table, show, suggest, toml
+from specs.tables import (
+    XLEN,
+    allowed_text,
+    entry,
+    printable,
+    read_table,
+    show,
+    suggest,
+    toml,
+    written,
+)
 
 PROTOCOLS = ("2.0", "2.1")
 PROTOCOL = PROTOCOLS[0]
@@ -175,7 +185,8 @@ class Resync:
     # fmt: off
     unit: str = entry("packets", ("packets", "instructions", "cycles", "off"),
         "Resynchronisation",
-        "what the counter counts: packets; half-words of retired instructions; time; off")
+        "what the counter counts: packets; instructions: half-words that retire; cycles: time; "
+        "off: nothing")
     period: int = entry(1024, (1, (1 << 32) - 1), "Resynchronisation",
         "how many units between synchronisations (1024 = trTeInstSyncMax 6)")
     # fmt: on
@@ -219,16 +230,18 @@ class SinkParameters:
 
     # fmt: off
     kind: str = entry("none", ("none", "drop", "stall"), _CONTROL,
-        "a packet that does not fit: there is room for all; it is lost; the hart waits")
+        "none: there is room for all packets; drop: what does not fit is lost; "
+        "stall: the hart waits for room")
     rate: int = entry(1, (1, (1 << 31) - 1), _CONTROL,
         "rate / per bytes leave the buffer for each half-word that retires")
-    per: int = entry(1, (1, (1 << 31) - 1), _CONTROL, "see rate")
+    per: int = entry(1, (1, (1 << 31) - 1), _CONTROL,
+        "rate / per bytes leave the buffer for each half-word that retires")
     capacity: int = entry(4096, (64, (1 << 31) - 1), _CONTROL, "bytes that the buffer holds")
     resume: int = entry(1024, (0, (1 << 31) - 1), _CONTROL,
         "after a loss, bytes in the buffer at which packets are taken again")
     jitter: int = entry(0, (0, (1 << 31) - 1), _CONTROL,
         "rate varies by as much either way, by a seeded generator")
-    seed: int = entry(1, (1, (1 << 64) - 1), _CONTROL, "of that generator")
+    seed: int = entry(1, (1, (1 << 64) - 1), _CONTROL, "of the generator for jitter")
     # fmt: on
 
 
@@ -293,7 +306,9 @@ class Configuration:
                 value = getattr(values, each.name)
                 if value is None and not commented:
                     continue
-                line = f"{each.name} = {toml(value)}" if value is not None else f"# {each.name} ="
+                line = f"# {each.name} ="
+                if value is not None:
+                    line = f"{each.name} = {written(each, value)}"
                 if commented:
                     lines.append(f"# {each.metadata['text']} ({allowed_text(each)})")
                 lines.append(line)

@@ -10,6 +10,9 @@ from typing import Any
 #: As a default: the width of the program's addresses (32 or 64).
 XLEN = "xlen"
 
+#: The range of what has 64 bits.
+WORD = (0, (1 << 64) - 1)
+
 
 def entry(
     default: int | bool | str | None,
@@ -66,7 +69,7 @@ def allowed_text(each: Field[Any]) -> str:
         return "true or false"
     if isinstance(allowed[0], str):
         return ", ".join(allowed[:-1]) + f" or {allowed[-1]}"
-    return f"{allowed[0]}-{allowed[1]}"
+    return f"{allowed[0]}-{written(each, allowed[1])}"
 
 
 def suggest(value: Any, known: Any) -> str:
@@ -80,6 +83,13 @@ def toml(value: int | bool | str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def written(each: Field[Any], value: Any) -> str:
+    """`value` of the field `each` in TOML; what may be any 64 bits is in hexadecimal."""
+    if each.metadata["allowed"] == WORD and not isinstance(value, bool):
+        return f"{value:#x}" if value else "0"
+    return toml(value)
 
 
 def show(value: Any) -> str:

@@ -101,7 +101,8 @@ class _Verbs(click.Group):
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) else None
             path = context.command_path if context is not None else "etrace"
-            say(f"{one_line(Exception(error.format_message()))}; see {path} --help")
+            problem = one_line(Exception(error.format_message())).removesuffix(".")
+            say(f"{problem}; see {path} --help")
             result = Exit.USAGE
         sys.exit(int(result) if isinstance(result, int) else 0)
 

@@ -37,7 +37,7 @@ def command(
     first: int,
     last: int | None,
 ) -> int:
-    """Decode the trace FILE to every instruction that retired, with its traps.
+    """Decode the trace FILE to every instruction that retired, with traps, context and time.
 
     FILE is what `record` or `encode` wrote, or a bare packet stream with --params and --elf.
     What cannot be decoded is told as a gap on standard error, and the exit code is 3.
@@ -55,7 +55,9 @@ def command(
     ):
         code = source.code
         report = GapReport(source)
-        writer = flowtext.WRITERS[format_](flowtext.Listing(code.map, code.symbols))
+        writer = flowtext.WRITERS[format_](
+            flowtext.Listing(code.map, code.symbols), lambda: source.fields
+        )
         for text in flowtext.write_flows(
             report.flows(),
             writer,

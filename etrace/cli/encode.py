@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from etrace.cli import encoding as encodings
 from etrace.cli import filtering, options
 from etrace.cli.progress import ProgressLine
 from etrace.cli.summary import show_summary
 from etrace.errors import Exit
 
 if TYPE_CHECKING:
+    from etrace.encoding import Encoding
     from etrace.filtering import Selection
 
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Take ecall and ebreak rows with iretire 1 literally, as retired.",
 )
+@encodings.choosing
 @filtering.selecting
 @options.JSON
 def command(
@@ -43,6 +46,7 @@ def command(
     platform: str | None,
     xlen: str | None,
     ecall_retires: bool,
+    encoding: "Encoding",
     selection: "Selection",
     as_json: bool,
 ) -> int:
@@ -60,6 +64,7 @@ def command(
         elf=elf,
         platform=platform,
         command=options.command_line(),
+        encoding=encoding,
         selection=selection,
     )
     files.refuse_overwriting(output, [stream, *elf])

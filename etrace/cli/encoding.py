@@ -6,10 +6,19 @@ from typing import Any
 
 import click
 
+
+def _modes(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    """Names of modes that begin so, for the shell."""
+    from etrace.encoding import MODES
+
+    return [name for name in (*MODES, "all") if name.startswith(begun)]
+
+
 _OPTIONS = (
     click.option(
         "--mode",
         multiple=True,
+        shell_complete=_modes,
         metavar="NAME|all",
         help="Turn a mode on, with a usual size where the parameters have none. May be repeated.",
     ),

@@ -10,6 +10,7 @@ from etrace.errors import Exit, InputError
 
 if TYPE_CHECKING:
     from etrace.plugin import Loaded
+    from etrace.sideband import Telling
 
 _ELF_MAGIC = b"\x7fELF"
 
@@ -37,6 +38,7 @@ _ELF_MAGIC = b"\x7fELF"
 @click.option("--params", metavar="FILE.toml", help="Parameters, for a bare stream.")
 @options.FORCE
 @running.options
+@running.telling
 def command(
     file: str,
     plugin: tuple[str, ...],
@@ -54,11 +56,12 @@ def command(
     console: bool,
     semihosting: Path | None,
     cmdline: str | None,
+    telling: "Telling",
 ) -> int:
     """List the events of a run of ELF, or of a decoded TRACE.
 
     Both tell the same, except what no trace carries: host calls, and since when an interrupt was
-    pending. --isa to --cmdline are for an ELF, --elf, --image, --params and --force for a TRACE.
+    pending. --isa to --trace-window are for an ELF; --elf, --image, --params, --force for a TRACE.
     """
     from etrace import files
 
@@ -84,6 +87,10 @@ def command(
                 "--semihosting": semihosting,
                 "--max-instructions": max_instructions,
                 "--cmdline": cmdline,
+                "--context-csr": telling.context_csr,
+                "--time": telling.time,
+                "--trigger": telling.triggers,
+                "--trace-window": telling.windows,
             },
         )
     files.refuse_overwriting(output, [file, *elf])
@@ -97,7 +104,7 @@ def command(
         if live:
             outcome = _live(
                 file, plugins, isa, platform, memory, max_instructions, semihosting, cmdline,
-                running.Console(options.stdout_is_shared(output)) if console else None,
+                telling, running.Console(options.stdout_is_shared(output)) if console else None,
             )  # fmt: skip
         else:
             outcome = _decoded(file, plugins, elf, image, params, platform, force)
@@ -151,6 +158,7 @@ def _live(
     max_instructions: int | None,
     semihosting: Path | None,
     cmdline: str | None,
+    telling: "Telling",
     console: running.Console | None,
 ) -> int:
     from emu import ExitReason
@@ -164,6 +172,7 @@ def _live(
         memory=memory,
         max_instructions=max_instructions,
         semihosting=running.command_line_for(semihosting, cmdline, elf),
+        telling=telling,
     )
     machine = recorder.new_machine(code, header, console, semihosting, record=False)
     for plugin in plugins:

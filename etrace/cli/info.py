@@ -55,6 +55,8 @@ def command(
 
 
 def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, Any]:
+    from etrace.sideband import to_header
+
     return {
         "file": name,
         "source": header.source,
@@ -65,6 +67,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
         "memory": [list(region) for region in header.memory],
         "max_instructions": header.max_instructions,
         "semihosting": header.semihosting,
+        "sideband": None if header.sideband is None else to_header(header.sideband),
         "programs": [{"path": each.path, "sha256": each.sha256} for each in header.programs],
         "images": [
             {"address": each.address, "path": each.path, "sha256": each.sha256}
@@ -78,6 +81,9 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
         "bits_per_instruction": inventory.bits_per_instruction,
         "events": inventory.events,
         "traps": inventory.traps,
+        "reports": inventory.reports,
+        "pauses": inventory.pauses,
+        "losses": inventory.losses,
         "gaps": inventory.gaps,
         "gap_list": inventory.gap_list,
     }
@@ -98,7 +104,8 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         rows.append(("budget", f"{header.max_instructions:,} instructions"))
     if header.semihosting is not None:
         rows.append(("semihosting", f"command line {header.semihosting!r}"))
-    rows += [(table, text) for table, text in _settings(header).items()]
+    rows += [("told", text) for text in _told(header)]
+    rows += list(_settings(header).items())
     rows.append(("bytes", f"{inventory.bytes:,}"))
     if inventory.instructions is not None:
         rows.append(("instructions", f"{inventory.instructions:,}"))
@@ -114,32 +121,78 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         rows.append(("events", ", ".join(counts)))
         rows.append(("traps", f"{sum(inventory.traps.values()):,}"))
         rows += [(f"  {count:,}", name) for name, count in inventory.traps.items()]
+    if inventory.reports is not None and any(inventory.reports.values()):
+        counts = [f"{count:,} {name}" for name, count in inventory.reports.items()]
+        rows.append(("context", f"{', '.join(counts)} reports"))
+    if inventory.pauses is not None and (inventory.pauses or not header.configuration.filters.idle):
+        rows.append(("pauses", f"{inventory.pauses:,}: not traced there, as the encoder was told"))
+    if inventory.losses or header.configuration.sink.kind != "none":
+        rows.append(("losses", f"{inventory.losses:,} times the encoder lost packets"))
     rows.append(("gaps", f"{inventory.gaps:,}"))
     rows += [("", text) for text in inventory.gap_list]
     sys.stdout.write("".join(f"{name:<13} {text}\n" for name, text in rows))
 
 
+def _told(header: "Header") -> list[str]:
+    """What the hart told besides what retired."""
+    options = header.sideband
+    if options is None:
+        return []
+    from emu.sideband_options import shown
+    from etrace.sideband import pulse_names
+    from specs.csrs import ADDRESS
+
+    lines = []
+    if options.context_csr is not None:
+        names = [name for name, number in ADDRESS.items() if number == options.context_csr]
+        csr = names[0] if names else f"CSR {options.context_csr:#x}"
+        lines.append(f"context: {csr}, ctype {options.context_type}")
+    if options.time is not None:
+        lines.append(f"time: {options.time.value}, every {options.time_every:,} instructions")
+    lines += [f"trigger: {pulse_names(pulses)} at {at:#x}" for at, pulses in options.triggers]
+    if options.windows:
+        windows = ", ".join(shown(*each) for each in options.windows)
+        lines.append(f"windows (instructions to skip and to trace): {windows}")
+    return lines
+
+
 def _settings(header: "Header") -> dict[str, str]:
     """By table, what differs from the defaults (everything of resync and framing)."""
     from specs.filters import NAMES
-    from specs.parameters import Configuration
+    from specs.parameters import TABLES, Configuration
 
     chosen = header.configuration.to_dict()
     default = Configuration.default(header.xlen).to_dict()
-    settings = {}
-    for table in ("parameters", "modes", "resync", "framing"):
-        short = table in ("parameters", "modes")
+    settings = {"protocol": str(chosen["protocol"])}
+    for table in TABLES:
         different = {
-            name: value
+            name: _shown(table, name, value)
             for name, value in chosen[table].items()
-            if not short or value != default[table][name]
+            if table in _WHOLE or value != default[table].get(name)
         }
-        settings[table] = (
-            ", ".join(f"{name} {value}" for name, value in different.items()) or "defaults"
-        )
+        if different or table in _ALWAYS:
+            settings[table] = (
+                ", ".join(f"{name} {value}" for name, value in different.items()) or "defaults"
+            )
     for table in NAMES:
         units = chosen.get(table, [])
         for number, unit in enumerate(units if isinstance(units, list) else [units]):
             label = f"{table} {number}" if isinstance(units, list) else table
-            settings[label] = ", ".join(f"{name} {value}" for name, value in unit.items())
-    return settings
+            settings[label] = ", ".join(
+                f"{name} {_shown(table, name, value)}" for name, value in unit.items()
+            )
+    return {table: text for table, text in settings.items() if text}
+
+
+#: Tables that are shown in whole, and those that are shown even if they say nothing new.
+_WHOLE = ("resync", "framing")
+_ALWAYS = ("parameters", "modes", *_WHOLE)
+
+
+def _shown(table: str, name: str, value: object) -> str:
+    """A value as people read it: modes and switches as true and false, addresses in hexadecimal."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if table == "tvec" or name.endswith(("PMatch", "SMatch")):
+        return f"{value:#x}"
+    return str(value)

@@ -12,8 +12,9 @@ from etrace.errors import Exit
 def command() -> None:
     """Write, check and explain parameter files.
 
-    A parameter file is TOML: protocol, [parameters] (the specification's _p names), [modes],
-    [resync], [framing]. What is left out has its default.
+    A parameter file is TOML: protocol, [parameters] (the specification's _p names), [modes], [tvec]
+    (trap vectors), [resync], [encoder], [sink] (loss), [framing], [trace], [[comparator]] and
+    [[filter]] (what is traced). What is left out has its default.
     """
 
 

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from etrace.cli import encoding as encodings
 from etrace.cli import filtering, options, running, say
 from etrace.cli.progress import ProgressLine
 from etrace.cli.summary import show_summary
 from etrace.errors import Exit
 
 if TYPE_CHECKING:
+    from etrace.encoding import Encoding
     from etrace.filtering import Selection
     from etrace.sideband import Telling
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 )
 @running.options
 @running.telling
+@encodings.choosing
 @filtering.selecting
 @running.PLUGIN
 @options.RAW
@@ -44,6 +47,7 @@ def command(
     cmdline: str | None,
     plugin: tuple[str, ...],
     telling: "Telling",
+    encoding: "Encoding",
     selection: "Selection",
     raw: bool,
     as_json: bool,
@@ -67,6 +71,7 @@ def command(
         command=options.command_line(),
         semihosting=running.command_line_for(semihosting, cmdline, elf[0]),
         telling=telling,
+        encoding=encoding,
         selection=selection,
     )
     plugins = [load(each) for each in plugin]
@@ -88,6 +93,13 @@ def command(
         )
     progress.clear()
     show_summary(summary, as_json)
+    configuration = header.configuration
+    if (
+        configuration.modes.implicit_exception
+        and not configuration.tvec.by_privilege()
+        and summary.traps
+    ):
+        say("implicit_exception saves nothing here: say where traps lead, with --tvec or [tvec]")
     running.show_reports(plugins)
     if summary.interrupted:
         return Exit.INTERRUPTED

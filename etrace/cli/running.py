@@ -125,11 +125,17 @@ _TELLING = (
         metavar="on|off|notify@PLACE",
         help="Set a debug trigger at a symbol or address. May be repeated.",
     ),
+    click.option(
+        "--trace-window",
+        multiple=True,
+        metavar="SKIP:COUNT",
+        help="Trace only COUNT instructions behind the first SKIP. May be repeated.",
+    ),
 )
 
 
 def telling(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options for context, time and triggers, handed over as one `telling`."""
+    """Options for context, time, triggers and windows, handed over as one `telling`."""
 
     @functools.wraps(function)
     def with_telling(
@@ -139,6 +145,7 @@ def telling(function: Callable[..., Any]) -> Callable[..., Any]:
         time_source: str | None,
         time_every: int,
         trigger: tuple[str, ...],
+        trace_window: tuple[str, ...],
         **others: Any,
     ) -> Any:
         from etrace.sideband import Telling
@@ -149,6 +156,7 @@ def telling(function: Callable[..., Any]) -> Callable[..., Any]:
             time=time_source,
             time_every=time_every,
             triggers=trigger,
+            windows=trace_window,
         )
         return function(*arguments, telling=told, **others)
 

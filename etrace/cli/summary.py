@@ -24,6 +24,12 @@ def show_summary(summary: "Summary", as_json: bool) -> None:
         parts = [f"{summary.instructions:,} instructions", f"{traps:,} traps", *parts]
     if summary.bits_per_instruction is not None:
         parts.append(f"{summary.bits_per_instruction:.3f} bits per instruction")
+    if added := ", ".join(f"{name} {count:,}" for name, count in summary.added.items() if count):
+        parts.append(f"{sum(summary.added.values()):,} packets added ({added})")
+    if summary.lost:
+        parts.append(f"{summary.lost:,} packets lost")
+    if summary.stalled:
+        parts.append(f"stalled for {summary.stalled:,} half-words")
     if summary.end is not None:
         exit_code = f" {summary.guest_exit}" if summary.guest_exit is not None else ""
         parts.append(f"end: {summary.end}{exit_code}")

@@ -32,7 +32,8 @@ def command(
 ) -> int:
     """Run the traced program again, or read a pc trace, and compare with the decoded FILE.
 
-    Instruction by instruction, traps included: address, privilege, cause, tval, epc. The exit code
+    Instruction by instruction, traps included: address, privilege, cause, tval, epc; with a rerun,
+    also what the packets have of context and time, and filters as they were set. The exit code
     is 0 if all are equal, 1 at the first difference, 3 if the trace has a gap before that.
     """
     from etrace import verify
@@ -53,6 +54,7 @@ def command(
             "same": result.same,
             "instructions": result.instructions,
             "traps": result.traps,
+            "reports": result.comparison.reports,
             "remark": result.remark,
             "gaps": [gap_text(gap) for gap in result.gaps],
             "difference": None
@@ -62,6 +64,8 @@ def command(
         sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
         return outcome
     counts = f"{result.instructions:,} instructions and {result.traps:,} traps"
+    if result.comparison.reports:
+        counts += f", {result.comparison.reports:,} reports of context and time"
     if difference is not None:
         listing = Listing(source.code.map, source.code.symbols)
         lines = verify.difference_lines(difference, listing.line)

@@ -72,6 +72,10 @@ class Demonstrator(Demonstration):
         elif event.kind == TRAP_RETURN:
             self._leave(event)
 
+    def paused(self, instret: int) -> None:
+        """Who returned in the meantime is not known."""
+        self._stacks.clear()
+
     def _enter(self, event: AnyEvent) -> None:
         handler = self._handlers[event.hart, event.kind, event.cause]
         stack = self._stacks[event.hart]

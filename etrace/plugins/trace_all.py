@@ -23,6 +23,13 @@ class Demonstrator(Demonstration):
         """Print it."""
         self.write(self._json(event) if self.as_json else self._text(event))
 
+    def paused(self, instret: int) -> None:
+        """Say so."""
+        if self.as_json:
+            self.write(json.dumps({"kind": "pause", "instret": instret}) + "\n")
+        else:
+            self.write(f"{instret:>12} -- not traced here\n")
+
     def report(self) -> str | None:
         """Nothing: all has been said."""
         return None

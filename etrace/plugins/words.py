@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from etrace.events import AnyEvent, Source
+from etrace.events import AnyEvent, DecodedTrace, Source
 from etrace.plugin import Plugin
 from specs.causes import cause_name
 from specs.events import ALL_KINDS, HOST_CALL, INTERRUPT, TRAP_RETURN, Kind
@@ -41,10 +41,15 @@ class Demonstration(Plugin):
     def attach(self, machine: Source) -> None:
         """From now on, see its events."""
         machine.on_discontinuity(self.seen, self.kinds | self.needs)
+        if isinstance(machine, DecodedTrace):
+            machine.on_pause(self.paused)
 
     def seen(self, event: AnyEvent) -> None:
         """An event has happened."""
         raise NotImplementedError
+
+    def paused(self, instret: int) -> None:
+        """Nothing was traced for a while, after `instret` instructions of the trace."""
 
     def values(self) -> dict[str, Any]:
         """What was found, for JSON."""

@@ -176,7 +176,7 @@ def test_info_tells_the_filters(run: Run, firmware: Path, tmp_path: Path) -> Non
     elf, path = firmware / "storm-rv64.elf", tmp_path / "t.etrace"
     run("record", elf, "-o", path, "--filter-range", "0x80000000-0x80000fff")
     told = run("info", path).stdout
-    assert "trTeInstFilters 1" in told and "trTeCompPMatch 2147483648" in told
+    assert "trTeInstFilters 1" in told and "trTeCompPMatch 0x80000000" in told
     values = json.loads(run("info", path, "--json").stdout)
     assert values["configuration"]["comparator"][0]["trTeCompPMatch"] == 0x80000000
 
