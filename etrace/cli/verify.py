@@ -65,7 +65,8 @@ def command(
         return outcome
     counts = f"{result.instructions:,} instructions and {result.traps:,} traps"
     if result.comparison.reports:
-        counts += f", {result.comparison.reports:,} reports of context and time"
+        reports = result.comparison.reports
+        counts += f", {reports:,} report{'s' * (reports != 1)} of context and time"
     if difference is not None:
         listing = Listing(source.code.map, source.code.symbols)
         lines = verify.difference_lines(difference, listing.line)
