@@ -181,7 +181,7 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
     map_packets = U0
     ntr = state[NTR]
     begin = i
-    # the first reference of V, and whether its first row is the anchor
+    # the first reference of V with the row in hand, and whether its first row is the anchor
     anchor = i
     partial = False
     # hull of V, number of its jumps, address after the last
@@ -227,9 +227,9 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
         if branch and not updiscon and not inferable:
             branch_map |= ((code & U1) ^ U1) << branches
             branches += U1
-            i += 1
             anchor = i
             partial = False
+            i += 1
             continue
         index = s64(reference >> U4)
         if index >= blocks.shape[0]:
@@ -282,9 +282,6 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
             lowest = min(lowest, rest)
             highest = max(highest, last)
             follows = iaddr + (iretire << U1)
-        else:
-            anchor = i
-            partial = False
     state[SINCE_SYNC] += u64(position - opening)
     state[BRANCHES] = branches
     state[BRANCH_MAP] = branch_map
