@@ -57,3 +57,9 @@ def _same(kind: str, seed: int) -> int:
 def test_same_bytes(kind: str, first: int) -> None:
     """`_STEP` random programs, each row a block of its own and in random blocks."""
     assert sum(_same(kind, seed) for seed in range(first, first + _STEP)) > 0
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("context and time", 7180)])
+def test_what_long_runs_have_found(kind: str, seed: int) -> None:
+    """Seeds of `make soak` that once gave other bytes."""
+    assert _same(kind, seed) > 0
