@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from decoder.brief import BRIEFS
-from decoder.kernel import OUTPUTS, close_run, count_instructions, reconstruct
+from decoder.kernel import ENDED_PACKET, OUTPUTS, close_run, count_instructions, reconstruct
 from decoder.packets import PacketReader, Rows
 from decoder.path_table import tables
-from decoder.settings import MOST_BRANCHES, settings
+from decoder.settings import MOST_BRANCHES, Setting, settings
 from decoder.state import STATES, State
 from specs import predictors
 from specs.compiled import announce_compilation
-from specs.flow import CONTEXT, GAP, PAUSE, RUN, TRAP, Ended, Flow
+from specs.flow import CONTEXT, GAP, PAUSE, RUN, TRAP, Flow
 from specs.isa.control import CodeMap
 from specs.packets import COLUMNS, FORMAT_NAMES
 from specs.parameters import Configuration
@@ -111,7 +111,7 @@ class Decoder:
         if self._filled.any():
             yield self._chunk()
         if final and self._state[State.RUN_COUNT]:
-            close_run(self._state, self._runs, self._filled, int(Ended.PACKET))
+            close_run(self._state, self._runs, self._filled, ENDED_PACKET)
             yield self._chunk()
 
     def _adopt(self) -> None:
@@ -121,26 +121,21 @@ class Decoder:
         self._history = predictors.make(self._configuration)
 
     def _reconstruct(self) -> int:
+        packets = self._briefs, self._details, self._done, len(self._briefs), self._packet
+        outputs = self._runs, self._traps, self._contexts, self._gaps, self._pauses
+        context = self._regions, self._table, self._history, self._settings
+        if self._settings[Setting.MODES]:
+            # imported where it is needed: others need not load it
+            from decoder.kernel_modes import reconstruct_with_modes
+
+            return int(
+                reconstruct_with_modes(
+                    *context, *packets, self._state, *outputs, self._filled, self._counts
+                )
+            )
         return int(
             reconstruct(
-                self._regions,
-                self._table,
-                self._history,
-                self._settings,
-                self._briefs,
-                self._details,
-                self._done,
-                len(self._briefs),
-                self._packet,
-                self._state,
-                self._saved,
-                self._runs,
-                self._traps,
-                self._contexts,
-                self._gaps,
-                self._pauses,
-                self._filled,
-                self._counts,
+                *context, *packets, self._state, self._saved, *outputs, self._filled, self._counts
             )
         )
 

@@ -37,7 +37,7 @@ from decoder.path_table import (
 )
 from decoder.settings import Setting
 from decoder.state import State
-from specs.compiled import U0, U1, U2, b2u, inlined, njit, s64, u64
+from specs.compiled import U0, U1, U2, b2u, njit, s64, spliced, u64
 from specs.flow import Reason
 from specs.isa.control import Kind
 from specs.predictors import (
@@ -102,7 +102,7 @@ _TWO_RESERVES = np.uint64(2 * RESERVE)
 _U5 = np.uint64(5)
 
 
-@inlined
+@spliced
 def makes_sequential(table, slot, goal_slot):
     """Slot before `goal_slot` in the leg from `slot`, if it makes a sequentially inferable jump of
     the instruction there; else -1."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from decoder.brief import DEPTH_SHIFT, Brief
 from decoder.memory import load64
-from specs.compiled import U0, U1, clz64, inlined, njit, s64, u64
+from specs.compiled import U0, U1, clz64, njit, s64, spliced, u64
 from specs.flow import Reason
 from specs.framing import EXTEND, FLOW_SHIFT, LENGTH_MASK
 from specs.packets import MAP_WIDTH, OPTIONS_ROW, Column, Format, Layout
@@ -182,10 +182,10 @@ def bit_at(low, high, position):
     """Bit `position` of a 128-bit number that is sign-extended beyond."""
     if position >= 128:
         return high >> _U63
-    return bits_at(low, high, position, 1)
+    return bits_at(low, high, s64(position), s64(1))
 
 
-@njit
+@spliced
 def bits_beyond(low, high, position, width):
     """As `bits_at`, of a 128-bit number that is sign-extended beyond."""
     value = U0
@@ -209,7 +209,7 @@ def map_width(branches):
     return (1 << (64 - s64(clz64(branches)))) - 1
 
 
-@inlined
+@spliced
 def unpack_index(low, high, length, quick, briefs, row):
     """`unpack_quickly` of format 0: 0 if it is not 0.1."""
     f0s = quick[_Q_F0S]
@@ -217,14 +217,14 @@ def unpack_index(low, high, length, quick, briefs, row):
         return 0
     if f0s == 0 and quick[_Q_ONLY_INDEX] == 0:
         return 0
-    if f0s > 0 and bits_at(low, high, 2, f0s) != U1:
+    if f0s > 0 and bits_at(low, high, s64(2), f0s) != U1:
         return 0
     position = 2 + f0s
     briefs[row, _B_REASON] = U0
     briefs[row, _B_TABLE] = np.uint64(_F_JUMP_TARGET_INDEX)
     briefs[row, _B_ADDRESS] = bits_at(low, high, position, quick[_Q_INDEX])
     position += quick[_Q_INDEX]
-    branches = bits_at(low, high, position, 5)
+    branches = bits_at(low, high, position, s64(5))
     position += 5
     briefs[row, _B_BRANCHES] = branches
     previous = U0
@@ -269,7 +269,7 @@ def unpack_quickly(pointer, at, length, quick, briefs, row):
             position = 7 + map_width(branches)
         briefs[row, _B_TABLE] = np.uint64(_F_BRANCH_MAP)
         briefs[row, _B_BRANCHES] = branches
-        briefs[row, _B_BRANCH_MAP] = bits_at(low, high, 7, position - 7)
+        briefs[row, _B_BRANCH_MAP] = bits_at(low, high, s64(7), position - 7)
         if branches == U0:
             briefs[row, _B_FLAGS] = U0
             return 1 if 8 * length <= ((position + 7) & ~7) else -1
@@ -303,13 +303,13 @@ def read_packet(data, at, total, framing, layout, quick, words, briefs, row, det
         words[i] = U0
     for i in range(total - 1):
         words[i >> 3] |= u64(data[at + 1 + i]) << u64(8 * (i & 7))
-    source = get(words, 0, framing[1])
+    source = get(words, s64(0), framing[1])
     timestamp = get(words, framing[1], timestamp_bits)
     kind = get(words, framing[1] + timestamp_bits, framing[3])
     if source != u64(framing[2]) or kind != u64(framing[4]):
         return 0
     for i in range((bits + 63) >> 6):
-        words[i] = get(words, start + 64 * i, 64)
+        words[i] = get(words, start + 64 * i, s64(64))
     sign_extend(words, bits)
     if words[0] & np.uint64(3) == U0 and quick[_Q_FORMAT0] == 0:
         return -1
@@ -481,7 +481,7 @@ def parse(
         at += 1
     if final and row < briefs.shape[0] and not supported:
         if at < end:
-            damage(briefs, row, details, detail, stream_offset + at, _TRUNCATED, end - at)
+            damage(briefs, row, details, detail, stream_offset + at, s64(_TRUNCATED), end - at)
             row += 1
             detail += 1
             at = end

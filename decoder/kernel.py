@@ -1,4 +1,4 @@
-"""Packets in, flow out: the spec's decoder (chapter "Decoder") for the baseline formats.
+"""Packets in, flow out: the spec's decoder (chapter "Decoder"), without optional modes.
 
 Packets are rows of `decoder.brief.Brief` and `specs.packets.Column`. What is decoded goes into the
 arrays of `specs.flow`, seen as flat uint64 (Numba has no padding in records); an output array that
@@ -19,14 +19,13 @@ import numpy as np
 from decoder.brief import Brief
 from decoder.follow import FULL
 from decoder.path_table import COUNT, find_region, kind_of, size_of
-from decoder.paths import follow_paths, follow_paths_with_modes, full_address, onward, position
+from decoder.paths import follow_paths, full_address, onward, position
 from decoder.settings import Setting
 from decoder.state import BASELINE, State, Stop, Sync
-from specs.compiled import U0, U1, U2, U64, inlined, njit, s64, u64
+from specs.compiled import U0, U1, U2, U64, njit, s64, spliced, u64
 from specs.flow import Ended, Reason
 from specs.isa.control import Kind
 from specs.packets import Column, Format, QualStatus
-from specs.predictors import reset, spare
 
 _SYNC = int(State.SYNC)
 _SLOT = int(State.SLOT)
@@ -49,12 +48,9 @@ _ENDED = int(State.ENDED)
 _REFUSED = int(State.REFUSED)
 _PREDICTED = int(State.PREDICTED)
 _FAILED = int(State.FAILED)
-_IRETS = int(State.IRETS)
 _LAST = int(State.LAST)
-_WANTED = int(State.WANTED)
 
 _HAS_CONTEXT = int(Setting.HAS_CONTEXT)
-_MODES = int(Setting.MODES)
 _WIDTH = int(Setting.WIDTH)
 _IMPLICIT_EXCEPTION = int(Setting.IMPLICIT_EXCEPTION)
 _VECTORS = int(Setting.VECTORS)
@@ -76,10 +72,10 @@ _UNINFERABLE_JUMP = np.uint64(int(Kind.UNINFERABLE_JUMP))
 _TRAP_RETURN = np.uint64(int(Kind.TRAP_RETURN))
 _ENVIRONMENT = np.uint64(int(Kind.ENVIRONMENT))
 
-_ENDED_PACKET = int(Ended.PACKET)
-_ENDED_TRAP_RETURN = int(Ended.TRAP_RETURN)
-_ENDED_GAP = int(Ended.GAP)
-_ENDED_END = int(Ended.END)
+ENDED_PACKET = np.int64(int(Ended.PACKET))
+_ENDED_TRAP_RETURN = np.int64(int(Ended.TRAP_RETURN))
+_ENDED_GAP = np.int64(int(Ended.GAP))
+_ENDED_END = np.int64(int(Ended.END))
 
 _NO_SYNC = int(Reason.NO_SYNC)
 _NO_VECTOR = int(Reason.NO_VECTOR)
@@ -123,7 +119,7 @@ _MARGIN = 4
 _UNKNOWN_PRIVILEGE = 255
 
 
-@inlined
+@njit
 def close_run(state, runs, filled, ended):
     """End the run under construction, if there is one."""
     if state[_RUN_COUNT] == 0:
@@ -154,7 +150,7 @@ def split_run(state, runs, filled):
     if state[_RUN_COUNT] == 0:
         return
     state[_RUN_COUNT] -= 1
-    close_run(state, runs, filled, _ENDED_PACKET)
+    close_run(state, runs, filled, ENDED_PACKET)
     state[_RUN_START] = s64(position(state))
     state[_RUN_COUNT] = 1
 
@@ -176,15 +172,6 @@ def fail(state, runs, gaps, filled, packet, offset, reason, address):
     state[_PREDICTED] = 0
     state[_FAILED] = 0
     state[_INFERRED] = 0
-
-
-@njit
-def forget_predictions(table, history, state):
-    """A synchronisation packet has reported the last instruction: all predictions begin anew."""
-    reset(history)
-    state[_IRETS] = 0
-    if kind_of(table, u64(state[_SLOT])) == _BRANCH:
-        spare(history, position(state))
 
 
 @njit
@@ -228,7 +215,7 @@ def note_context(state, contexts, filled, row, packet, precise):
     filled[_N_CONTEXTS] = n + 1
 
 
-@njit
+@spliced
 def note_beginning(state, pauses, filled, packet, offset):
     """Tracing begins here: record a pause if it had ended because the encoder was told so."""
     if state[_SYNC] == _FRESH and state[_ENDED] == _TOLD:
@@ -240,7 +227,7 @@ def note_beginning(state, pauses, filled, packet, offset):
     state[_ENDED] = _NOT_STOPPED
 
 
-@njit
+@spliced
 def returned(state, runs, filled, row):
     """0, or the `Reason` against a format 3.0 packet with a new privilege: only xRET changes it."""
     if s64(row[_C_PRIVILEGE]) == state[_PRIVILEGE]:
@@ -254,7 +241,7 @@ def returned(state, runs, filled, row):
     return _UNEXPECTED_DISCONTINUITY
 
 
-@njit
+@spliced
 def report_sync(regions, table, settings, state, runs, contexts, filled, row, packet):
     """The instruction of a format 3.0 packet: 0, or the `Reason` why it is none."""
     address = full_address(settings, row)
@@ -272,7 +259,7 @@ def report_sync(regions, table, settings, state, runs, contexts, filled, row, pa
     return start_at(regions, table, state, address, row[_C_BRANCH], privilege)
 
 
-@inlined
+@spliced
 def handler_of(settings, row):
     """`(known, address)` of the handler that a format 3.1 packet with thaddr 1 reports."""
     if settings[_IMPLICIT_EXCEPTION] == 0:
@@ -288,7 +275,7 @@ def handler_of(settings, row):
     return True, address if width >= U64 else address & ((U1 << width) - U1)
 
 
-@njit
+@spliced
 def report_trap(
     regions, table, history, settings, state, runs, traps, contexts, filled, row, packet
 ):
@@ -350,7 +337,7 @@ def report_trap(
     return 0
 
 
-@njit
+@spliced
 def report_support(state, runs, filled, row):
     """The qualification status of a format 3.3 packet: 0, or `Reason.TRACE_LOST`."""
     reason = 0
@@ -368,7 +355,7 @@ def report_support(state, runs, filled, row):
     return reason
 
 
-@inlined
+@spliced
 def full(filled, runs, traps, contexts, gaps, pauses):
     """Whether an output may be too short for what one packet adds, paths aside."""
     return (
@@ -378,6 +365,93 @@ def full(filled, runs, traps, contexts, gaps, pauses):
         or 5 * (filled[_N_GAPS] + _MARGIN) > gaps.size
         or 3 * (filled[_N_PAUSES] + _MARGIN) > pauses.size
     )
+
+
+@spliced
+def format_of(state, runs, gaps, filled, brief, packet, counts):
+    """The format of a packet that can be decoded; -1 for one that is passed over."""
+    if brief[_B_REASON] != U0:
+        fail(state, runs, gaps, filled, packet, brief[_B_OFFSET], s64(brief[_B_REASON]), U0)
+        return -1
+    form = s64(brief[_B_TABLE])
+    if form != _F_SUPPORT and state[_UNSUPPORTED] != 0:
+        counts[form] += 1
+        return -1
+    return form
+
+
+@spliced
+def row_of(brief, form):
+    """The row of a packet's details; any, for the formats that have none."""
+    return s64(brief[_B_DETAIL]) if form > _F_ADDRESS or form == _F_BRANCH_COUNT else 0
+
+
+@spliced
+def is_settled(state, form, status):
+    """Whether a packet asks for nothing but the paths to it, which were followed."""
+    return status == 0 and form <= _F_ADDRESS and state[_SYNC] == _TRACING
+
+
+@njit
+def report(
+    regions,
+    table,
+    history,
+    settings,
+    state,
+    runs,
+    traps,
+    contexts,
+    gaps,
+    pauses,
+    filled,
+    row,
+    form,
+    packet,
+    offset,
+    status,
+):
+    """What a packet says besides the paths to it, which `status` is about: 0, or the `Reason` why
+    it is not understood."""
+    if status == 0 and form == _F_SYNC and state[_SYNC] == _TRACING:
+        status = returned(state, runs, filled, row)
+    if status != 0:
+        fail(state, runs, gaps, filled, packet, offset, status, u64(state[_ERROR]))
+    reason = s64(0)
+    if form == _F_SYNC or form == _F_TRAP:
+        note_beginning(state, pauses, filled, packet, offset)
+    if form == _F_SYNC:
+        reason = s64(
+            report_sync(regions, table, settings, state, runs, contexts, filled, row, packet)
+        )
+    elif form == _F_TRAP:
+        reason = s64(
+            report_trap(
+                regions, table, history, settings, state, runs, traps, contexts, filled, row, packet
+            )
+        )
+    elif form == _F_CONTEXT:
+        if settings[_HAS_CONTEXT] != 0:
+            split_run(state, runs, filled)
+            note_context(state, contexts, filled, row, packet, U0)
+    elif form == _F_SUPPORT:
+        reason = s64(report_support(state, runs, filled, row))
+        if reason != 0:
+            fail(state, runs, gaps, filled, packet, offset, reason, U0)
+            state[_SYNC] = _FRESH
+        reason = s64(0)
+        if state[_REFUSED] != 0 and state[_UNSUPPORTED] == 0:
+            reason = s64(_UNSUPPORTED_MODE)
+        state[_UNSUPPORTED] = state[_REFUSED]
+    elif state[_SYNC] != _TRACING and state[_SYNC] != _LOST:
+        reason = s64(_NO_SYNC)
+    where = U0
+    if reason == _NO_CODE or reason == _ILLEGAL_CODE or reason == _NO_VECTOR:
+        where = u64(state[_ADDRESS])
+    # A path to where there is no code has been reported.
+    if reason != 0 and not (reason == status and where == u64(state[_ERROR])):
+        fail(state, runs, gaps, filled, packet, offset, reason, where)
+    return reason
 
 
 @njit
@@ -406,83 +480,48 @@ def reconstruct(
     `regions`, `table`: as `decoder.path_table.tables` gives them; `history` as
     `specs.predictors.make`, `settings` (int64) as `decoder.settings.settings`; the outputs: uint64,
     flat. `briefs[0]` has packet number `first_packet`. `state`, `saved`: int64, `STATES` long.
-    `filled` (int64, `OUTPUTS` long) is advanced; where an output is full it stops before the packet
-    or, with optional modes, within it: call it again with the same packets. `counts` (int64, one a
-    format) is how many packets there were.
+    `filled` (int64, `OUTPUTS` long) is advanced; where an output is full it stops before the
+    packet: call it again with the same packets. `counts` (int64, one a format) is how many packets
+    there were. For optional modes there is `decoder.kernel_modes`.
     """
-    modes = settings[_MODES] != 0
     for i in range(begin, end):
         if full(filled, runs, traps, contexts, gaps, pauses):
             return i
         brief = briefs[i]
         packet = first_packet + i
-        offset = brief[_B_OFFSET]
-        if brief[_B_REASON] != U0:
-            fail(state, runs, gaps, filled, packet, offset, s64(brief[_B_REASON]), U0)
+        form = format_of(state, runs, gaps, filled, brief, packet, counts)
+        if form < 0:
             continue
-        form = s64(brief[_B_TABLE])
-        row = details[0]
-        if form > _F_ADDRESS or form == _F_BRANCH_COUNT:
-            row = details[s64(brief[_B_DETAIL])]
-        if form != _F_SUPPORT and state[_UNSUPPORTED] != 0:
-            counts[form] += 1
-            continue
-        if modes:
-            status = follow_paths_with_modes(
-                regions, table, history, settings, state, runs, filled, brief, row
-            )
-            if status == FULL:
-                return i
-        else:
-            filled_runs = filled[_N_RUNS]
+        row = details[row_of(brief, form)]
+        filled_runs = filled[_N_RUNS]
+        for k in range(BASELINE):
+            saved[k] = state[k]
+        status = s64(
+            follow_paths(regions, table, history, settings, state, runs, filled, brief, row)
+        )
+        if status == FULL:
             for k in range(BASELINE):
-                saved[k] = state[k]
-            status = s64(
-                follow_paths(regions, table, history, settings, state, runs, filled, brief, row)
-            )
-            if status == FULL:
-                for k in range(BASELINE):
-                    state[k] = saved[k]
-                filled[_N_RUNS] = filled_runs
-                return i
+                state[k] = saved[k]
+            filled[_N_RUNS] = filled_runs
+            return i
         counts[form] += 1
-        if status == 0 and form == _F_SYNC and state[_SYNC] == _TRACING:
-            status = returned(state, runs, filled, row)
-        if status != 0:
-            fail(state, runs, gaps, filled, packet, offset, status, u64(state[_ERROR]))
-        reason = 0
-        if form == _F_SYNC or form == _F_TRAP:
-            note_beginning(state, pauses, filled, packet, offset)
-        if form == _F_SYNC:
-            reason = report_sync(
-                regions, table, settings, state, runs, contexts, filled, row, packet
+        if not is_settled(state, form, status):
+            report(
+                regions,
+                table,
+                history,
+                settings,
+                state,
+                runs,
+                traps,
+                contexts,
+                gaps,
+                pauses,
+                filled,
+                row,
+                form,
+                packet,
+                brief[_B_OFFSET],
+                status,
             )
-        elif form == _F_TRAP:
-            reason = report_trap(
-                regions, table, history, settings, state, runs, traps, contexts, filled, row, packet
-            )
-        elif form == _F_CONTEXT:
-            if settings[_HAS_CONTEXT] != 0:
-                split_run(state, runs, filled)
-                note_context(state, contexts, filled, row, packet, U0)
-        elif form == _F_SUPPORT:
-            reason = report_support(state, runs, filled, row)
-            if reason != 0:
-                fail(state, runs, gaps, filled, packet, offset, reason, U0)
-                state[_SYNC] = _FRESH
-            reason = 0
-            if state[_REFUSED] != 0 and state[_UNSUPPORTED] == 0:
-                reason = _UNSUPPORTED_MODE
-            state[_UNSUPPORTED] = state[_REFUSED]
-        elif state[_SYNC] != _TRACING and state[_SYNC] != _LOST:
-            reason = _NO_SYNC
-        if modes and reason == 0 and state[_SYNC] == _TRACING:
-            if form == _F_SYNC or form == _F_TRAP:
-                forget_predictions(table, history, state)
-        where = U0
-        if reason == _NO_CODE or reason == _ILLEGAL_CODE or reason == _NO_VECTOR:
-            where = u64(state[_ADDRESS])
-        # A path to where there is no code has been reported.
-        if reason != 0 and not (reason == status and where == u64(state[_ERROR])):
-            fail(state, runs, gaps, filled, packet, offset, reason, where)
     return end

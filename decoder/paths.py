@@ -1,4 +1,4 @@
-"""The paths that a packet asks to be followed (chapter "Decoder"), baseline and optional modes.
+"""The paths that a packet asks to be followed (chapter "Decoder"), without optional modes.
 
 A packet may ask for a *lap* first, to a second visit of the address that the packet before it
 reported, then for the *path* to what it reports itself.
@@ -6,17 +6,16 @@ reported, then for the *path* to what it reports itself.
 
 import numpy as np
 
-from decoder.brief import DEPTH_SHIFT, IS_IRREPORT, IS_NOTIFY, IS_UPDISCON, Brief
-from decoder.follow import FULL, HAS_GOAL, IN_LEG, INFER, PATIENCE, follow
-from decoder.follow_modes import AFTER_RETURN, follow_modes
+from decoder.brief import IS_NOTIFY, IS_UPDISCON, Brief
+from decoder.follow import HAS_GOAL, IN_LEG, INFER, follow
 from decoder.path_table import ENDED_BY, RETURNS, find_region, kind_of, size_of, target_of
 from decoder.settings import Setting
 from decoder.state import State, Sync
-from specs.compiled import U0, U1, U2, inlined, njit, s64, u64
+from specs.compiled import U0, U1, U2, inlined, njit, s64, spliced, u64
 from specs.flow import Ended, Reason
 from specs.isa.control import Kind
 from specs.packets import Column, Format, QualStatus
-from specs.predictors import DEPTH, cached, link
+from specs.predictors import DEPTH, link
 
 #: Paths of a packet, in the order in which they are followed.
 LAP, PATH = 1, 2
@@ -25,23 +24,14 @@ _SYNC = int(State.SYNC)
 _SLOT = int(State.SLOT)
 _BRANCHES = int(State.BRANCHES)
 _BRANCH_MAP = int(State.BRANCH_MAP)
-_PREDICTED = int(State.PREDICTED)
-_FAILED = int(State.FAILED)
 _ADDRESS = int(State.ADDRESS)
 _PRIVILEGE = int(State.PRIVILEGE)
 _INFERRED = int(State.INFERRED)
 _BASE = int(State.REGION_BASE)
 _FIRST = int(State.REGION_SLOT)
 _GOAL = int(State.GOAL)
-_GOAL_BRANCH = int(State.GOAL_BRANCH)
 _HOW = int(State.HOW)
-_DEPTH = int(State.DEPTH)
-_IRETS = int(State.IRETS)
 _LAST = int(State.LAST)
-_WANTED = int(State.WANTED)
-_FRESH = int(State.FRESH)
-_JUMPS = int(State.JUMPS)
-_LIMIT = int(State.LIMIT)
 _ERROR = int(State.ERROR_ADDRESS)
 
 _TRACING = int(Sync.TRACING)
@@ -49,11 +39,7 @@ _TRACING = int(Sync.TRACING)
 _LSB = int(Setting.LSB)
 _WIDTH = int(Setting.WIDTH)
 _FULL_ADDRESS = int(Setting.FULL_ADDRESS)
-_IMPLICIT_EXCEPTION = int(Setting.IMPLICIT_EXCEPTION)
 _IMPLICIT_RETURN = int(Setting.IMPLICIT_RETURN)
-_BRANCH_PREDICTION = int(Setting.BRANCH_PREDICTION)
-_JUMP_TARGET_CACHE = int(Setting.JUMP_TARGET_CACHE)
-_MOST_BRANCHES = int(Setting.MOST_BRANCHES)
 
 _BRANCH = np.uint64(int(Kind.BRANCH))
 _INFERABLE_JUMP = np.uint64(int(Kind.INFERABLE_JUMP))
@@ -64,11 +50,7 @@ _ENDED_TAKEN = int(Ended.TAKEN_BRANCH)
 _ENDED_TRAP = int(Ended.TRAP)
 
 _MODE_OFF = int(Reason.MODE_OFF)
-_BAD_COUNT = int(Reason.BAD_COUNT)
-_EMPTY_ENTRY = int(Reason.EMPTY_ENTRY)
 
-_F_BRANCH_COUNT = int(Format.BRANCH_COUNT)
-_F_JUMP_TARGET_INDEX = int(Format.JUMP_TARGET_INDEX)
 _F_BRANCH_MAP = int(Format.BRANCH_MAP)
 _F_ADDRESS = int(Format.ADDRESS)
 _F_SYNC = int(Format.SYNC)
@@ -83,18 +65,13 @@ _B_ADDRESS = int(Brief.address)
 _B_FLAGS = int(Brief.flags)
 _NOTIFY = np.uint64(IS_NOTIFY)
 _UPDISCON = np.uint64(IS_UPDISCON)
-_IRREPORT = np.uint64(IS_IRREPORT)
-_DEPTH_SHIFT = np.uint64(DEPTH_SHIFT)
 
 _C_BRANCH = int(Column.branch)
 _C_PRIVILEGE = int(Column.privilege)
 _C_ADDRESS = int(Column.address)
 _C_QUAL = int(Column.qual_status)
-_C_BRANCH_COUNT = int(Column.branch_count)
-_C_BRANCH_FMT = int(Column.branch_fmt)
 
-_FULL_MAP = np.uint64(31)
-_U3 = np.uint64(3)
+FULL_MAP = np.uint64(31)
 
 
 @inlined
@@ -149,7 +126,7 @@ def onward(table, history, settings, state):
     return 1, after, _ENDED_TRAP
 
 
-@inlined
+@spliced
 def paths_to_follow(table, history, settings, state, form, row):
     """What a packet asks for: `LAP`, to go round to a second visit; `PATH`, to go to its end."""
     if form == _F_SUPPORT:
@@ -182,7 +159,7 @@ def aim_at_sync(regions, table, settings, state, row):
     state[_HOW] = HAS_GOAL | IN_LEG if same else HAS_GOAL
 
 
-@inlined
+@spliced
 def add_map(state, brief, valid):
     """Append the first `valid` outcomes of a packet's branch map."""
     outcomes = brief[_B_BRANCH_MAP] & ((U1 << valid) - U1)
@@ -208,7 +185,7 @@ def aim_at_address(settings, state, brief):
         state[_HOW] = HAS_GOAL | IN_LEG | INFER
 
 
-@inlined
+@spliced
 def aim_at_visit(state):
     """Goal of a lap: the next visit of where we are."""
     # No branch can lie on the way: there would have been no outcome for it, except one that is
@@ -218,81 +195,18 @@ def aim_at_visit(state):
     state[_HOW] = HAS_GOAL
 
 
-@inlined
+@spliced
 def aim(settings, state, brief):
     """Set goal and branch map for the path that ends with a format 1 or 2 packet."""
     if s64(brief[_B_TABLE]) == _F_BRANCH_MAP:
-        add_map(state, brief, brief[_B_BRANCHES] if brief[_B_BRANCHES] != U0 else _FULL_MAP)
+        add_map(state, brief, brief[_B_BRANCHES] if brief[_B_BRANCHES] != U0 else FULL_MAP)
         if brief[_B_BRANCHES] == U0:
             state[_HOW] = 0
             return
     aim_at_address(settings, state, brief)
 
 
-@inlined
-def aim_by_count(settings, state, brief, row):
-    """The same for format 0.0: 0, or the `Reason` against it."""
-    count, fmt = row[_C_BRANCH_COUNT], row[_C_BRANCH_FMT]
-    if settings[_BRANCH_PREDICTION] == 0:
-        return _MODE_OFF
-    if fmt == U1 or s64(count) > settings[_MOST_BRANCHES]:
-        state[_ERROR] = s64(count)
-        return _BAD_COUNT
-    state[_PREDICTED] = s64(count + _FULL_MAP)
-    state[_FAILED] = 1 if fmt in (U0, _U3) else 0
-    if fmt == U0:
-        state[_HOW] = AFTER_RETURN
-        return 0
-    aim_at_address(settings, state, brief)
-    if s64(count) == settings[_MOST_BRANCHES]:
-        # Sent because the counter is full: it reports the branch itself, for good.
-        state[_HOW] = HAS_GOAL | IN_LEG
-    return 0
-
-
-@inlined
-def aim_by_index(history, settings, state, brief):
-    """The same for format 0.1: 0, or the `Reason` against it."""
-    if settings[_JUMP_TARGET_CACHE] == 0:
-        return _MODE_OFF
-    target = cached(history, brief[_B_ADDRESS])
-    if target & U1 != U0:
-        state[_ERROR] = s64(brief[_B_ADDRESS])
-        return _EMPTY_ENTRY
-    add_map(state, brief, brief[_B_BRANCHES])
-    state[_ADDRESS] = s64(target)
-    state[_GOAL] = s64(target)
-    state[_HOW] = HAS_GOAL
-    return 0
-
-
-@inlined
-def aim_with_modes(regions, table, history, settings, state, brief, row):
-    """The same for any format with optional modes on: 0, or the `Reason` against the packet."""
-    form = s64(brief[_B_TABLE])
-    state[_DEPTH] = -1
-    state[_ERROR] = 0
-    reason = 0
-    if form == _F_SYNC:
-        aim_at_sync(regions, table, settings, state, row)
-        state[_HOW] |= AFTER_RETURN
-        return 0
-    state[_IRETS] = 0
-    if form == _F_BRANCH_COUNT:
-        reason = aim_by_count(settings, state, brief, row)
-    elif form == _F_JUMP_TARGET_INDEX:
-        reason = aim_by_index(history, settings, state, brief)
-    else:
-        aim(settings, state, brief)
-    if state[_HOW] & INFER == 0:
-        state[_HOW] |= AFTER_RETURN
-    if brief[_B_FLAGS] & _IRREPORT != U0 and settings[_IMPLICIT_RETURN] != 0:
-        state[_DEPTH] = s64(brief[_B_FLAGS] >> _DEPTH_SHIFT)
-        state[_GOAL_BRANCH] = 1 if is_branch_at(regions, table, u64(state[_GOAL])) else 0
-    return reason
-
-
-@inlined
+@spliced
 def follow_paths(regions, table, history, settings, state, runs, filled, brief, row):
     """All that a packet asks for, in the baseline. Status as `follow`'s."""
     wanted = paths_to_follow(table, history, settings, state, s64(brief[_B_TABLE]), row)
@@ -311,33 +225,3 @@ def follow_paths(regions, table, history, settings, state, runs, filled, brief, 
             aim(settings, state, brief)
         status = follow(regions, table, state, runs, filled)
     return status
-
-
-@inlined
-def follow_paths_with_modes(regions, table, history, settings, state, runs, filled, brief, row):
-    """The same with optional modes; after `FULL`, call it again with the same packet."""
-    wanted = state[_WANTED]
-    begins = wanted == 0
-    if begins:
-        wanted = s64(paths_to_follow(table, history, settings, state, s64(brief[_B_TABLE]), row))
-    for turn in range(LAP, PATH + 1):
-        if wanted & turn == 0:
-            continue
-        status = 0
-        if begins:
-            state[_FRESH] = 0
-            state[_JUMPS] = 0
-            state[_LIMIT] = s64(PATIENCE)
-            if turn == LAP:
-                aim_at_visit(state)
-            else:
-                status = aim_with_modes(regions, table, history, settings, state, brief, row)
-        if status == 0:
-            status = s64(follow_modes(regions, table, history, settings, state, runs, filled))
-        if status != 0:
-            state[_WANTED] = wanted if status == FULL else 0
-            return status
-        begins = True
-        wanted &= ~turn
-    state[_WANTED] = 0
-    return 0

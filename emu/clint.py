@@ -118,11 +118,11 @@ def write_clint(cpu: Any, address: Any, size: Any, value: Any, retired: Any) -> 
         cpu[MSIP] = new & U1
     elif dword == _MTIMECMP_AT:
         cpu[MTIMECMP] = new
-        timer_changed(cpu, was_up, retired + U1)
+        timer_changed(cpu, s64(was_up), retired + U1)
     elif dword == _MTIME_AT:
         cpu[TIME_OFFSET] = new - retired // _PER_TICK
         note(cpu, retired + U1, _NOTE_TIME_OFFSET, cpu[TIME_OFFSET])
-        timer_changed(cpu, was_up, retired + U1)
+        timer_changed(cpu, s64(was_up), retired + U1)
     end_slice(cpu)
 
 

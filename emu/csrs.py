@@ -182,7 +182,8 @@ def write_csr(cpu: Any, address: Any, value: Any, retired: Any) -> Any:
     after = retired + U1
     if slot == MCOUNTINHIBIT:
         # The instruction itself counts as the old value says.
-        _set_counters(cpu, _counter(cpu, CYCLE, after), _counter(cpu, INSTRET, after), after)
+        cycle, instret = _counter(cpu, s64(CYCLE), after), _counter(cpu, s64(INSTRET), after)
+        _set_counters(cpu, cycle, instret, after)
     if kind == TRIGGER:
         write_trigger(cpu, address, value)
         return
@@ -193,7 +194,7 @@ def write_csr(cpu: Any, address: Any, value: Any, retired: Any) -> Any:
         return
     if mask == U0:
         return
-    cycle, instret = _counter(cpu, CYCLE, after), _counter(cpu, INSTRET, after)
+    cycle, instret = _counter(cpu, s64(CYCLE), after), _counter(cpu, s64(INSTRET), after)
     old = cycle if kind & ~UPPER == CYCLE else instret
     if kind & UPPER:
         new = (old & _LOW) | value << _U32

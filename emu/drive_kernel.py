@@ -185,7 +185,7 @@ def _wait(cpu: Any) -> Any:
         return
     ticks = cpu[MTIMECMP] - (retired // _PER_TICK + cpu[TIME_OFFSET])
     cpu[TIME_OFFSET] += ticks
-    timer_changed(cpu, False, retired)
+    timer_changed(cpu, s64(0), retired)
     note(cpu, retired, _NOTE_TIME_OFFSET, cpu[TIME_OFFSET])
     note(cpu, retired, _NOTE_WAITED, ticks * _PER_TICK)
     if cpu[MCOUNTINHIBIT] & U1 == U0:

@@ -179,7 +179,7 @@ def _access(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
             return _fault(cpu, STORE_ACCESS_FAULT if is_store else LOAD_ACCESS_FAULT, end)
         host = address - load64(region) + load64(region + _U16)
         if is_store and load64(region + _U24) == U0:
-            return _fault(cpu, STORE_ACCESS_FAULT, address)
+            return _fault(cpu, s64(STORE_ACCESS_FAULT), address)
         _fill_tlb(cpu, region, address)
         if is_store:
             value = rs2(registers, ip)
@@ -356,7 +356,7 @@ def slow(cpu: Any, ip: Any) -> Any:
         tval = (block_pc(cpu, ip) + imm(ip)) & cpu[ADDRESS_MASK]
     else:
         tval = imm(ip) & _LOW
-    return _fault(cpu, load8u(ip + U1), tval)
+    return _fault(cpu, s64(load8u(ip + U1)), tval)
 
 
 @njit

@@ -117,6 +117,13 @@ _CONTEXT = np.uint64(CONTEXT)
 _MARK_CYCLES, _MARK_TRIGGER = np.uint64(MARK_CYCLES_SHIFT), np.uint64(MARK_TRIGGER_SHIFT)
 _PLACE_CYCLES = np.uint64(PLACE_CYCLES_SHIFT)
 
+#: np.int64, as all that is passed to kernels: each literal int compiles the callee again.
+_NO = np.int64(0)
+_CSR = np.int64(CSR)
+_LI = np.int64(LI)
+_CONST = np.int64(CONST)
+_TRAP = np.int64(TRAP)
+
 
 @njit
 def flush(cpu: Any) -> Any:
@@ -157,7 +164,7 @@ def block_at(cpu: Any, operations: Any, pc: Any) -> Any:
     if cpu[ARENA_END] - cpu[ARENA_TOP] < _LARGEST_BLOCK or cpu[USED_COUNT] >= _HASH_LIMIT:
         flush(cpu)
         entry = find(cpu, pc)
-    ip = translate(cpu, operations, pc, MAX_BLOCK)
+    ip = translate(cpu, operations, pc, s64(MAX_BLOCK))
     store64(entry, pc)
     store64(entry + _U8, ip)
     store32(cpu[USED] + (cpu[USED_COUNT] << U2), (entry - cpu[HASH]) >> U4)
@@ -367,7 +374,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
             continue
         if CSRRW <= op <= CSRRCI:
             funct = op - CSRRW + 1 if op < CSRRW + 3 else op - CSRRW + 2
-            _emit(ip, CSR, to, first_source, funct, immediate & 0xFFF)
+            _emit(ip, _CSR, to, first_source, funct, immediate & 0xFFF)
             ip += _U8
             ends = ENDS_BLOCK[immediate & 0xFFF] or cpu[CSR_KIND + (immediate & 0xFFF)] == _CONTEXT
             if ends and (funct & 3 == 1 or first_source != 0):
@@ -384,9 +391,9 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
             if xlen == 32:
                 value = sext32(value)
             if _fits32(value):
-                _emit(ip, LI, to, 0, 0, s64(value))
+                _emit(ip, _LI, to, _NO, _NO, s64(value))
             else:
-                _emit(ip, CONST, to, 0, 0, 0)
+                _emit(ip, _CONST, to, _NO, _NO, _NO)
                 ip += _U8
                 store64(ip, value)
             ip += _U8
@@ -398,7 +405,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     sequel = trap < 0 and terminator == NEXT and _is_sequel(cpu, at, previous)
     if trap >= 0:
         store64(ip + side, _place(count, halfwords, (ip - start) >> _U3, last, cycles))
-        _emit(ip, TRAP, trap, tval_kind, 0, tval)
+        _emit(ip, _TRAP, trap, tval_kind, _NO, tval)
         ip += _U8
         store32(start - _HEADER, count + U1)
     else:

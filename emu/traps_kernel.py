@@ -174,7 +174,7 @@ def take_trap(cpu: Any, pc: Any, cause: Any, tval: Any, interrupt: Any) -> Any:
 def take_exception(cpu: Any, ip: Any) -> Any:
     """Trap at the micro-operation `ip` with cpu[CAUSE] and cpu[TVAL]."""
     retire_part(cpu, ip)
-    take_trap(cpu, block_pc(cpu, ip), cpu[CAUSE], cpu[TVAL], False)
+    take_trap(cpu, block_pc(cpu, ip), cpu[CAUSE], cpu[TVAL], s64(0))
 
 
 @njit
@@ -191,7 +191,7 @@ def take_interrupt(cpu: Any) -> Any:
         cause = u64(MACHINE_SOFTWARE_INTERRUPT)
     else:
         cause = u64(MACHINE_TIMER_INTERRUPT)
-    take_trap(cpu, cpu[PC] & ~_SEQUEL, cause, U0, True)
+    take_trap(cpu, cpu[PC] & ~_SEQUEL, cause, U0, s64(1))
     return True
 
 

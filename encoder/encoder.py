@@ -1,7 +1,8 @@
 """The trace encoder: retirement chunks in, packets out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +47,17 @@ _MODES = (
 )
 #: Those that need `encoder.plain_modes`.
 _NOT_PLAIN = ("sijump", "implicit_return", "branch_prediction", "jump_target_cache")
+#: `Option.plain` for them.
+_WITH_MODES = 2
 #: The largest *branch_count* (section "Format 0 subformat 0").
 MOST_BRANCHES = 0xFFFF_FFFF
 _BUFFER = 1 << 18
+#: What the kernels get besides `kernel.BEGIN` and `kernel.FINISH`.
+_NO_REFS = np.zeros(0, dtype=np.uint32)
+_NO_TABLES = tuple(
+    np.zeros((0, table.itemsize // 8), dtype=np.uint64)
+    for table in (ingress.BLOCK, ingress.TRAP, ingress.SIDEBAND)
+)
 
 _ERRORS = {
     kernel.ERROR_INDEX: "a reference points past its table",
@@ -104,7 +113,9 @@ def _options(configuration: "Configuration") -> npt.NDArray[np.int64]:
     options[Option.unit] = unit
     options[Option.period] = configuration.resync.period
     if unit in (Unit.OFF, Unit.PACKETS):
-        options[Option.plain] = 2 if any(getattr(modes, mode) for mode in _NOT_PLAIN) else 1
+        options[Option.plain] = 1
+        if any(getattr(modes, mode) for mode in _NOT_PLAIN):
+            options[Option.plain] = _WITH_MODES
     options[Option.f0s_width] = parameters.f0s_width_p
     options[Option.cache_size] = parameters.cache_size_p
     options[Option.address_msb] = parameters.iaddress_width_p - parameters.iaddress_lsb_p - 1
@@ -176,9 +187,9 @@ class Encoder:
         tables = _matrix(chunk.blocks), _matrix(chunk.traps), _matrix(chunk.sidebands)
         begin = 0
         while begin < len(refs):
-            taken, size = kernel.encode(*self._context(), refs, begin, *tables, self._out)
+            taken, data = self._encode(refs, begin, tables)
             begin += taken
-            parts.append(self._out[:size].tobytes())
+            parts.append(data)
             self._raise_error()
         return self._count(b"".join(parts))
 
@@ -188,8 +199,12 @@ class Encoder:
             return b""
         opening = self._begin()
         self._finished = True
-        size = kernel.finish(*self._context(), self._out)
-        return self._count(opening + self._out[:size].tobytes())
+        end = self._encode(_NO_REFS, kernel.FINISH, _NO_TABLES)[1]
+        if self._state[Slot.losing]:
+            # the trace ends with a support packet, if need be when there is room for it
+            self._options[Option.sink] = SinkKind.NONE
+            end += self._encode(_NO_REFS, kernel.LAST_LOSS, _NO_TABLES)[1]
+        return self._count(opening + end)
 
     @property
     def statistics(self) -> Statistics:
@@ -212,8 +227,15 @@ class Encoder:
             stalled=int(self._state[Slot.stalled]),
         )
 
-    def _context(self) -> tuple[Any, ...]:
-        return (
+    def _encode(
+        self, refs: npt.NDArray[np.uint32], begin: int, tables: Sequence[npt.NDArray[np.uint64]]
+    ) -> tuple[int, bytes]:
+        """Encode refs[begin:] until the buffer is full: (references taken, bytes)."""
+        encode = kernel.encode
+        if self._options[Option.plain] == _WITH_MODES:
+            # imported where it is needed: others need not load it
+            from encoder.kernel_modes import encode_with_modes as encode
+        taken, size = encode(
             self._layout,
             self._framing,
             self._options,
@@ -222,14 +244,18 @@ class Encoder:
             self._queue,
             self._segments,
             self._words,
+            refs,
+            begin,
+            *tables,
+            self._out,
         )
+        return int(taken), self._out[:size].tobytes()
 
     def _begin(self) -> bytes:
         if self._begun:
             return b""
         self._begun = True
-        size = kernel.begin(*self._context(), self._out)
-        return self._opening + self._out[:size].tobytes()
+        return self._opening + self._encode(_NO_REFS, kernel.BEGIN, _NO_TABLES)[1]
 
     def _count(self, data: bytes) -> bytes:
         self._bytes += len(data)

@@ -47,7 +47,7 @@ from encoder.segments import RETURNS, all_visits, extend_segments, visits, withi
 from encoder.sink import LOSING, PASSING, begin_row, end_row
 from encoder.state import MAX_SEGMENTS, After, Cur, Option, Slot, Unit
 from specs import predictors
-from specs.compiled import U0, U1, inlined, njit, s64, u64
+from specs.compiled import U0, U1, b2u, inlined, njit, s64, spliced, u64
 from specs.ingress import UNKNOWN_SIZE
 from specs.itype import UPDISCON, Itype
 from specs.packets import QualStatus
@@ -174,7 +174,7 @@ def send_landed(options, state, queue, updiscon):
     return True
 
 
-@inlined
+@spliced
 def send_found(options, state, queue, segments, count, notify, updiscon):
     """The address of the row in hand, once more for each earlier visit in V.
 
@@ -203,14 +203,14 @@ def complete(
     """Checks 3 to 6 for the retired row in hand, now that the row after it is known; its `After`.
 
     `following` is NEXT_RETIRED, NEXT_TRAP or NEXT_END; `address`, `privilege`: of that row;
-    `precise`: whether it reports its context precisely; `next_sequential`: whether it is a jump
-    that this row makes sequentially inferable.
+    `precise`: 1 if it reports its context precisely; `next_sequential`: 1 if it is a jump that this
+    row makes sequentially inferable.
     """
     cur = state[CUR_ADDRESS]
     code = state[CUR_CODE]
     branch = is_branch(code)
     retires = following == NEXT_RETIRED
-    ppccd = retires and (precise or privilege != state[CUR_PRIV])
+    ppccd = retires and (precise != U0 or privilege != state[CUR_PRIV])
     if state[CUR_PENDING] != U0:
         state[DUE] = U1
     jump = is_updiscon(code)
@@ -227,7 +227,7 @@ def complete(
     implicit = predicted and state[IRETS] < MOST_IRETS
     updiscon = jump and not (sequential and retires) and not implicit
     if state[CUR_SENT] == U0:
-        synchronises = not retires or not (mispredicted or next_sequential)
+        synchronises = not retires or not (mispredicted or next_sequential != U0)
         follows = following == NEXT_TRAP or ppccd
         follows |= retires and synchronises and due_after_packet(options, state)
         if state[CUR_TARGET] != U0:
@@ -275,7 +275,7 @@ def complete(
                 notify = U1
             landing = U1 if follows or following == NEXT_END else U0
             stops = not retires or (ppccd and some)
-            stops |= precise and retires and within(segments, count, address)
+            stops |= precise != U0 and retires and within(segments, count, address)
             if resync or notify != U0 or stops:
                 send_found(options, state, queue, segments, count, notify, landing)
             elif s64(state[PREDICTED]) == options[MOST_BRANCHES]:
@@ -307,7 +307,13 @@ def complete(
     return after
 
 
-@inlined
+@njit
+def complete_last(options, state, memory, queue, segments, following, privilege):
+    """`complete` where no retired row follows: called, not inlined as on the hot path."""
+    return complete(options, state, memory, queue, segments, following, U0, privilege, U0, U0)
+
+
+@spliced
 def follow_calls(options, state, memory, code, returning, predicted, implicit):
     """What the row in hand does to the return stack, and what the packet for its target reports."""
     returns = NO_RETURNS
@@ -342,7 +348,7 @@ def follow_calls(options, state, memory, code, returning, predicted, implicit):
 def end_stretch(options, state, memory, queue, segments, ienable):
     """Nothing leads from the row in hand to the next: report it, and say that nothing follows."""
     if state[CUR] == RETIRED:
-        complete(options, state, memory, queue, segments, NEXT_END, U0, U0, False, False)
+        complete_last(options, state, memory, queue, segments, NEXT_END, U0)
     elif state[CUR] == TRAP_WAITING:
         send_trap(options, state, memory, queue, U0, U0, state[CUR_PRIV], U1)
     if ienable == U0:
@@ -370,9 +376,7 @@ def take_trap(options, state, memory, queue, segments, code, iaddr, tval, cause,
     previous = state[CUR]
     at_once = previous == NOTHING or previous == TRAP_REPORTED
     if previous == RETIRED:
-        after = complete(
-            options, state, memory, queue, segments, NEXT_TRAP, U0, privilege, False, False
-        )
+        after = complete_last(options, state, memory, queue, segments, NEXT_TRAP, privilege)
         at_once = after & AFTER_UPDISCON != U0 or state[CUR_PRIV] != privilege
     begin_row(options, state, queue)
     if state[LOSING] == U0:
@@ -388,7 +392,7 @@ def take_trap(options, state, memory, queue, segments, code, iaddr, tval, cause,
         if at_once:
             send_trap(options, state, memory, queue, U0, iaddr, privilege, U1)
             state[CUR] = TRAP_REPORTED
-    end_row(options, state, queue, U0, True)
+    end_row(options, state, queue, U0, U1 != U0)
 
 
 @inlined
@@ -404,7 +408,7 @@ def is_inferred_handler(options, state, iaddr, privilege):
     return handler & u64(options[ADDRESS_MASK]) == iaddr
 
 
-@inlined
+@spliced
 def send_handler(options, state, memory, queue, iaddr, privilege, branch):
     """Check 1, for a trap that waits."""
     if options[IMPLICIT_EXCEPTION] != 0 and not is_inferred_handler(
@@ -427,7 +431,7 @@ def first_half_words(iretire, ilastsize, ifirstsize):
     return U1 if rest == U1 else U0
 
 
-@inlined
+@spliced
 def cannot_report(options, state, memory, address, next_sequential):
     """Can no 3.0 report the row at `address`, behind the retired row in hand?"""
     if next_sequential:
@@ -481,8 +485,8 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
             NEXT_RETIRED,
             iaddr,
             privilege,
-            ctype == PRECISELY,
-            behind,
+            b2u(ctype == PRECISELY),
+            b2u(behind),
         )
     begin_row(options, state, queue)
     if state[LOSING] != U0:

@@ -15,8 +15,7 @@ from encoder.flowchart import (
     take_block,
     take_trap,
 )
-from encoder.plain import PLAIN, encode_plain, is_plain
-from encoder.plain_modes import encode_plain_modes
+from encoder.plain import encode_plain, is_plain
 from encoder.queue import (
     C_ADDRESS,
     C_SHORTER,
@@ -41,7 +40,7 @@ from encoder.sink import (
 )
 from encoder.state import MAX_SEGMENTS, Option, Slot
 from encoder.writer import MAX_PACKET, PACKETS, SINCE_SYNC, emit, payload_bytes
-from specs.compiled import U0, U1, U2, U4, inlined, njit, s64, u64
+from specs.compiled import U0, U1, U2, U4, njit, s64, spliced, u64
 from specs.ingress import (
     HALTED,
     HAS_CONTEXT,
@@ -59,6 +58,9 @@ ERROR_REF = int(Slot.error_index)
 CTYPES = int(Option.ctypes)
 F_SUPPORT = np.uint64(Format.SUPPORT)
 START = np.int64(0)
+#: In the place of a reference's number: what a trace begins with, what it ends with, and what tells
+#: that packets are being lost when it does.
+BEGIN, FINISH, LAST_LOSS = -1, -2, -3
 TRACE_LOST = np.uint64(QualStatus.trace_lost)
 
 ERROR_INDEX, ERROR_CTYPE, ERROR_EMPTY_BLOCK, ERROR_STALL = 1, 2, 3, 4
@@ -72,17 +74,16 @@ MAX_QUEUE = MAX_SEGMENTS + 24
 MARGIN = MAX_QUEUE * MAX_PACKET
 
 
-@inlined
+@spliced
 def accept(layout, framing, options, state, queue, i, words, out, position):
     """Write queue[i], unless the sink loses it; the position after it."""
-    if options[SINK] == 0:
-        return emit(layout, framing, state, queue, i, words, out, position)
-    if state[LOSING] != U0:
+    modelled = options[SINK] != 0
+    if modelled and state[LOSING] != U0:
         lose(state)
         return position
     since_sync = state[SINCE_SYNC]
     end = emit(layout, framing, state, queue, i, words, out, position)
-    if fits(options, state, end - position):
+    if not modelled or fits(options, state, end - position):
         return end
     state[SINCE_SYNC] = since_sync
     state[PACKETS + s64(queue[i, C_TABLE])] -= U1
@@ -90,24 +91,31 @@ def accept(layout, framing, options, state, queue, i, words, out, position):
     return position
 
 
-@inlined
+@spliced
+def resumes(options, state, queue, i):
+    """Let what queue[i] says of time pass; whether it then becomes a packet: 3.3, lost trace."""
+    op = queue[i, C_TABLE]
+    if op != u64(OP_LOOK):
+        pass_time(options, state, s64(op), queue[i, C_ADDRESS])
+        return False
+    if not can_resume(options, state):
+        return False
+    queue[i, C_TABLE] = F_SUPPORT
+    put_support(queue, i, U1, TRACE_LOST)
+    state[LOSING] = U0
+    return True
+
+
+@spliced
 def write_queue(layout, framing, options, state, queue, words, out, position):
     """Write the queued packets at out[position:]; the position after them."""
-    i = 0
+    i = START
     queued = s64(state[QUEUED])
     while i < queued:
-        op = queue[i, C_TABLE]
-        if op >= FIRST_OP:
-            if op != u64(OP_LOOK):
-                pass_time(options, state, s64(op), queue[i, C_ADDRESS])
-            elif can_resume(options, state):
-                queue[i, C_TABLE] = F_SUPPORT
-                put_support(queue, i, U1, TRACE_LOST)
-                state[LOSING] = U0
-                position = accept(layout, framing, options, state, queue, i, words, out, position)
-            i += 1
-            continue
-        if queue[i, C_SHORTER] != U0:
+        writes = True
+        if queue[i, C_TABLE] >= FIRST_OP:
+            writes = resumes(options, state, queue, i)
+        elif queue[i, C_SHORTER] != U0:
             # two ways to say it: this packet, unless the next is shorter
             next_one = payload_bytes(layout, queue, i + 1, words)
             if next_one >= payload_bytes(layout, queue, i, words):
@@ -115,33 +123,13 @@ def write_queue(layout, framing, options, state, queue, words, out, position):
                 for column in range(FIRST_FIELD, queue.shape[1]):
                     queue[i + 1, column] = queue[i, column]
             i += 1
-        position = accept(layout, framing, options, state, queue, i, words, out, position)
+        if writes:
+            position = accept(layout, framing, options, state, queue, i, words, out, position)
         i += 1
     state[QUEUED] = U0
     if state[BROKEN] != U0:
         state[BROKEN] = U0
         start_stretch(state)
-    return position
-
-
-@njit
-def begin(layout, framing, options, state, memory, queue, segments, words, out):
-    """The support packet that opens a trace."""
-    send_support(options, state, queue, U1, U0)
-    return write_queue(layout, framing, options, state, queue, words, out, START)
-
-
-@njit
-def finish(layout, framing, options, state, memory, queue, segments, words, out):
-    """What ends a trace: the last row's address, a waiting trap, the support packet."""
-    position = START
-    if state[LOSING] == U0:
-        end_stretch(options, state, memory, queue, segments, U0)
-        position = write_queue(layout, framing, options, state, queue, words, out, position)
-    if state[LOSING] != U0:
-        put_support(queue, START, U0, TRACE_LOST)
-        queue[START, C_TABLE] = F_SUPPORT
-        position = emit(layout, framing, state, queue, START, words, out, position)
     return position
 
 
@@ -166,6 +154,87 @@ def take_sideband(options, state, memory, queue, segments, sidebands, index):
     return 0
 
 
+@spliced
+def take_reference(options, state, memory, queue, segments, reference, blocks, traps, sidebands):
+    """Put the packets that a reference asks for into the queue; an error number or 0."""
+    code = reference & np.uint64(15)
+    index = s64(reference >> U4)
+    if code == U1 or code == U2:
+        if index >= traps.shape[0]:
+            return ERROR_INDEX
+        valid = (traps[index, 3] >> np.uint64(8)) & BYTE
+        take_trap(
+            options,
+            state,
+            memory,
+            queue,
+            segments,
+            code,
+            traps[index, 0] if valid != U0 else U0,
+            traps[index, 1],
+            traps[index, 2],
+            traps[index, 3] & BYTE,
+        )
+    elif code == np.uint64(SIDEBAND_CODE):
+        if index >= sidebands.shape[0]:
+            return ERROR_INDEX
+        return take_sideband(options, state, memory, queue, segments, sidebands, index)
+    else:
+        if index >= blocks.shape[0]:
+            return ERROR_INDEX
+        if blocks[index, 1] & HALF == U0:
+            return ERROR_EMPTY_BLOCK
+        take_block(
+            options,
+            state,
+            memory,
+            queue,
+            segments,
+            seen_code(code, options),
+            blocks[index, 0],
+            blocks[index, 1],
+        )
+    return 0
+
+
+@spliced
+def take(
+    layout,
+    framing,
+    options,
+    state,
+    memory,
+    queue,
+    segments,
+    words,
+    refs,
+    i,
+    blocks,
+    traps,
+    sidebands,
+    out,
+    position,
+):
+    """Encode refs[i] by the flow chart; or what BEGIN, FINISH or LAST_LOSS, as `i`, stands for:
+    (an error number or 0, position in `out`).
+    """
+    error = 0
+    if i == BEGIN:
+        send_support(options, state, queue, U1, U0)
+    elif i == LAST_LOSS:
+        send_support(options, state, queue, U0, TRACE_LOST)
+    elif i == FINISH:
+        if state[LOSING] == U0:
+            end_stretch(options, state, memory, queue, segments, U0)
+    else:
+        error = take_reference(
+            options, state, memory, queue, segments, u64(refs[i]), blocks, traps, sidebands
+        )
+    if state[QUEUED] != U0:
+        position = write_queue(layout, framing, options, state, queue, words, out, position)
+    return error, position
+
+
 @njit
 def encode(
     layout,
@@ -185,66 +254,41 @@ def encode(
 ):
     """Encode refs[start:] until they or the space in `out` run out: (references taken, bytes).
 
-    `blocks`, `traps`, `sidebands` are the ingress tables as uint64 matrices, a row each.
+    `blocks`, `traps`, `sidebands` are the ingress tables as uint64 matrices, a row each. `start`
+    BEGIN, FINISH or LAST_LOSS: write what that stands for, and nothing of `refs`. With optional
+    modes there is `encoder.kernel_modes`.
     """
     position = START
     room = out.shape[0] - MARGIN
     i = start
-    end = refs.shape[0]
+    end = refs.shape[0] if start >= 0 else start + 1
     error = 0
     while i < end and position <= room:
-        if is_plain(framing, options, state):
-            if options[PLAIN] == 1:
-                i, position = encode_plain(
-                    framing, options, state, segments, refs, i, blocks, out, position
-                )
-            else:
-                i, position = encode_plain_modes(
-                    framing, options, state, memory, segments, refs, i, blocks, out, position
-                )
+        if i >= 0 and is_plain(framing, options, state):
+            i, position = encode_plain(
+                framing, options, state, segments, refs, i, blocks, out, position
+            )
             if i == end or position > room:
                 break
-        reference = u64(refs[i])
-        code = reference & np.uint64(15)
-        index = s64(reference >> U4)
-        if code == U1 or code == U2:
-            if index >= traps.shape[0]:
-                error = ERROR_INDEX
-                break
-            valid = (traps[index, 3] >> np.uint64(8)) & BYTE
-            take_trap(
-                options,
-                state,
-                memory,
-                queue,
-                segments,
-                code,
-                traps[index, 0] if valid != U0 else U0,
-                traps[index, 1],
-                traps[index, 2],
-                traps[index, 3] & BYTE,
-            )
-        elif code == np.uint64(SIDEBAND_CODE):
-            error = ERROR_INDEX
-            if index < sidebands.shape[0]:
-                error = take_sideband(options, state, memory, queue, segments, sidebands, index)
-            if error != 0:
-                break
-        else:
-            if index >= blocks.shape[0] or blocks[index, 1] & HALF == U0:
-                error = ERROR_INDEX if index >= blocks.shape[0] else ERROR_EMPTY_BLOCK
-                break
-            take_block(
-                options,
-                state,
-                memory,
-                queue,
-                segments,
-                seen_code(code, options),
-                blocks[index, 0],
-                blocks[index, 1],
-            )
-        position = write_queue(layout, framing, options, state, queue, words, out, position)
+        error, position = take(
+            layout,
+            framing,
+            options,
+            state,
+            memory,
+            queue,
+            segments,
+            words,
+            refs,
+            i,
+            blocks,
+            traps,
+            sidebands,
+            out,
+            position,
+        )
+        if error != 0:
+            break
         i += 1
     state[ERROR] = u64(error)
     state[ERROR_REF] = u64(i)

@@ -8,7 +8,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from encoder.state import Slot
-from specs.compiled import U0, U1, U64, clz64, inlined, njit, s64, u64
+from specs.compiled import U0, U1, U64, clz64, inlined, njit, s64, spliced, u64
 from specs.framing import EXTEND, NULL_ALIGNMENT, NULL_IDLE
 from specs.packets import OPTIONS_ROW, Column, Format
 from specs.packing import WORDS, field_width, pack, put, sign_extend, significant_bits
@@ -67,7 +67,7 @@ def whole_bytes(start, significant):
     return start + ((significant + 7) & ~7)
 
 
-@inlined
+@spliced
 def emit_short(layout, framing, state, queue, row, table, out, position):
     """Write a packet that fits 128 bits with what precedes it; no timestamp.
 
@@ -138,7 +138,7 @@ def payload_bytes(layout, queue, row, words):
     return (significant_bits(words, _START, end) + 7) >> 3
 
 
-@inlined
+@spliced
 def emit(layout, framing, state, queue, row, words, out, position):
     """Write the packet queue[row] at out[position:]; the position after it."""
     table = s64(queue[row, _TABLE])
@@ -169,7 +169,7 @@ def emit_long(layout, framing, state, queue, row, table, timestamp, words, out, 
     for i in range(WORDS):
         words[i] = U0
     header = framing[6]
-    start = put(words, 0, u64(framing[2]), framing[1])
+    start = put(words, _START, u64(framing[2]), framing[1])
     extra = 0
     if timestamp:
         start = put(words, start, state[_TIME], 8 * framing[5])

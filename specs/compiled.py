@@ -67,17 +67,40 @@ def njit(function: Callable[..., Any]) -> Any:
 
     Kernels take arrays and fill arrays; they allocate none. So they are compiled without Numba's
     reference counting (`_nrt=False`), whose atomic counter at every call with an array made calls
-    between kernels five times slower (80 ns against 16 ns for packing seven fields).
+    between kernels five times slower (80 ns against 16 ns for packing seven fields). None is called
+    from C, so none gets a wrapper for that.
     """
-    return numba.njit(cache=CACHE_DIRECTORY is not None, nogil=True, _nrt=False)(function)
+    return _compile(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """As `njit`, always inlined into its callers: for small functions on hot paths, where passing
-    several arrays (seven words each) costs more than the work."""
-    return numba.njit(cache=CACHE_DIRECTORY is not None, nogil=True, _nrt=False, forceinline=True)(
-        function
-    )
+    several arrays (seven words each) costs more than the work.
+
+    For kernels only: Python must not call it (it would crash), for it gets no wrapper that takes
+    Python's objects apart. Wrappers took a tenth of the time that compiling takes.
+    """
+    return _compile(function, forceinline=True, no_cpython_wrapper=True)
+
+
+def spliced(function: Callable[..., Any]) -> Any:
+    """Copied into its callers before types are inferred, and never compiled by itself: for a part
+    of a kernel that has a name of its own but one place where it is called.
+
+    For each kernel that is compiled, Numba optimises all that it calls once more; a level less is
+    that much less to compile.
+    """
+    return numba.njit(nogil=True, _nrt=False, inline="always")(function)
+
+
+def _compile(function: Callable[..., Any], **options: bool) -> Any:
+    return numba.njit(
+        cache=CACHE_DIRECTORY is not None,
+        nogil=True,
+        _nrt=False,
+        no_cfunc_wrapper=True,
+        **options,
+    )(function)
 
 
 def announce_compilation(what: str) -> None:

@@ -160,7 +160,7 @@ def unpack(layout, words, length, packets, row):
         table = layout[OPTIONS_ROW, 0, 2]
         f0s_width = layout[OPTIONS_ROW, 0, 1]
         if f0s_width > 0:
-            selector = get(words, 2, f0s_width)
+            selector = get(words, s64(2), f0s_width)
             if selector > U1:
                 return -1
             table = _JUMP_TARGET_INDEX if selector == U1 else _BRANCH_COUNT

@@ -1,6 +1,8 @@
 """Kernels of `control`: classification of an instruction word, the scan of a region of code."""
 
-from specs.compiled import njit, u64
+import numpy as np
+
+from specs.compiled import njit, s64, spliced, u64
 from specs.isa.decode import EXPANSION, bucket, length, lookup, operands
 from specs.isa.transfers import (
     AUIPC,
@@ -19,6 +21,8 @@ from specs.isa.transfers import (
 )
 from specs.itype import Itype
 
+#: Not a literal int, for each of which Numba would compile `lookup` again.
+XLEN64 = np.int64(64)
 NONE, XRET, NONTAKEN = int(Itype.NONE), int(Itype.TRAP_RETURN), int(Itype.NONTAKEN_BRANCH)
 
 
@@ -29,7 +33,7 @@ def _destination(rd):
     return 0 if rd == 0 else 1
 
 
-@njit
+@spliced
 def _source(rd, rs1):
     if rs1 != 1 and rs1 != 5:
         return 0
@@ -67,7 +71,7 @@ def classify(word, xlen):
 @njit
 def sequentially_inferable(prev_word, word):
     """Whether lui, c.lui or auipc in `prev_word` gives the uninferable jump `word` its target."""
-    jump, before = lookup(word, 64), lookup(prev_word, 64)
+    jump, before = lookup(word, XLEN64), lookup(prev_word, XLEN64)
     if jump < 0 or before < 0 or EXPANSION[jump] != JALR:
         return False
     if EXPANSION[before] != LUI and before != AUIPC:
@@ -79,11 +83,11 @@ def sequentially_inferable(prev_word, word):
 @njit
 def sequential_target(prev_pc, prev_word, word, xlen):
     """Target (uint64) of a jump that is `sequentially_inferable`."""
-    before = lookup(prev_word, 64)
+    before = lookup(prev_word, XLEN64)
     value = u64(operands(before, prev_word)[3])
     if before == AUIPC:
         value += u64(prev_pc)
-    value = (value + u64(operands(lookup(word, 64), word)[3])) & u64(~1)
+    value = (value + u64(operands(lookup(word, XLEN64), word)[3])) & u64(~1)
     return value & u64(0xFFFFFFFF) if xlen == 32 else value
 
 
@@ -132,7 +136,7 @@ def scan(
             continue
         size[slot] = halves
         count[slot] = 1
-        what, code, imm, absolute = classify(bits, xlen)
+        what, code, imm, absolute = classify(s64(bits), xlen)
         if what != SEQUENTIAL:
             kind[slot] = what
             itype[slot] = code
