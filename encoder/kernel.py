@@ -63,7 +63,7 @@ START = np.int64(0)
 BEGIN, FINISH, LAST_LOSS = -1, -2, -3
 TRACE_LOST = np.uint64(QualStatus.trace_lost)
 
-ERROR_INDEX, ERROR_CTYPE, ERROR_EMPTY_BLOCK, ERROR_STALL = 1, 2, 3, 4
+ERROR_INDEX, ERROR_CTYPE, ERROR_EMPTY_BLOCK = 1, 2, 3
 #: Flags of a side band: nothing leads from the row before to the next.
 APART = np.uint64(HALTED | RESET | UNQUALIFIED)
 

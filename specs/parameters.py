@@ -236,7 +236,8 @@ class SinkParameters:
         "rate / per bytes leave the buffer for each half-word that retires")
     per: int = entry(1, (1, (1 << 31) - 1), _CONTROL,
         "rate / per bytes leave the buffer for each half-word that retires")
-    capacity: int = entry(4096, (64, (1 << 31) - 1), _CONTROL, "bytes that the buffer holds")
+    capacity: int = entry(4096, (128, (1 << 31) - 1), _CONTROL,
+        "bytes that the buffer holds; any packet fits an empty one")
     resume: int = entry(1024, (0, (1 << 31) - 1), _CONTROL,
         "after a loss, bytes in the buffer at which packets are taken again")
     jitter: int = entry(0, (0, (1 << 31) - 1), _CONTROL,

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from encoder.encoder import Encoder
+from encoder.writer import MAX_PACKET
 from specs import ingress
-from specs.parameters import Configuration
+from specs.parameters import Configuration, SinkParameters
 
 BASE = Configuration.default(32)
 
@@ -91,3 +92,9 @@ def test_chunks_do_not_show() -> None:
         for code, block in zip(codes, blocks, strict=True)
     )
     assert data + pieces.finish() == expected
+
+
+def test_the_smallest_sink_holds_any_packet() -> None:
+    """Else a hart that waits for room would wait forever."""
+    (capacity,) = (each for each in dataclasses.fields(SinkParameters) if each.name == "capacity")
+    assert capacity.metadata["allowed"][0] >= MAX_PACKET
