@@ -199,8 +199,8 @@ def random_filtering(rng: Random, rows: list[Row]) -> Filtering:
 
 
 def random_sink(rng: Random) -> Sink:
-    """A buffer that is full now and then, or mostly."""
-    capacity = rng.choice((4, 10, 16, 24, 40, 64))
+    """A buffer that is full now and then, or mostly; the product takes those from 128 bytes on."""
+    capacity = rng.choice((4, 16, 24, 40, 64, 128, 128, 140, 180))
     bytes_, per = rng.choice(((1, 1), (1, 2), (1, 4), (1, 8), (1, 30), (3, 7)))
     scale = rng.choice((1, 4, 100))
     return Sink(
