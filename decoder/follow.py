@@ -22,7 +22,7 @@ from decoder.path_table import (
     target_of,
 )
 from decoder.state import State
-from specs.compiled import U0, U1, U2, njit, s64, u64
+from specs.compiled import U0, U1, U2, njit, plain, s64, u64
 from specs.flow import Reason
 from specs.isa.control import Kind
 
@@ -33,31 +33,9 @@ FULL = -1
 #: INFER: if it is met so, a later visit may be meant.
 HAS_GOAL, IN_LEG, INFER = 1, 2, 4
 
-_SLOT = int(State.SLOT)
-_BRANCHES = int(State.BRANCHES)
-_BRANCH_MAP = int(State.BRANCH_MAP)
-_PRIVILEGE = int(State.PRIVILEGE)
-_INFERRED = int(State.INFERRED)
-_RUN_START = int(State.RUN_START)
-_RUN_COUNT = int(State.RUN_COUNT)
-_BASE = int(State.REGION_BASE)
-_SPAN = int(State.REGION_SPAN)
-_FIRST = int(State.REGION_SLOT)
-_GOAL = int(State.GOAL)
-_HOW = int(State.HOW)
-_ERROR = int(State.ERROR_ADDRESS)
-
-_BRANCH = np.uint64(int(Kind.BRANCH))
-_INFERABLE_JUMP = np.uint64(int(Kind.INFERABLE_JUMP))
-_UNINFERABLE_JUMP = np.uint64(int(Kind.UNINFERABLE_JUMP))
-_TRAP_RETURN = np.uint64(int(Kind.TRAP_RETURN))
-
-_NO_CODE = int(Reason.NO_CODE)
-_ILLEGAL_CODE = int(Reason.ILLEGAL_CODE)
-_NO_BRANCH = int(Reason.NO_BRANCH)
-_UNPROCESSED_BRANCHES = int(Reason.UNPROCESSED_BRANCHES)
-_UNEXPECTED_DISCONTINUITY = int(Reason.UNEXPECTED_DISCONTINUITY)
-_NOT_REACHED = int(Reason.NOT_REACHED)
+_at = plain(State)
+_kind = plain(Kind, np.uint64)
+_reason = plain(Reason)
 
 #: Inferable jumps without a branch between them, before asking whether they run in circles.
 PATIENCE = np.uint64(64)
@@ -90,10 +68,10 @@ def leads_somewhere(regions, table, slot, pc, goal, in_leg):
         if met and between(table, slot, slot + ((goal - pc) >> U1)) >= 0:
             return True
         what = kind_of(table, last)
-        if what in (_BRANCH, _UNINFERABLE_JUMP, _TRAP_RETURN):
+        if what in (_kind.BRANCH, _kind.UNINFERABLE_JUMP, _kind.TRAP_RETURN):
             return True
         pc = here + (size_of(table, last) << U1)
-        if what == _INFERABLE_JUMP:
+        if what == _kind.INFERABLE_JUMP:
             pc = target_of(table, last)
         region = find_region(regions, pc)
         if region < 0:
@@ -118,19 +96,19 @@ def follow(regions, table, state, runs, filled):
     """
     if 2 * (filled[0] + RESERVE) > runs.size:
         return FULL
-    goal = u64(state[_GOAL])
-    has_goal = state[_HOW] & HAS_GOAL != 0
-    in_leg = has_goal and state[_HOW] & IN_LEG != 0
-    infer = 1 if state[_HOW] & INFER != 0 else 0
-    slot = u64(state[_SLOT])
-    branches = u64(state[_BRANCHES])
-    branch_map = u64(state[_BRANCH_MAP])
-    base = u64(state[_BASE])
-    span = u64(state[_SPAN])
-    first = u64(state[_FIRST])
-    run_start = u64(state[_RUN_START])
-    run_count = u64(state[_RUN_COUNT])
-    priv = u64(state[_PRIVILEGE]) << np.uint64(40)
+    goal = u64(state[_at.GOAL])
+    has_goal = state[_at.HOW] & HAS_GOAL != 0
+    in_leg = has_goal and state[_at.HOW] & IN_LEG != 0
+    infer = 1 if state[_at.HOW] & INFER != 0 else 0
+    slot = u64(state[_at.SLOT])
+    branches = u64(state[_at.BRANCHES])
+    branch_map = u64(state[_at.BRANCH_MAP])
+    base = u64(state[_at.REGION_BASE])
+    span = u64(state[_at.REGION_SPAN])
+    first = u64(state[_at.REGION_SLOT])
+    run_start = u64(state[_at.RUN_START])
+    run_count = u64(state[_at.RUN_COUNT])
+    priv = u64(state[_at.PRIVILEGE]) << np.uint64(40)
     written = u64(filled[0]) << U1
     room = u64(runs.size) - _TWO_RESERVES
     status = 0
@@ -171,11 +149,11 @@ def follow(regions, table, state, runs, filled):
         here = base + ((last - first) << U1)
         if size_of(table, slot) == U0:
             run_count -= U1
-            status, error = _ILLEGAL_CODE, pc
+            status, error = _reason.ILLEGAL_CODE, pc
             break
         ahead = fresh == 1 or last != slot
         fits = not has_goal or (in_leg and goal == here)
-        if what == _BRANCH and branches == U1 and ahead and fits:
+        if what == _kind.BRANCH and branches == U1 and ahead and fits:
             run_count += more
             slot = last
             inferred = infer
@@ -183,7 +161,7 @@ def follow(regions, table, state, runs, filled):
         if branches == U0 and in_leg:
             offset = goal - pc
             ahead = offset <= here - pc and (fresh == 1 or offset != U0)
-            if ahead and not (what == _BRANCH and goal == here):
+            if ahead and not (what == _kind.BRANCH and goal == here):
                 steps = between(table, slot, slot + (offset >> U1))
                 if steps >= 0:
                     run_count += u64(steps)
@@ -199,9 +177,9 @@ def follow(regions, table, state, runs, filled):
         onward = here + (size_of(table, last) << U1)
         leaves = True
         arrived = False
-        if what == _BRANCH:
+        if what == _kind.BRANCH:
             if branches == U0:
-                status, error = _NO_BRANCH, here
+                status, error = _reason.NO_BRANCH, here
                 break
             leaves = branch_map & U1 == U0
             if leaves:
@@ -209,19 +187,19 @@ def follow(regions, table, state, runs, filled):
             branch_map >>= U1
             branches -= U1
             jumps = U0
-        elif what == _INFERABLE_JUMP:
+        elif what == _kind.INFERABLE_JUMP:
             jumps += U1
             if jumps > limit:
                 if limit != PATIENCE or not leads_somewhere(
                     regions, table, last, here, goal, in_leg and branches == U0
                 ):
-                    status, error = _NOT_REACHED, goal if has_goal else here
+                    status, error = _reason.NOT_REACHED, goal if has_goal else here
                     break
                 limit = MAX_JUMPS
             onward = target_of(table, last)
-        elif what in (_UNINFERABLE_JUMP, _TRAP_RETURN):
+        elif what in (_kind.UNINFERABLE_JUMP, _kind.TRAP_RETURN):
             if not has_goal:
-                status, error = _UNEXPECTED_DISCONTINUITY, here
+                status, error = _reason.UNEXPECTED_DISCONTINUITY, here
                 break
             arrived = True
             onward = goal
@@ -243,7 +221,7 @@ def follow(regions, table, state, runs, filled):
             region = find_region(regions, onward)
             if region < 0:
                 run_count -= U1
-                status, error = _NO_CODE, onward
+                status, error = _reason.NO_CODE, onward
                 break
             base = regions[region]
             span = regions[region + 1] - base
@@ -252,20 +230,20 @@ def follow(regions, table, state, runs, filled):
         if arrived:
             if size_of(table, slot) == U0:
                 run_count -= U1
-                status, error = _ILLEGAL_CODE, onward
-            elif branches != (U1 if kind_of(table, slot) == _BRANCH else U0):
-                status, error = _UNPROCESSED_BRANCHES, onward
+                status, error = _reason.ILLEGAL_CODE, onward
+            elif branches != (U1 if kind_of(table, slot) == _kind.BRANCH else U0):
+                status, error = _reason.UNPROCESSED_BRANCHES, onward
             break
 
     filled[0] = s64(written >> U1)
-    state[_SLOT] = s64(slot)
-    state[_BRANCHES] = s64(branches)
-    state[_BRANCH_MAP] = s64(branch_map)
-    state[_BASE] = s64(base)
-    state[_SPAN] = s64(span)
-    state[_FIRST] = s64(first)
-    state[_RUN_START] = s64(run_start)
-    state[_RUN_COUNT] = s64(run_count)
-    state[_INFERRED] = inferred if has_goal else 0
-    state[_ERROR] = s64(error)
+    state[_at.SLOT] = s64(slot)
+    state[_at.BRANCHES] = s64(branches)
+    state[_at.BRANCH_MAP] = s64(branch_map)
+    state[_at.REGION_BASE] = s64(base)
+    state[_at.REGION_SPAN] = s64(span)
+    state[_at.REGION_SLOT] = s64(first)
+    state[_at.RUN_START] = s64(run_start)
+    state[_at.RUN_COUNT] = s64(run_count)
+    state[_at.INFERRED] = inferred if has_goal else 0
+    state[_at.ERROR_ADDRESS] = s64(error)
     return status

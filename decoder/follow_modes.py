@@ -37,7 +37,7 @@ from decoder.path_table import (
 )
 from decoder.settings import Setting
 from decoder.state import State
-from specs.compiled import U0, U1, U2, b2u, njit, s64, spliced, u64
+from specs.compiled import U0, U1, U2, b2u, njit, plain, s64, spliced, u64
 from specs.flow import Reason
 from specs.isa.control import Kind
 from specs.predictors import (
@@ -57,45 +57,10 @@ from specs.predictors import (
 #: return too.
 AFTER_RETURN = 8
 
-_SLOT = int(State.SLOT)
-_BRANCHES = int(State.BRANCHES)
-_BRANCH_MAP = int(State.BRANCH_MAP)
-_PREDICTED = int(State.PREDICTED)
-_FAILED = int(State.FAILED)
-_PRIVILEGE = int(State.PRIVILEGE)
-_INFERRED = int(State.INFERRED)
-_RUN_START = int(State.RUN_START)
-_RUN_COUNT = int(State.RUN_COUNT)
-_BASE = int(State.REGION_BASE)
-_SPAN = int(State.REGION_SPAN)
-_FIRST = int(State.REGION_SLOT)
-_GOAL = int(State.GOAL)
-_GOAL_BRANCH = int(State.GOAL_BRANCH)
-_HOW = int(State.HOW)
-_DEPTH = int(State.DEPTH)
-_IRETS = int(State.IRETS)
-_LAST = int(State.LAST)
-_FRESH = int(State.FRESH)
-_JUMPS = int(State.JUMPS)
-_LIMIT = int(State.LIMIT)
-_ERROR = int(State.ERROR_ADDRESS)
-
-_SIJUMP = int(Setting.SIJUMP)
-_IMPLICIT_RETURN = int(Setting.IMPLICIT_RETURN)
-_HAS_IRETS = int(Setting.HAS_IRETS)
-_DEPTH_MASK = int(Setting.DEPTH_MASK)
-
-_BRANCH = np.uint64(int(Kind.BRANCH))
-_INFERABLE_JUMP = np.uint64(int(Kind.INFERABLE_JUMP))
-_UNINFERABLE_JUMP = np.uint64(int(Kind.UNINFERABLE_JUMP))
-_TRAP_RETURN = np.uint64(int(Kind.TRAP_RETURN))
-
-_NO_CODE = int(Reason.NO_CODE)
-_ILLEGAL_CODE = int(Reason.ILLEGAL_CODE)
-_NO_BRANCH = int(Reason.NO_BRANCH)
-_UNPROCESSED_BRANCHES = int(Reason.UNPROCESSED_BRANCHES)
-_UNEXPECTED_DISCONTINUITY = int(Reason.UNEXPECTED_DISCONTINUITY)
-_NOT_REACHED = int(Reason.NOT_REACHED)
+_at = plain(State)
+_setting = plain(Setting)
+_kind = plain(Kind, np.uint64)
+_reason = plain(Reason)
 
 _BPRED = np.uint64(BPRED)
 _TWO_RESERVES = np.uint64(2 * RESERVE)
@@ -122,44 +87,44 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
     Returns `FULL` where `runs` is too short: the next call goes on from there. For a new path
     state[FRESH] and state[JUMPS] are 0, state[LIMIT] is `PATIENCE`.
     """
-    goal = u64(state[_GOAL])
-    has_goal = state[_HOW] & HAS_GOAL != 0
-    in_leg = has_goal and state[_HOW] & IN_LEG != 0
-    infer = 1 if state[_HOW] & INFER != 0 else 0
-    behind_return = 1 if state[_HOW] & AFTER_RETURN != 0 else 0
-    depth = state[_DEPTH]
-    has_irets = settings[_HAS_IRETS] != 0
+    goal = u64(state[_at.GOAL])
+    has_goal = state[_at.HOW] & HAS_GOAL != 0
+    in_leg = has_goal and state[_at.HOW] & IN_LEG != 0
+    infer = 1 if state[_at.HOW] & INFER != 0 else 0
+    behind_return = 1 if state[_at.HOW] & AFTER_RETURN != 0 else 0
+    depth = state[_at.DEPTH]
+    has_irets = settings[_setting.HAS_IRETS] != 0
     # An address is at its first visit with that many irets, or that irdepth (unless notify is set).
     at_depth = depth >= 0 and (has_irets or infer == 1)
-    depth_mask = u64(settings[_DEPTH_MASK])
-    goal_outcomes = u64(state[_GOAL_BRANCH])
+    depth_mask = u64(settings[_setting.DEPTH_MASK])
+    goal_outcomes = u64(state[_at.GOAL_BRANCH])
     calls, returns, sequential = U0, U0, U0
-    if settings[_IMPLICIT_RETURN] != 0:
+    if settings[_setting.IMPLICIT_RETURN] != 0:
         calls, returns = CALLS, RETURNS
-    if settings[_SIJUMP] != 0:
+    if settings[_setting.SIJUMP] != 0:
         sequential = SEQUENTIAL
     index_shift = history[INDEX_SHIFT]
     index_mask = history[BPRED_MASK]
-    slot = u64(state[_SLOT])
-    branches = u64(state[_BRANCHES])
-    branch_map = u64(state[_BRANCH_MAP])
-    predicted = u64(state[_PREDICTED])
-    failed = u64(state[_FAILED])
-    irets = u64(state[_IRETS])
-    base = u64(state[_BASE])
-    span = u64(state[_SPAN])
-    first = u64(state[_FIRST])
-    run_start = u64(state[_RUN_START])
-    run_count = u64(state[_RUN_COUNT])
-    priv = u64(state[_PRIVILEGE]) << np.uint64(40)
+    slot = u64(state[_at.SLOT])
+    branches = u64(state[_at.BRANCHES])
+    branch_map = u64(state[_at.BRANCH_MAP])
+    predicted = u64(state[_at.PREDICTED])
+    failed = u64(state[_at.FAILED])
+    irets = u64(state[_at.IRETS])
+    base = u64(state[_at.REGION_BASE])
+    span = u64(state[_at.REGION_SPAN])
+    first = u64(state[_at.REGION_SLOT])
+    run_start = u64(state[_at.RUN_START])
+    run_count = u64(state[_at.RUN_COUNT])
+    priv = u64(state[_at.PRIVILEGE]) << np.uint64(40)
     written = u64(filled[0]) << U1
     room = u64(runs.size) - _TWO_RESERVES
     status = 0
     inferred = 0
-    fresh = state[_FRESH]  # 1: the instruction at `slot` was reached here, and may be the goal
-    previous = state[_LAST]
-    jumps = u64(state[_JUMPS])
-    limit = u64(state[_LIMIT])
+    fresh = state[_at.FRESH]  # 1: the instruction at `slot` was reached here, and may be the goal
+    previous = state[_at.LAST]
+    jumps = u64(state[_at.JUMPS])
+    limit = u64(state[_at.LIMIT])
     error = U0
 
     while True:
@@ -212,13 +177,13 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
         here = base + ((last - first) << U1)
         if size_of(table, slot) == U0:
             run_count -= U1
-            status, error = _ILLEGAL_CODE, pc
+            status, error = _reason.ILLEGAL_CODE, pc
             break
         now = irets if has_irets else history[DEPTH] & depth_mask
         meets = in_leg and (not at_depth or now == u64(depth))
         ahead = fresh == 1 or last != slot
         fits = not has_goal or (meets and goal == here)
-        if what == _BRANCH and outcomes == U1 and ahead and fits:
+        if what == _kind.BRANCH and outcomes == U1 and ahead and fits:
             run_count += more
             slot = last
             previous = s64(-1)
@@ -227,7 +192,7 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
         if outcomes == U0 and meets:
             offset = goal - pc
             ahead = offset <= here - pc and (fresh == 1 or offset != U0)
-            if ahead and not (what == _BRANCH and goal == here):
+            if ahead and not (what == _kind.BRANCH and goal == here):
                 steps = between(table, slot, slot + (offset >> U1))
                 if steps >= 0:
                     run_count += u64(steps)
@@ -250,9 +215,9 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
         arrived = False
         walked = False
         was_predicted = False
-        if what == _BRANCH:
+        if what == _kind.BRANCH:
             if outcomes == U0:
-                status, error = _NO_BRANCH, here
+                status, error = _reason.NO_BRANCH, here
                 break
             at = predictor_index(history, here)
             entry = history[at]
@@ -272,10 +237,10 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
             leaves = not_taken == U0
             if leaves:
                 onward = target_of(table, last)
-        elif what in (_INFERABLE_JUMP, _UNINFERABLE_JUMP):
+        elif what in (_kind.INFERABLE_JUMP, _kind.UNINFERABLE_JUMP):
             if leg & calls != U0:
                 call(history, onward)
-            if what == _INFERABLE_JUMP:
+            if what == _kind.INFERABLE_JUMP:
                 onward = target_of(table, last)
                 walked = True
             elif table[(known << U2) + U1] & sequential != U0:
@@ -294,7 +259,7 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
                 if walked or has_irets:
                     unwind(history)
             arrived = not walked
-        elif what == _TRAP_RETURN:
+        elif what == _kind.TRAP_RETURN:
             arrived = True
         else:
             leaves = False
@@ -304,12 +269,12 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
                 if limit != PATIENCE or not leads_somewhere(
                     regions, table, last, here, goal, in_leg and outcomes == U0
                 ):
-                    status, error = _NOT_REACHED, goal if has_goal else here
+                    status, error = _reason.NOT_REACHED, goal if has_goal else here
                     break
                 limit = MAX_JUMPS
         if arrived:
             if not has_goal:
-                status, error = _UNEXPECTED_DISCONTINUITY, here
+                status, error = _reason.UNEXPECTED_DISCONTINUITY, here
                 break
             if not was_predicted:
                 cache(history, goal)
@@ -329,7 +294,7 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
             region = find_region(regions, onward)
             if region < 0:
                 run_count -= U1
-                status, error = _NO_CODE, onward
+                status, error = _reason.NO_CODE, onward
                 break
             base = regions[region]
             span = regions[region + 1] - base
@@ -338,9 +303,9 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
         if arrived:
             if size_of(table, slot) == U0:
                 run_count -= U1
-                status, error = _ILLEGAL_CODE, onward
-            elif branches + predicted + failed != b2u(kind_of(table, slot) == _BRANCH):
-                status, error = _UNPROCESSED_BRANCHES, onward
+                status, error = _reason.ILLEGAL_CODE, onward
+            elif branches + predicted + failed != b2u(kind_of(table, slot) == _kind.BRANCH):
+                status, error = _reason.UNPROCESSED_BRANCHES, onward
             break
 
     if status == 0 and predicted + failed != U0:
@@ -350,21 +315,21 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
         branches = U1
         predicted = failed = U0
     filled[0] = s64(written >> U1)
-    state[_SLOT] = s64(slot)
-    state[_BRANCHES] = s64(branches)
-    state[_BRANCH_MAP] = s64(branch_map)
-    state[_PREDICTED] = s64(predicted)
-    state[_FAILED] = s64(failed)
-    state[_IRETS] = s64(irets)
-    state[_BASE] = s64(base)
-    state[_SPAN] = s64(span)
-    state[_FIRST] = s64(first)
-    state[_RUN_START] = s64(run_start)
-    state[_RUN_COUNT] = s64(run_count)
-    state[_INFERRED] = inferred if has_goal else 0
-    state[_FRESH] = fresh
-    state[_LAST] = previous
-    state[_JUMPS] = s64(jumps)
-    state[_LIMIT] = s64(limit)
-    state[_ERROR] = s64(error)
+    state[_at.SLOT] = s64(slot)
+    state[_at.BRANCHES] = s64(branches)
+    state[_at.BRANCH_MAP] = s64(branch_map)
+    state[_at.PREDICTED] = s64(predicted)
+    state[_at.FAILED] = s64(failed)
+    state[_at.IRETS] = s64(irets)
+    state[_at.REGION_BASE] = s64(base)
+    state[_at.REGION_SPAN] = s64(span)
+    state[_at.REGION_SLOT] = s64(first)
+    state[_at.RUN_START] = s64(run_start)
+    state[_at.RUN_COUNT] = s64(run_count)
+    state[_at.INFERRED] = inferred if has_goal else 0
+    state[_at.FRESH] = fresh
+    state[_at.LAST] = previous
+    state[_at.JUMPS] = s64(jumps)
+    state[_at.LIMIT] = s64(limit)
+    state[_at.ERROR_ADDRESS] = s64(error)
     return status

@@ -17,48 +17,16 @@ import numpy as np
 
 from decoder.brief import DEPTH_SHIFT, Brief
 from decoder.memory import load64
-from specs.compiled import U0, U1, clz64, njit, s64, spliced, u64
+from specs.compiled import U0, U1, clz64, njit, plain, s64, spliced, u64
 from specs.flow import Reason
 from specs.framing import EXTEND, FLOW_SHIFT, LENGTH_MASK
 from specs.packets import MAP_WIDTH, OPTIONS_ROW, Column, Format, Layout
 from specs.packing import WORDS, get, sign_extend, unpack
 
-_OFFSET = int(Column.offset)
-_LENGTH = int(Column.length)
-_REASON = int(Column.reason)
-_TABLE = int(Column.table)
-_FLOW = int(Column.flow)
-_EXTEND = int(Column.extend)
-_SRCID = int(Column.srcID)
-_TIMESTAMP = int(Column.timestamp)
-_TYPE = int(Column.type)
-_ADDRESS = int(Column.address)
-_INDEX = int(Column.index)
-_BRANCHES = int(Column.branches)
-_BRANCH_MAP = int(Column.branch_map)
-_IS_NOTIFY = int(Column.is_notify)
-_IS_UPDISCON = int(Column.is_updiscon)
-_IS_IRREPORT = int(Column.is_irreport)
-_IRDEPTH = int(Column.irdepth)
-_IRETS = int(Column.irets)
-
-_B_OFFSET = int(Brief.offset)
-_B_REASON = int(Brief.reason)
-_B_TABLE = int(Brief.table)
-_B_BRANCHES = int(Brief.branches)
-_B_BRANCH_MAP = int(Brief.branch_map)
-_B_ADDRESS = int(Brief.address)
-_B_FLAGS = int(Brief.flags)
-_B_DETAIL = int(Brief.detail)
-
-_F_JUMP_TARGET_INDEX = int(Format.JUMP_TARGET_INDEX)
-_F_BRANCH_MAP = int(Format.BRANCH_MAP)
-_F_ADDRESS = int(Format.ADDRESS)
-_F_SUPPORT = int(Format.SUPPORT)
-
-_TRUNCATED = int(Reason.TRUNCATED)
-_BAD_HEADER = int(Reason.BAD_HEADER)
-_BAD_PACKET = int(Reason.BAD_PACKET)
+_column = plain(Column)
+_brief = plain(Brief)
+_format = plain(Format)
+_reason = plain(Reason)
 
 #: What the parser keeps: `Reason` of the damage being skipped (0: none) and its offset in the
 #: stream; null bytes seen in a row; packets passed over.
@@ -87,13 +55,7 @@ class Quick(IntEnum):
     ONLY_INDEX = 6  # format 0 without subformat is 0.1
 
 
-_Q_ADDRESS = int(Quick.ADDRESS)
-_Q_REST = int(Quick.REST)
-_Q_FORMAT0 = int(Quick.FORMAT0)
-_Q_DEPTH = int(Quick.DEPTH)
-_Q_F0S = int(Quick.F0S)
-_Q_INDEX = int(Quick.INDEX)
-_Q_ONLY_INDEX = int(Quick.ONLY_INDEX)
+_quick = plain(Quick)
 
 _U2 = np.uint64(2)
 _DEPTH_SHIFT = np.uint64(DEPTH_SHIFT)
@@ -212,29 +174,29 @@ def map_width(branches):
 @spliced
 def unpack_index(low, high, length, quick, briefs, row):
     """`unpack_quickly` of format 0: 0 if it is not 0.1."""
-    f0s = quick[_Q_F0S]
-    if quick[_Q_FORMAT0] == 0:
+    f0s = quick[_quick.F0S]
+    if quick[_quick.FORMAT0] == 0:
         return 0
-    if f0s == 0 and quick[_Q_ONLY_INDEX] == 0:
+    if f0s == 0 and quick[_quick.ONLY_INDEX] == 0:
         return 0
     if f0s > 0 and bits_at(low, high, s64(2), f0s) != U1:
         return 0
     position = 2 + f0s
-    briefs[row, _B_REASON] = U0
-    briefs[row, _B_TABLE] = np.uint64(_F_JUMP_TARGET_INDEX)
-    briefs[row, _B_ADDRESS] = bits_at(low, high, position, quick[_Q_INDEX])
-    position += quick[_Q_INDEX]
+    briefs[row, _brief.reason] = U0
+    briefs[row, _brief.table] = np.uint64(_format.JUMP_TARGET_INDEX)
+    briefs[row, _brief.address] = bits_at(low, high, position, quick[_quick.INDEX])
+    position += quick[_quick.INDEX]
     branches = bits_at(low, high, position, s64(5))
     position += 5
-    briefs[row, _B_BRANCHES] = branches
+    briefs[row, _brief.branches] = branches
     previous = U0
     if branches != U0:
         width = map_width(branches)
-        briefs[row, _B_BRANCH_MAP] = bits_at(low, high, position, width)
+        briefs[row, _brief.branch_map] = bits_at(low, high, position, width)
         position += width
         previous = bit_at(low, high, position - 1)
-    briefs[row, _B_FLAGS] = depth_flags(low, high, position, previous, quick[_Q_DEPTH])
-    return 1 if 8 * length <= ((position + 1 + quick[_Q_DEPTH] + 7) & ~7) else -1
+    briefs[row, _brief.flags] = depth_flags(low, high, position, previous, quick[_quick.DEPTH])
+    return 1 if 8 * length <= ((position + 1 + quick[_quick.DEPTH] + 7) & ~7) else -1
 
 
 @njit
@@ -259,32 +221,32 @@ def unpack_quickly(pointer, at, length, quick, briefs, row):
         high = u64(s64(low) >> 63)
     if kind == U0:
         return unpack_index(low, high, length, quick, briefs, row)
-    briefs[row, _B_REASON] = U0
-    address_bits = quick[_Q_ADDRESS]
+    briefs[row, _brief.reason] = U0
+    address_bits = quick[_quick.ADDRESS]
     position = 2
     if kind == U1:
         branches = (low >> _U2) & U31
         position = 38
         if branches != U0:
             position = 7 + map_width(branches)
-        briefs[row, _B_TABLE] = np.uint64(_F_BRANCH_MAP)
-        briefs[row, _B_BRANCHES] = branches
-        briefs[row, _B_BRANCH_MAP] = bits_at(low, high, s64(7), position - 7)
+        briefs[row, _brief.table] = np.uint64(_format.BRANCH_MAP)
+        briefs[row, _brief.branches] = branches
+        briefs[row, _brief.branch_map] = bits_at(low, high, s64(7), position - 7)
         if branches == U0:
-            briefs[row, _B_FLAGS] = U0
+            briefs[row, _brief.flags] = U0
             return 1 if 8 * length <= ((position + 7) & ~7) else -1
     else:
-        briefs[row, _B_TABLE] = np.uint64(_F_ADDRESS)
-    briefs[row, _B_ADDRESS] = bits_at(low, high, position, address_bits)
+        briefs[row, _brief.table] = np.uint64(_format.ADDRESS)
+    briefs[row, _brief.address] = bits_at(low, high, position, address_bits)
     position += address_bits
     top = bit_at(low, high, position - 1)
     notify = bit_at(low, high, position)
     updiscon = bit_at(low, high, position + 1)
     flags = (top ^ notify) | ((notify ^ updiscon) << U1)
-    if quick[_Q_DEPTH] > 0:
-        flags |= depth_flags(low, high, position + 2, updiscon, quick[_Q_DEPTH])
-    briefs[row, _B_FLAGS] = flags
-    return 1 if 8 * length <= ((position + quick[_Q_REST] + 7) & ~7) else -1
+    if quick[_quick.DEPTH] > 0:
+        flags |= depth_flags(low, high, position + 2, updiscon, quick[_quick.DEPTH])
+    briefs[row, _brief.flags] = flags
+    return 1 if 8 * length <= ((position + quick[_quick.REST] + 7) & ~7) else -1
 
 
 @njit
@@ -298,7 +260,7 @@ def read_packet(data, at, total, framing, layout, quick, words, briefs, row, det
     timestamp_bits = 8 * framing[5] if extend else 0
     start = framing[1] + timestamp_bits + framing[3]
     bits = (8 * (total - 1) - start) & ~7
-    briefs[row, _B_REASON] = U0
+    briefs[row, _brief.reason] = U0
     for i in range(WORDS):
         words[i] = U0
     for i in range(total - 1):
@@ -311,25 +273,25 @@ def read_packet(data, at, total, framing, layout, quick, words, briefs, row, det
     for i in range((bits + 63) >> 6):
         words[i] = get(words, start + 64 * i, s64(64))
     sign_extend(words, bits)
-    if words[0] & np.uint64(3) == U0 and quick[_Q_FORMAT0] == 0:
+    if words[0] & np.uint64(3) == U0 and quick[_quick.FORMAT0] == 0:
         return -1
     if unpack(layout, words, bits, details, detail) < 0:
         return -1
-    details[detail, _REASON] = U0
-    details[detail, _FLOW] = u64((header >> FLOW_SHIFT) & 3)
-    details[detail, _EXTEND] = U1 if extend else U0
-    details[detail, _SRCID] = source
-    details[detail, _TIMESTAMP] = timestamp
-    details[detail, _TYPE] = kind
-    briefs[row, _B_TABLE] = details[detail, _TABLE]
-    briefs[row, _B_BRANCHES] = details[detail, _BRANCHES]
-    briefs[row, _B_BRANCH_MAP] = details[detail, _BRANCH_MAP]
-    briefs[row, _B_ADDRESS] = details[detail, _ADDRESS] | details[detail, _INDEX]
-    depth = details[detail, _IRDEPTH] | details[detail, _IRETS]
-    briefs[row, _B_FLAGS] = (
-        details[detail, _IS_NOTIFY]
-        | (details[detail, _IS_UPDISCON] << U1)
-        | (details[detail, _IS_IRREPORT] << _U2)
+    details[detail, _column.reason] = U0
+    details[detail, _column.flow] = u64((header >> FLOW_SHIFT) & 3)
+    details[detail, _column.extend] = U1 if extend else U0
+    details[detail, _column.srcID] = source
+    details[detail, _column.timestamp] = timestamp
+    details[detail, _column.type] = kind
+    briefs[row, _brief.table] = details[detail, _column.table]
+    briefs[row, _brief.branches] = details[detail, _column.branches]
+    briefs[row, _brief.branch_map] = details[detail, _column.branch_map]
+    briefs[row, _brief.address] = details[detail, _column.address] | details[detail, _column.index]
+    depth = details[detail, _column.irdepth] | details[detail, _column.irets]
+    briefs[row, _brief.flags] = (
+        details[detail, _column.is_notify]
+        | (details[detail, _column.is_updiscon] << U1)
+        | (details[detail, _column.is_irreport] << _U2)
         | (depth << _DEPTH_SHIFT)
     )
     return 1
@@ -369,12 +331,12 @@ def damage(briefs, row, details, detail, offset, reason, length):
     """Rows that stand for bytes which are no packets."""
     for k in range(details.shape[1]):
         details[detail, k] = U0
-    details[detail, _OFFSET] = u64(offset)
-    details[detail, _LENGTH] = u64(length)
-    details[detail, _REASON] = u64(reason)
-    briefs[row, _B_OFFSET] = u64(offset)
-    briefs[row, _B_REASON] = u64(reason)
-    briefs[row, _B_DETAIL] = u64(detail)
+    details[detail, _column.offset] = u64(offset)
+    details[detail, _column.length] = u64(length)
+    details[detail, _column.reason] = u64(reason)
+    briefs[row, _brief.offset] = u64(offset)
+    briefs[row, _brief.reason] = u64(reason)
+    briefs[row, _brief.detail] = u64(detail)
 
 
 @njit
@@ -403,7 +365,7 @@ def parse(
     """
     at = begin
     pointer = data.ctypes.data
-    hurry = quick[_Q_ADDRESS] >= 0 and framing[1] + framing[3] == 0
+    hurry = quick[_quick.ADDRESS] >= 0 and framing[1] + framing[3] == 0
     row, detail = found[0], found[1]
     supported = False
     while at < end and row < briefs.shape[0] and not supported:
@@ -449,7 +411,7 @@ def parse(
             continue
         if total == _INCOMPLETE:
             break
-        reason = _BAD_HEADER
+        reason = _reason.BAD_HEADER
         if total > 0:
             head = 1 + framing[5] if data[at] & EXTEND != 0 else 1
             hasty = 0
@@ -461,12 +423,12 @@ def parse(
                     data, at, total, framing, layout, quick, words, briefs, row, details, detail
                 )
             if done > 0:
-                briefs[row, _B_OFFSET] = u64(stream_offset + at)
+                briefs[row, _brief.offset] = u64(stream_offset + at)
                 if hasty == 0:
-                    supported = briefs[row, _B_TABLE] == np.uint64(_F_SUPPORT)
-                    details[detail, _OFFSET] = u64(stream_offset + at)
-                    details[detail, _LENGTH] = u64(total)
-                    briefs[row, _B_DETAIL] = u64(detail)
+                    supported = briefs[row, _brief.table] == np.uint64(_format.SUPPORT)
+                    details[detail, _column.offset] = u64(stream_offset + at)
+                    details[detail, _column.length] = u64(total)
+                    briefs[row, _brief.detail] = u64(detail)
                     detail += 1
                 row += 1
             elif done == 0:
@@ -474,14 +436,16 @@ def parse(
             if done >= 0:
                 at += total
                 continue
-            reason = _BAD_PACKET
+            reason = _reason.BAD_PACKET
         parser[_DAMAGE] = reason
         parser[_DAMAGE_OFFSET] = stream_offset + at
         parser[_NULLS] = 0
         at += 1
     if final and row < briefs.shape[0] and not supported:
         if at < end:
-            damage(briefs, row, details, detail, stream_offset + at, s64(_TRUNCATED), end - at)
+            damage(
+                briefs, row, details, detail, stream_offset + at, s64(_reason.TRUNCATED), end - at
+            )
             row += 1
             detail += 1
             at = end

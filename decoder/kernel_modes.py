@@ -25,56 +25,23 @@ from decoder.paths import (
 )
 from decoder.settings import Setting
 from decoder.state import State, Sync
-from specs.compiled import U0, U1, njit, s64, spliced, u64
+from specs.compiled import U0, U1, njit, plain, s64, spliced, u64
 from specs.flow import Reason
 from specs.isa.control import Kind
 from specs.packets import Column, Format
 from specs.predictors import cached, reset, spare
 
-_SYNC = int(State.SYNC)
-_SLOT = int(State.SLOT)
-_PREDICTED = int(State.PREDICTED)
-_FAILED = int(State.FAILED)
-_ADDRESS = int(State.ADDRESS)
-_GOAL = int(State.GOAL)
-_GOAL_BRANCH = int(State.GOAL_BRANCH)
-_HOW = int(State.HOW)
-_DEPTH = int(State.DEPTH)
-_IRETS = int(State.IRETS)
-_WANTED = int(State.WANTED)
-_FRESH = int(State.FRESH)
-_JUMPS = int(State.JUMPS)
-_LIMIT = int(State.LIMIT)
-_ERROR = int(State.ERROR_ADDRESS)
-
-_TRACING = int(Sync.TRACING)
-
-_IMPLICIT_RETURN = int(Setting.IMPLICIT_RETURN)
-_BRANCH_PREDICTION = int(Setting.BRANCH_PREDICTION)
-_JUMP_TARGET_CACHE = int(Setting.JUMP_TARGET_CACHE)
-_MOST_BRANCHES = int(Setting.MOST_BRANCHES)
-
-_BRANCH = np.uint64(int(Kind.BRANCH))
-
-_MODE_OFF = int(Reason.MODE_OFF)
-_BAD_COUNT = int(Reason.BAD_COUNT)
-_EMPTY_ENTRY = int(Reason.EMPTY_ENTRY)
-
-_F_BRANCH_COUNT = int(Format.BRANCH_COUNT)
-_F_JUMP_TARGET_INDEX = int(Format.JUMP_TARGET_INDEX)
-_F_SYNC = int(Format.SYNC)
-_F_TRAP = int(Format.TRAP)
-
-_B_OFFSET = int(Brief.offset)
-_B_TABLE = int(Brief.table)
-_B_BRANCHES = int(Brief.branches)
-_B_ADDRESS = int(Brief.address)
-_B_FLAGS = int(Brief.flags)
+_at = plain(State)
+_sync = plain(Sync)
+_setting = plain(Setting)
+_kind = plain(Kind, np.uint64)
+_reason = plain(Reason)
+_format = plain(Format)
+_brief = plain(Brief)
+_column = plain(Column)
 _IRREPORT = np.uint64(IS_IRREPORT)
 _DEPTH_SHIFT = np.uint64(DEPTH_SHIFT)
 
-_C_BRANCH_COUNT = int(Column.branch_count)
-_C_BRANCH_FMT = int(Column.branch_fmt)
 
 _U3 = np.uint64(3)
 
@@ -83,89 +50,91 @@ _U3 = np.uint64(3)
 def forget_predictions(table, history, state):
     """A synchronisation packet has reported the last instruction: all predictions begin anew."""
     reset(history)
-    state[_IRETS] = 0
-    if kind_of(table, u64(state[_SLOT])) == _BRANCH:
+    state[_at.IRETS] = 0
+    if kind_of(table, u64(state[_at.SLOT])) == _kind.BRANCH:
         spare(history, position(state))
 
 
 @spliced
 def aim_by_count(settings, state, brief, row):
     """The same for format 0.0: 0, or the `Reason` against it."""
-    count, fmt = row[_C_BRANCH_COUNT], row[_C_BRANCH_FMT]
-    if settings[_BRANCH_PREDICTION] == 0:
-        return _MODE_OFF
-    if fmt == U1 or s64(count) > settings[_MOST_BRANCHES]:
-        state[_ERROR] = s64(count)
-        return _BAD_COUNT
-    state[_PREDICTED] = s64(count + FULL_MAP)
-    state[_FAILED] = 1 if fmt in (U0, _U3) else 0
+    count, fmt = row[_column.branch_count], row[_column.branch_fmt]
+    if settings[_setting.BRANCH_PREDICTION] == 0:
+        return _reason.MODE_OFF
+    if fmt == U1 or s64(count) > settings[_setting.MOST_BRANCHES]:
+        state[_at.ERROR_ADDRESS] = s64(count)
+        return _reason.BAD_COUNT
+    state[_at.PREDICTED] = s64(count + FULL_MAP)
+    state[_at.FAILED] = 1 if fmt in (U0, _U3) else 0
     if fmt == U0:
-        state[_HOW] = AFTER_RETURN
+        state[_at.HOW] = AFTER_RETURN
         return 0
     aim_at_address(settings, state, brief)
-    if s64(count) == settings[_MOST_BRANCHES]:
+    if s64(count) == settings[_setting.MOST_BRANCHES]:
         # Sent because the counter is full: it reports the branch itself, for good.
-        state[_HOW] = HAS_GOAL | IN_LEG
+        state[_at.HOW] = HAS_GOAL | IN_LEG
     return 0
 
 
 @spliced
 def aim_by_index(history, settings, state, brief):
     """The same for format 0.1: 0, or the `Reason` against it."""
-    if settings[_JUMP_TARGET_CACHE] == 0:
-        return _MODE_OFF
-    target = cached(history, brief[_B_ADDRESS])
+    if settings[_setting.JUMP_TARGET_CACHE] == 0:
+        return _reason.MODE_OFF
+    target = cached(history, brief[_brief.address])
     if target & U1 != U0:
-        state[_ERROR] = s64(brief[_B_ADDRESS])
-        return _EMPTY_ENTRY
-    add_map(state, brief, brief[_B_BRANCHES])
-    state[_ADDRESS] = s64(target)
-    state[_GOAL] = s64(target)
-    state[_HOW] = HAS_GOAL
+        state[_at.ERROR_ADDRESS] = s64(brief[_brief.address])
+        return _reason.EMPTY_ENTRY
+    add_map(state, brief, brief[_brief.branches])
+    state[_at.ADDRESS] = s64(target)
+    state[_at.GOAL] = s64(target)
+    state[_at.HOW] = HAS_GOAL
     return 0
 
 
 @spliced
 def aim_with_modes(regions, table, history, settings, state, brief, row):
     """The same for any format with optional modes on: 0, or the `Reason` against the packet."""
-    form = s64(brief[_B_TABLE])
-    state[_DEPTH] = -1
-    state[_ERROR] = 0
+    form = s64(brief[_brief.table])
+    state[_at.DEPTH] = -1
+    state[_at.ERROR_ADDRESS] = 0
     reason = 0
-    if form == _F_SYNC:
+    if form == _format.SYNC:
         aim_at_sync(regions, table, settings, state, row)
-        state[_HOW] |= AFTER_RETURN
+        state[_at.HOW] |= AFTER_RETURN
         return 0
-    state[_IRETS] = 0
-    if form == _F_BRANCH_COUNT:
+    state[_at.IRETS] = 0
+    if form == _format.BRANCH_COUNT:
         reason = aim_by_count(settings, state, brief, row)
-    elif form == _F_JUMP_TARGET_INDEX:
+    elif form == _format.JUMP_TARGET_INDEX:
         reason = aim_by_index(history, settings, state, brief)
     else:
         aim(settings, state, brief)
-    if state[_HOW] & INFER == 0:
-        state[_HOW] |= AFTER_RETURN
-    if brief[_B_FLAGS] & _IRREPORT != U0 and settings[_IMPLICIT_RETURN] != 0:
-        state[_DEPTH] = s64(brief[_B_FLAGS] >> _DEPTH_SHIFT)
-        state[_GOAL_BRANCH] = 1 if is_branch_at(regions, table, u64(state[_GOAL])) else 0
+    if state[_at.HOW] & INFER == 0:
+        state[_at.HOW] |= AFTER_RETURN
+    if brief[_brief.flags] & _IRREPORT != U0 and settings[_setting.IMPLICIT_RETURN] != 0:
+        state[_at.DEPTH] = s64(brief[_brief.flags] >> _DEPTH_SHIFT)
+        state[_at.GOAL_BRANCH] = 1 if is_branch_at(regions, table, u64(state[_at.GOAL])) else 0
     return reason
 
 
 @spliced
 def follow_paths_with_modes(regions, table, history, settings, state, runs, filled, brief, row):
     """The same with optional modes; after `FULL`, call it again with the same packet."""
-    wanted = state[_WANTED]
+    wanted = state[_at.WANTED]
     begins = wanted == 0
     if begins:
-        wanted = s64(paths_to_follow(table, history, settings, state, s64(brief[_B_TABLE]), row))
+        wanted = s64(
+            paths_to_follow(table, history, settings, state, s64(brief[_brief.table]), row)
+        )
     for turn in range(LAP, PATH + 1):
         if wanted & turn == 0:
             continue
         status = 0
         if begins:
-            state[_FRESH] = 0
-            state[_JUMPS] = 0
-            state[_LIMIT] = s64(PATIENCE)
+            state[_at.FRESH] = 0
+            state[_at.JUMPS] = 0
+            state[_at.LIMIT] = s64(PATIENCE)
             if turn == LAP:
                 aim_at_visit(state)
             else:
@@ -173,11 +142,11 @@ def follow_paths_with_modes(regions, table, history, settings, state, runs, fill
         if status == 0:
             status = s64(follow_modes(regions, table, history, settings, state, runs, filled))
         if status != 0:
-            state[_WANTED] = wanted if status == FULL else 0
+            state[_at.WANTED] = wanted if status == FULL else 0
             return status
         begins = True
         wanted &= ~turn
-    state[_WANTED] = 0
+    state[_at.WANTED] = 0
     return 0
 
 
@@ -238,9 +207,13 @@ def reconstruct_with_modes(
             row,
             form,
             packet,
-            brief[_B_OFFSET],
+            brief[_brief.offset],
             status,
         )
-        if (form == _F_SYNC or form == _F_TRAP) and reason == 0 and state[_SYNC] == _TRACING:
+        if (
+            (form == _format.SYNC or form == _format.TRAP)
+            and reason == 0
+            and state[_at.SYNC] == _sync.TRACING
+        ):
             forget_predictions(table, history, state)
     return end

@@ -14,7 +14,9 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -101,6 +103,17 @@ def _compile(function: Callable[..., Any], **options: bool) -> Any:
         no_cfunc_wrapper=True,
         **options,
     )(function)
+
+
+def plain(enumeration: type[Enum], kind: Callable[[int], Any] = int) -> ModuleType:
+    """The members of `enumeration` as numbers of one `kind`, the way kernels can use them.
+
+    A module is what Numba takes such constants from, by name, without a line for each.
+    """
+    numbers = ModuleType(enumeration.__name__)
+    for name, member in enumeration.__members__.items():
+        setattr(numbers, name, kind(member.value))
+    return numbers
 
 
 def announce_compilation(what: str) -> None:
