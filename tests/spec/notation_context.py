@@ -37,7 +37,7 @@ from tests.model.filters import Filtering
 from tests.model.rows import TRIGGER_OFF, TRIGGER_ON, Row
 from tests.model.settings import Settings
 from tests.spec import notation
-from tests.spec.notation import MACHINE, RV64, STATUS, lines
+from tests.spec.notation import MACHINE, RV64, lines
 
 ALL = Filtering()
 
@@ -64,9 +64,7 @@ def flow(text: str, listing: str) -> list[Row]:
     """The rows of a flow."""
     found = []
     context = time = 0
-    for line, row in zip(
-        lines(text), notation.flow(text, notation.code(listing), 64), strict=True
-    ):
+    for line, row in zip(lines(text), notation.flow(text, notation.code(listing), 64), strict=True):
         context, time = _word(line, "context", context, 16), _word(line, "time", time)
         on = TRIGGER_ON * ("trace-on" in line)
         found.append(

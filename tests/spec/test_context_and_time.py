@@ -36,6 +36,7 @@ CODE = """
     3004: 00000013
 """
 
+
 def test_unreported() -> None:
     """ctype 0: no packet for it; the next 3.0 has the new context nonetheless."""
     agree(

@@ -264,3 +264,41 @@ def test_no_change_changes_nothing() -> None:
     """A support packet in the middle: the next 3.0 continues the flow."""
     packets = "3.3 no_change\n3.0 1000\n3.3 no_change\n1 N 100c\n3.0 1010\n3.3 ended_rep"
     assert meaning(packets, CODE) == ["1000", "1004", "1008", "100c", "1010"]
+
+
+@pytest.mark.parametrize(("updiscon", "rounds"), [("", 1), (" updiscon", 2)])
+def test_an_encoder_that_knows_the_filters_early(updiscon: str, rounds: int) -> None:
+    """It may use updiscon for the last instruction; then the status is ended_rep always."""
+    packets = f"3.3 no_change\n3.0 1000\n2 1004{updiscon}\n3.3 ended_rep"
+    rows = ["1000", "1004", "1008", "100c", "1004"]
+    assert meaning(packets, LOOP) == rows[: {1: 2, 2: 5}[rounds]]
+
+
+def test_ended_ntr_with_pending_branches() -> None:
+    """Format 1 with the target, and the branches before the jump."""
+    agree(
+        CODE,
+        """
+        1008
+        100c
+        1010
+        1014
+        1004
+        1008
+        100c
+        1010
+        1014
+        1018
+        101c
+        """,
+        """
+        3.3 no_change
+        3.0 1008
+        2 1004
+        1 N 1018
+        3.3 ended_ntr
+        3.3 ended_rep disabled
+        """,
+        "1008\n100c\n1010\n1014\n1004\n1008\n100c\n1010\n1014\n1018",
+        only(0x1000, 0x1018),
+    )

@@ -1,10 +1,11 @@
-"""E-Trace 2.0, "Synchronization" and "Resynchronisation": when a format 3 is due, and where it lands.
+"""E-Trace 2.0, "Synchronization" and "Resynchronisation": when a format 3 is due, where it lands.
 
 The Trace Control Interface counts packets, cycles or half-words (trTeInstSyncMode); the period is
 2^(trTeInstSyncMax + 4) there, and small here.
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -352,19 +353,35 @@ def test_a_decoder_may_begin_at_any_synchronisation(unit: str, period: int) -> N
         assert rest[0] == packets[start].split()[1]
 
 
+def test_a_full_branch_map_when_it_is_due() -> None:
+    """The address has to be reported: *branches* is 31, not 0."""
+    agree(
+        "2000: 00000063  beq zero,zero,2000",
+        "\n".join(["2000"] * 32 + ["2000 taken"] * 2),
+        f"""
+        3.3 no_change
+        3.0 2000 taken
+        1 {"T" * 31} 2000
+        3.0 2000 taken
+        1 T 2000
+        3.3 ended_rep disabled
+        """,
+        "\n".join(["2000"] * 34),
+        settings=every("instructions", 62),
+    )
+
+
 # -- loss -----------------------------------------------------------------------------------------
 
 
 def test_after_loss_a_support_packet_and_a_synchronisation() -> None:
-    """"The 1st packet loaded into the buffer when space next becomes available"."""
+    """ "The 1st packet loaded into the buffer when space next becomes available"."""
     rows = flow("\n".join(["1000", "1004 notify", "1008", "100c"] * 16), CODE)
     settings = replace(RV64, sink=Sink(rate=1, per=2, capacity=24, resume=4))
     packets = product_encodes(rows, CODE, Filtering(), settings)
     assert packets == model_encodes(rows, Filtering(), settings)
     following = [
-        after.split()[0]
-        for packet, after in zip(packets, packets[1:], strict=False)
-        if packet == "3.3 trace_lost"
+        after.split()[0] for packet, after in pairwise(packets) if packet == "3.3 trace_lost"
     ]
     assert following == ["3.0", "3.0"]
     # packets were lost, not an end of qualification reported
@@ -372,6 +389,20 @@ def test_after_loss_a_support_packet_and_a_synchronisation() -> None:
     found = meaning("\n".join(packets), CODE)
     assert found.count("gap TRACE_LOST") >= 2
     assert "pause" not in found
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="Format 3 subformat 0: not if the first traced is 'the first in a trap handler'",
+)
+def test_an_interrupt_whose_handler_is_first_after_loss() -> None:
+    """The buffer has room again when the interrupt is taken: the handler is sent with its cause."""
+    before = "\n".join(["1000 notify", "1004 notify", "1008 notify", "100c notify"] * 2)
+    rows = flow(f"{before}\ninterrupt 7 at 1000\n2000\n2004\n2008\n200c\n1000", CODE)
+    settings = replace(RV64, sink=Sink(rate=1, per=4, capacity=20, resume=12))
+    packets = product_encodes(rows, CODE, Filtering(), settings)
+    assert packets.index("3.3 trace_lost") + 1 < len(packets)
+    assert "3.0 2000" not in packets
 
 
 def test_a_trap_handler_first_after_loss() -> None:

@@ -152,6 +152,47 @@ def test_a_block_is_traced_from_its_oldest_to_its_newest_instruction() -> None:
     ]
 
 
+def test_on_at_an_exception() -> None:
+    """It is on the first traced instruction: thaddr 0 with the EPC."""
+    agree(
+        CODE,
+        """
+        1000
+        exception 2 tval=0 at 1004 trace-on
+        2000
+        2004
+        """,
+        """
+        3.3 no_change
+        3.1 exception 2 tval=0 thaddr=0 1004
+        3.0 2000
+        2 2004
+        3.3 ended_rep disabled
+        """,
+        "exception 2 tval=0 at 1004\n2000\n2004",
+        OFF,
+    )
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="Format 3 subformat 0: not if the first traced is 'the first in a trap handler'",
+)
+def test_on_at_the_first_instruction_of_a_handler() -> None:
+    """3.1, with the cause: the first traced instruction is the first in a trap handler."""
+    sends(
+        CODE,
+        "1000\nexception 2 tval=0 at 1004\n2000 trace-on\n2004",
+        """
+        3.3 no_change
+        3.1 exception 2 tval=0 thaddr=1 2000
+        2 2004
+        3.3 ended_rep disabled
+        """,
+        OFF,
+    )
+
+
 # -- trace-notify ---------------------------------------------------------------------------------
 
 
