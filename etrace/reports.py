@@ -111,11 +111,14 @@ class Reporting:
             values = self._fields.cut(context, time)
             self._wanted.append(_Wanted(position, ctype == IMPRECISELY, values))
 
-    def compare(self, limit: int, traps: int, known: int, more: bool) -> Found | None:
+    def compare(
+        self, limit: int, traps: int, known: int, more: bool, last: bool = False
+    ) -> Found | None:
         """The first difference in what is certain by now, if there is one.
 
         Instructions before `limit` and the first `traps` traps are equal on both sides. Of the
         trace, all reports before instruction `known` are there. `more`: the run may tell more.
+        `last`: the trace has no more, and has to have all about the instructions before `limit`.
         """
         while self._reports:
             report = self._reports[0]
@@ -134,7 +137,7 @@ class Reporting:
             self._reports.popleft()
             self.matched += 1
         self._forget(limit)
-        return self._overdue(limit, known)
+        return self._overdue(limit, known, last)
 
     def _precise(self, report: _Report) -> Found | None:
         if self._wanted and self._wanted[0].position < report.position:
@@ -164,13 +167,13 @@ class Reporting:
         self._wanted.popleft()
         return None
 
-    def _overdue(self, limit: int, known: int) -> Found | None:
+    def _overdue(self, limit: int, known: int, last: bool) -> Found | None:
         """What should have been reported by now."""
         if not self._wanted:
             return None
         wanted = self._wanted[0]
         # The report is at the next instruction at the latest.
-        due = wanted.position + 1 < known and wanted.position < limit
+        due = (wanted.position + 1 < known or last) and wanted.position < limit
         if due and (not self._reports or self._reports[0].position > wanted.position + 1):
             return _missing(wanted)
         return None

@@ -9,8 +9,17 @@ import numpy.typing as npt
 
 from emu import Machine
 from etrace.rerun_kernel import expand
-from etrace.stretch import EVENT, TOLD, Stretch
-from specs.ingress import CODE_BITS, CODE_MASK, HAS_CONTEXT, HAS_TIME, Chunk
+from etrace.stretch import EVENT, PAUSED, TOLD, Stretch
+from specs.ingress import (
+    CODE_BITS,
+    CODE_MASK,
+    HALTED,
+    HAS_CONTEXT,
+    HAS_TIME,
+    RESET,
+    UNQUALIFIED,
+    Chunk,
+)
 from specs.isa.control import CodeMap
 
 if TYPE_CHECKING:
@@ -21,6 +30,11 @@ _PCS = 1 << 19
 _TRAPS = 1 << 14
 _SIDES = 1 << 14
 _INTERRUPT = 2
+
+#: What a side band says: `TOLD`, and its flags that end a stretch.
+_SAID = np.dtype([*TOLD.descr, ("apart", "u1")])
+_APART = HALTED | RESET | UNQUALIFIED
+_DISCONTINUITY = 3
 
 
 def stretches(
@@ -47,12 +61,12 @@ def stretches(
 
 
 class _Told:
-    """What side bands say, as `TOLD`. Values that are not given stay as they were."""
+    """What side bands say, as `_SAID`. Values that are not given stay as they were."""
 
     def __init__(self) -> None:
         #: Told before a reference that has not come yet.
-        self._held = np.zeros(0, TOLD)
-        self._last = np.zeros(1, TOLD)
+        self._held = np.zeros(0, _SAID)
+        self._last = np.zeros(1, _SAID)
 
     def add(
         self,
@@ -65,7 +79,8 @@ class _Told:
         other columns; the first `settled` precede a reference that was there (-1: none was).
         """
         rows = chunk.sidebands[refs[sides[:, 0]] >> CODE_BITS]
-        told = np.zeros(len(sides), TOLD)
+        told = np.zeros(len(sides), _SAID)
+        told["apart"] = rows["flags"] & _APART
         told["position"], told["traps"], told["ctype"] = sides[:, 1], sides[:, 2], rows["ctype"]
         for name, flag in (("context", HAS_CONTEXT), ("time", HAS_TIME)):
             given = np.flatnonzero(rows["flags"] & flag)
@@ -80,7 +95,7 @@ class _Told:
 
 
 def _joined(told: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    """One row for each reference, of all told before it: the last, and the highest ctype."""
+    """One row for each reference, of all told before it: the last, the highest ctype, all flags."""
     if len(told) < 2:
         return told
     same = (told["position"][1:] == told["position"][:-1]) & (
@@ -90,7 +105,19 @@ def _joined(told: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
     last = np.flatnonzero(np.concatenate([~same, [True]]))
     joined = told[last]
     joined["ctype"] = np.maximum.reduceat(told["ctype"], first)
+    joined["apart"] = np.bitwise_or.reduceat(told["apart"], first)
     return joined
+
+
+def _pauses(said: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """Where tracing has to pause, as `PAUSED`: not before the first row."""
+    ends = (said["apart"] != 0) | (said["ctype"] == _DISCONTINUITY)
+    rows = said[ends & ((said["position"] != 0) | (said["traps"] != 0))]
+    pauses = np.zeros(len(rows), PAUSED)
+    for name in ("position", "traps"):
+        pauses[name] = rows[name]
+    pauses["why"] = rows["apart"]
+    return pauses
 
 
 class _Blocks:
@@ -141,13 +168,19 @@ class _Blocks:
         sides = sides[:side_bands]
         sides[:, 1] += self._position
         sides[:, 2] += self._traps
-        told = self._told.add(chunk, refs, sides, settled)
+        said = self._told.add(chunk, refs, sides, settled)
+        pauses = _pauses(said)
+        told = np.zeros(len(said), TOLD)
+        for name in TOLD.names or ():
+            told[name] = said[name]
         # A ctype with a trap asks for nothing: its packet has the context anyway.
         number = told["traps"] - self._traps
         at_trap = number < traps
         at_trap[at_trap] = events["position"][number[at_trap]] == told["position"][at_trap]
         told["ctype"][at_trap] = 0
-        stretch = Stretch(pcs[:instructions], privs[:instructions], events, told=told)
+        stretch = Stretch(
+            pcs[:instructions], privs[:instructions], events, told=told, pauses=pauses
+        )
         self._position += instructions
         self._traps += traps
         return taken, stretch

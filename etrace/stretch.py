@@ -49,6 +49,19 @@ TOLD = np.dtype(
     ]
 )
 
+#: Where tracing paused: what has `position` instructions and `traps` traps before it is not what
+#: was executed next. Of a trace: the `packet` with which it goes on, and its byte `offset`. Of a
+#: run: `why`, as flags of a side band (`specs.ingress`), 0 for *ctype* 3.
+PAUSED = np.dtype(
+    [
+        ("position", "<i8"),
+        ("traps", "<i8"),
+        ("packet", "<u8"),
+        ("offset", "<u8"),
+        ("why", "u1"),
+    ]
+)
+
 UNKNOWN_PRIV = 255
 
 #: From an array of runs (`specs.flow.RUN`) to the pcs (uint64) of their instructions.
@@ -60,7 +73,7 @@ class Stretch:
     """Consecutive instructions: `pcs` uint64, `privs` uint8, and their `traps` (`EVENT`) in order.
 
     `words`: the instruction words, uint32, where a source has them. `reports` (`REPORT`) is what a
-    trace says of context and time, `told` (`TOLD`) what a run does; both in order.
+    trace says of context and time, `told` (`TOLD`) what a run does; `pauses` (`PAUSED`); in order.
     """
 
     pcs: npt.NDArray[np.uint64]
@@ -69,6 +82,7 @@ class Stretch:
     words: npt.NDArray[np.uint32] | None = None
     reports: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, REPORT))
     told: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, TOLD))
+    pauses: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, PAUSED))
 
 
 def positions(flow: Flow, first: int, runs: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -133,6 +147,18 @@ def flow_reports(flow: Flow, first: int, traps: int) -> npt.NDArray[np.void]:
     return reports
 
 
+def flow_pauses(flow: Flow, first: int, traps: int) -> npt.NDArray[np.void]:
+    """The pauses of a flow chunk that `first` instructions and `traps` traps precede."""
+    pauses = np.zeros(len(flow.pauses), PAUSED)
+    pauses["position"] = positions(flow, first, flow.pauses["run"])
+    # A trap in the packet with which tracing begins again comes after the pause.
+    before = np.searchsorted(flow.traps["packet"], flow.pauses["packet"], "left")
+    pauses["traps"] = before + traps
+    for name in ("packet", "offset"):
+        pauses[name] = flow.pauses[name]
+    return pauses
+
+
 def flow_stretches(flows: Iterable[Flow], expand: Expand) -> Iterator[Stretch]:
     """Decoded flow chunks as stretches; `expand` gives the pcs of an array of runs."""
     first = traps = 0
@@ -141,6 +167,7 @@ def flow_stretches(flows: Iterable[Flow], expand: Expand) -> Iterator[Stretch]:
             pcs = expand(flow.runs)
             privs = np.repeat(flow.runs["priv"], flow.runs["count"])
             reports = flow_reports(flow, first, traps)
-            yield Stretch(pcs, privs, flow_events(flow, first), reports=reports)
+            pauses = flow_pauses(flow, first, traps)
+            yield Stretch(pcs, privs, flow_events(flow, first), reports=reports, pauses=pauses)
             first += len(pcs)
             traps += len(flow.traps)

@@ -118,7 +118,7 @@ class Trace:
     ) -> "Verification":
         """Compare with a rerun of the program, or with the pc trace `against`.
 
-        With a rerun, context and time as well, where packets have them.
+        With a rerun, where tracing pauses as well, and context and time, if packets have them.
 
         `semihosting`: the directory whose files the rerun may use, as the run did. Raises
         `InputError` if there is nothing to compare with.
@@ -152,6 +152,8 @@ def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -
         trace.code.map,
         (1 << min(width, trace.header.xlen)) - 1,
         None if against is not None else Fields.of(trace.configuration),
+        pauses=against is None or _traces_everything(trace.header),
+        complete=flow.complete,
     )
     other = "the pc trace" if against is not None else "the program"
     remark, same = "", comparison.difference is None and not len(flow.gaps)
@@ -168,6 +170,12 @@ def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -
     )
 
 
+def _traces_everything(header: Header) -> bool:
+    """Whether a trace of this kind never pauses."""
+    asynchronous = header.sideband is not None and header.sideband.context_csr is not None
+    return header.source == "record" and header.configuration.filters.idle and not asynchronous
+
+
 class _UpToGap:
     """The flow of a trace up to the first gap."""
 
@@ -181,16 +189,22 @@ class _UpToGap:
         """Tracing ended properly."""
         return self._ending.proper
 
+    def complete(self, whole: bool) -> bool:
+        """Whether the flow, which has ended, has all reports. `whole`: it has all instructions."""
+        return not len(self.gaps) and (whole or self.ended)
+
     def flows(self) -> Iterator[Flow]:
         for flow in self._trace.flows(self._ending):
             if len(flow.gaps):
                 self.gaps = flow.gaps[:1]
                 runs = int(self.gaps["run"][0]) - flow.first_run
-                traps, contexts = (
+                traps, contexts, pauses = (
                     table[table["run"] < self.gaps["run"][0]]
-                    for table in (flow.traps, flow.contexts)
+                    for table in (flow.traps, flow.contexts, flow.pauses)
                 )
-                yield Flow(flow.runs[:runs], traps, contexts, first_run=flow.first_run)
+                yield Flow(
+                    flow.runs[:runs], traps, contexts, first_run=flow.first_run, pauses=pauses
+                )
                 return
             yield flow
 

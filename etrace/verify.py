@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from etrace.pauses import Found, Pausing
 from etrace.reports import Fields, Reporting
-from etrace.stretch import EVENT, UNKNOWN_PRIV, Stretch
+from etrace.stretch import EVENT, PAUSED, UNKNOWN_PRIV, Stretch
 from specs.causes import cause_name
 from specs.isa.control import CodeMap
 from specs.privilege import letters
@@ -23,7 +24,8 @@ _AROUND = 5
 class Difference:
     """The first difference: the number of instructions before it, what it is, and its surroundings.
 
-    `before`: pcs common to both; `expected`, `actual`: pcs that follow on either side.
+    `before`: pcs common to both; `expected`, `actual`: pcs that follow on either side. `packet`,
+    `offset`: of a difference in pauses, the packet before or at which to look.
     """
 
     position: int
@@ -31,11 +33,13 @@ class Difference:
     before: list[int]
     expected: list[int]
     actual: list[int]
+    packet: int | None = None
+    offset: int | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Instructions, traps and `reports` of context and time found equal, and the first difference.
+    """Instructions, traps, pauses, `reports` of context and time found equal; the first difference.
 
     `actual_ended`, `expected_ended`: which side ended first, when there is no difference.
     """
@@ -46,6 +50,7 @@ class Comparison:
     actual_ended: bool
     expected_ended: bool
     reports: int = 0
+    pauses: int = 0
 
 
 def compare(
@@ -54,17 +59,23 @@ def compare(
     code: CodeMap,
     tval_mask: int = (1 << 64) - 1,
     fields: Fields | None = None,
+    *,
+    pauses: bool = True,
+    complete: Callable[[bool], bool] = lambda whole: whole,
 ) -> Comparison:
     """Compare until the first difference, or until one side ends.
 
     Where `expected` has instruction words they are compared with those of `code`. `tval_mask`:
     the bits of tval that a trace carries. With `fields`, those of its packets, context and time are
-    compared as well: the reports of `actual` with what `expected` told. That one side ends before
-    the other is no difference here; traps at the very end of the shorter side are compared if the
-    other has them.
+    compared as well: the reports of `actual` with what `expected` told. `pauses`: `expected` knows
+    where tracing pauses. That one side ends before the other is no difference here; traps at the
+    very end of the shorter side are compared if the other has them. `complete` is asked when
+    `actual` has ended, and told whether `expected` has: is a report that is not there missing?
     """
-    reporting = Reporting(fields) if fields else None
-    return _Comparing(_Side(expected), _Side(actual), code, np.uint64(tval_mask), reporting).run()
+    comparing = _Comparing(_Side(expected), _Side(actual), code, np.uint64(tval_mask), complete)
+    comparing.reporting = Reporting(fields) if fields else None
+    comparing.pausing = Pausing() if pauses else None
+    return comparing.run()
 
 
 class _Side:
@@ -79,6 +90,7 @@ class _Side:
         #: Of all stretches since they were last taken.
         self.reports: list[npt.NDArray[np.void]] = []
         self.told: list[npt.NDArray[np.void]] = []
+        self.pauses = np.zeros(0, PAUSED)
         self.before: list[int] = []
         self.ended = False
 
@@ -96,6 +108,8 @@ class _Side:
                 self.reports.append(stretch.reports)
             if len(stretch.told):
                 self.told.append(stretch.told)
+            if len(stretch.pauses):
+                self.pauses = np.concatenate([self.pauses, stretch.pauses])
 
     def advance(self, count: int) -> None:
         tail = self.pcs[max(0, count - _AROUND) : count].tolist()
@@ -112,13 +126,15 @@ class _Comparing:
         actual: _Side,
         code: CodeMap,
         tval_mask: np.uint64,
-        reporting: Reporting | None,
+        complete: Callable[[bool], bool],
     ) -> None:
         self.expected = expected
         self.actual = actual
         self.code = code
         self.tval_mask = tval_mask
-        self.reporting = reporting
+        self.complete = complete
+        self.reporting: Reporting | None = None
+        self.pausing: Pausing | None = None
         self.position = 0
         self.traps = 0
 
@@ -138,11 +154,18 @@ class _Comparing:
                 equal, what = trap_position - self.position, trap_what
             elif either_ended and not what:
                 what = self._last_traps()
+            pause = self._compare_pauses(limit)
+            # The first trap that differs is number `self.traps`.
+            if pause is not None and not (what and pause[:2] > (self.position + equal, self.traps)):
+                equal, what = pause.position - self.position, pause.what
+            else:
+                pause = None
             found = self._compare_reports(equal)
             if found is not None and not (what and found[0] >= self.position + equal):
                 return self._differs(*found)
             if what:
-                return self._differs(self.position + equal, what)
+                about = (pause.packet, pause.offset) if pause else (None, None)
+                return self._differs(self.position + equal, what, *about)
             self._advance(equal)
             if either_ended:
                 return self._result(None)
@@ -152,7 +175,9 @@ class _Comparing:
         self.actual.advance(count)
         self.position += count
 
-    def _differs(self, position: int, what: str) -> Comparison:
+    def _differs(
+        self, position: int, what: str, packet: int | None = None, offset: int | None = None
+    ) -> Comparison:
         """The sides differ at an instruction, which may be the last of those before."""
         if position > self.position:
             self._advance(position - self.position)
@@ -163,6 +188,8 @@ class _Comparing:
             self.actual.before[: len(self.actual.before) - len(earlier)],
             (earlier + self.expected.pcs[:_AROUND].tolist())[:_AROUND],
             (earlier + self.actual.pcs[:_AROUND].tolist())[:_AROUND],
+            packet,
+            offset,
         )
         return self._result(difference, position)
 
@@ -174,7 +201,20 @@ class _Comparing:
             self.actual.ended,
             self.expected.ended,
             0 if self.reporting is None else self.reporting.matched,
+            0 if self.pausing is None else self.pausing.matched,
         )
+
+    def _compare_pauses(self, limit: int) -> Found | None:
+        """The first difference in pauses before instruction `limit`, or before the end."""
+        expected, self.expected.pauses = self.expected.pauses, self.expected.pauses[:0]
+        actual, self.actual.pauses = self.actual.pauses, self.actual.pauses[:0]
+        if self.pausing is None:
+            return None
+        self.pausing.add(expected, actual)
+        # Behind the last row of the shorter side there is nothing to compare with.
+        sides = [side for side in (self.expected, self.actual) if side.ended]
+        end = min((self.position + self.traps + len(side.traps) for side in sides), default=0)
+        return self.pausing.compare(limit, end)
 
     def _compare_reports(self, equal: int) -> tuple[int, str] | None:
         """The first difference in context and time, of which `equal` more instructions tell."""
@@ -186,11 +226,13 @@ class _Comparing:
             self.reporting.add_reports(rows)
         for rows in told:
             self.reporting.add_told(rows)
+        last = self.actual.ended and self.complete(self.expected.ended)
         return self.reporting.compare(
             self.position + equal,
             self.traps,
             self.position + len(self.actual.pcs),
             not self.expected.ended,
+            last,
         )
 
     def _instructions(self, count: int) -> tuple[int, str]:

@@ -33,7 +33,7 @@ def command(
     """Run the traced program again, or read a pc trace, and compare with the decoded FILE.
 
     Instruction by instruction, traps included: address, privilege, cause, tval, epc; with a rerun,
-    also what the packets have of context and time, and filters as they were set. The exit code
+    also what the packets have of context and time, and where tracing pauses. The exit code
     is 0 if all are equal, 1 at the first difference, 3 if the trace has a gap before that.
     """
     from etrace import verify
@@ -55,11 +55,17 @@ def command(
             "instructions": result.instructions,
             "traps": result.traps,
             "reports": result.comparison.reports,
+            "pauses": result.comparison.pauses,
             "remark": result.remark,
             "gaps": [gap_text(gap) for gap in result.gaps],
             "difference": None
             if difference is None
-            else {"instruction": difference.position, "what": difference.what},
+            else {
+                "instruction": difference.position,
+                "what": difference.what,
+                "packet": difference.packet,
+                "offset": difference.offset,
+            },
         }
         sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
         return outcome
@@ -67,6 +73,9 @@ def command(
     if result.comparison.reports:
         reports = result.comparison.reports
         counts += f", {reports:,} report{'s' * (reports != 1)} of context and time"
+    if result.comparison.pauses:
+        pauses = result.comparison.pauses
+        counts += f", {pauses:,} pause{'s' * (pauses != 1)}"
     if difference is not None:
         listing = Listing(source.code.map, source.code.symbols)
         lines = verify.difference_lines(difference, listing.line)

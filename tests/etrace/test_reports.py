@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from etrace.filtering import Selection
 from etrace.reports import Fields
 from etrace.sideband import Telling
 from etrace.stretch import EVENT, REPORT, TOLD, Stretch
-from etrace.trace import Trace
+from etrace.trace import Trace, in_memory
 from etrace.verify import Comparison, compare
 from specs.flow import Flow
 from specs.isa.control import CodeMap
+from specs.packets import Column, Format
 from specs.parameters import parse
 from tests.etrace.conftest import Run
 
@@ -134,7 +135,7 @@ def test_a_wrong_value_is_found(
 def test_a_missing_report_is_found(
     case: Case, one: list[int], other: list[int], data: st.DataObject
 ) -> None:
-    wanted = [row for row in case.told if row[4] and row[0] < case.size - 1]
+    wanted = [row for row in case.told if row[4]]
     if not wanted:
         return
     position, _, context, time, ctype = data.draw(st.sampled_from(wanted))
@@ -150,6 +151,59 @@ def test_a_missing_report_is_found(
     result = case.compare(one, other)
     assert result.difference is not None
     assert result.difference.position >= position
+
+
+@pytest.mark.parametrize("ctype", [1, 2])
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_the_report_of_the_last_instruction(ctype: int, goes_on: bool) -> None:
+    """It is due if the trace is complete: it may also have been cut short."""
+    case = Case(4, [], [(3, 0, 5, 7, ctype)], [])
+    longer = Case(9 if goes_on else 4, [], case.told, [])
+    for complete in (True, False):
+        asked: list[bool] = []
+
+        def answer(whole: bool, asked: list[bool] = asked, complete: bool = complete) -> bool:
+            asked.append(whole)
+            return complete
+
+        result = compare(
+            longer.side([], True), case.side([], False), CODE, fields=FIELDS, complete=answer
+        )
+        assert set(asked) == {not goes_on}
+        assert (result.difference is None) == (not complete)
+        if result.difference is not None:
+            found = result.difference.position, result.difference.what
+            assert found == (3, "no report of context 0x5, time 7")
+
+
+def test_the_last_report_of_a_run() -> None:
+    """The run ends, or is ended, with the very instruction that has one."""
+    telling = Telling(context_csr="mscratch", context_type=1)
+    whole = etrace.record(SCHEDULER, telling=telling)
+    flow = whole.decode()
+    run = int(flow.contexts["run"][len(flow.contexts) // 2])
+    behind = int(flow.runs["count"][:run].sum())
+    found = 0
+    for count in range(behind - 2, behind + 3):
+        trace = etrace.record(SCHEDULER, telling=telling, max_instructions=count)
+        assert trace.verify().same
+        packets = np.concatenate([rows.copy() for rows in trace.packets()])
+        if packets[-2][Column.table] != Format.CONTEXT:
+            continue
+        found += 1
+        low = int(packets[-2][Column.offset])
+        high = low + int(packets[-2][Column.length])
+        data = b"".join(trace.chunks())
+        data = trace.header.pack() + data[:low] + data[high:]
+        difference = in_memory("t", data, trace.header, trace.code).verify().comparison.difference
+        assert difference is not None and difference.position == count - 1
+        assert "no report of context" in difference.what
+        # cut short there, it is not known whether the report was to come
+        goes_on = replace(trace.header, max_instructions=None)
+        cut = trace.header.pack() + b"".join(trace.chunks())[:low]
+        result = in_memory("t", cut, goes_on, trace.code).verify()
+        assert result.comparison.difference is None and "cut short" in result.remark
+    assert found == 1
 
 
 def test_reports_of_nothing_are_found() -> None:
