@@ -1,4 +1,4 @@
-"""Retirement events from a CSV file: the hart-to-encoder signals, one block a row.
+"""Retirement events from a CSV file: the hart-to-encoder signals, one cycle a row.
 
 Columns, in any order: `itype_0, cause, tval, priv, iaddr_0, iretire_0, ilastsize_0` and, optional,
 `context, ctype, time, sijump_0, trigger, halted, reset`; the `_0` may be left out, other columns
@@ -6,42 +6,37 @@ are ignored. tval and iaddr are hexadecimal, the rest decimal ("Instruction Trac
 E-Trace 2.0). `trigger`: 1 trace-on, 2 trace-off, 4 trace-notify. A row on which nothing retires can
 say that the hart is halted or reset.
 
-With retires_p 1, `iretire` is the number of instructions, 0 or 1 (single retirement); otherwise the
-number of half-words. A row with itype 1 or 2 and iretire 0 is a trap alone, its iaddr the EPC. With
-iretire above 0 the block retires, then the trap happens, at the address after the block.
+A hart that retires several blocks in a cycle has the columns `itype_1, iaddr_1, iretire_1,
+ilastsize_1` (and `sijump_1`), and so on, for up to blocks_p blocks, the oldest first; those with
+iretire 0 and itype 0 are empty. The other signals are the cycle's: priv, context and time of all
+its blocks; ctype, trace-on, halted and reset are about what comes first, trace-off about what comes
+last; trigger bit 2 + n is the trace-notify of block n. A trap ends the newest block.
+
+With retires_p 1, `iretire` is the number of instructions, 0 or 1 (single retirement, of each
+block); otherwise the number of half-words. A row with itype 1 or 2 and iretire 0 is a trap alone,
+its iaddr the EPC. With iretire above 0 the block retires, then the trap happens, at the address
+after the block.
 
 One exception: ecall and ebreak do not retire, but the reference flow's files say iretire 1. With
 retires_p 1 such a row (itype 1, cause 3, 8, 9, 10 or 11) is taken as the trap alone, unless
 `ecall_retires`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
+from etrace.csvcolumns import Columns, Row, named, read_header
 from etrace.errors import InputError
 from etrace.files import shown, text_blocks
 from specs import ingress
 
-_REQUIRED = ("itype", "cause", "tval", "priv", "iaddr", "iretire", "ilastsize")
-_OPTIONAL = ("context", "ctype", "time", "sijump", "trigger", "halted", "reset")
-_HEXADECIMAL = {"tval", "iaddr"}
-
-#: Largest value of a column.
-_LIMITS = {
-    "itype": 15,
-    "priv": 7,
-    "iretire": (1 << 32) - 1,
-    "ilastsize": 2,
-    "ctype": 3,
-    "sijump": 1,
-    "trigger": 7,
-    "halted": 1,
-    "reset": 1,
-}
 _LIMIT = (1 << 64) - 1
 
 _EXCEPTION, _INTERRUPT, _RESERVED = 1, 2, 7
+_TRAPS = (_EXCEPTION, _INTERRUPT)
+#: Of one block.
+_PULSES = ingress.TRIGGER_ON | ingress.TRIGGER_OFF | ingress.TRIGGER_NOTIFY
 #: breakpoint and the environment calls from U, S, VS and M.
 _NEVER_RETIRES = {3, 8, 9, 10, 11}
 
@@ -50,20 +45,20 @@ _MAX_ROWS = 1 << 20
 
 
 def chunks(
-    path: str, *, retires_p: int = 1, ecall_retires: bool = False
+    path: str, *, retires_p: int = 1, blocks_p: int = 1, ecall_retires: bool = False
 ) -> Iterator[ingress.Chunk]:
     """The rows of the CSV file `path` (gzip, xz, `-` for standard input) as ingress chunks.
 
     Raises `InputError` naming file and line. Memory does not grow with the file.
     """
     name = shown(path)
-    columns: list[str | None] | None = None
+    columns: Columns | None = None
     before = 0
     rows: _Rows | None = None
     for lines in text_blocks(path):
         first = 0
         if columns is None:
-            columns = _columns(lines[0], name)
+            columns = read_header(lines[0], name, blocks_p)
             first = 1
         if rows is None or len(rows) > _MAX_ROWS:
             sideband = rows is not None and rows.sideband
@@ -89,9 +84,7 @@ class _RowError(Exception):
 class _Rows(dict[bytes, bytes]):
     """From a line to its references, each distinct line parsed once; with the tables they index."""
 
-    def __init__(
-        self, columns: list[str | None], single: bool, ecall_retires: bool, sideband: bool
-    ) -> None:
+    def __init__(self, columns: Columns, single: bool, ecall_retires: bool, sideband: bool) -> None:
         super().__init__()
         self._columns = columns
         self._single = single
@@ -123,19 +116,52 @@ class _Rows(dict[bytes, bytes]):
         stripped = line.strip()
         if not stripped:
             return []
-        row = _parse(line, stripped, self._columns)
+        blocks = self._columns.parse(stripped.split(b","), lambda reason: _RowError(line, reason))
+        cycle = blocks[0]
+        valid = [n for n, block in enumerate(blocks) if block["iretire"] or block["itype"]]
+        if not valid:
+            apart = cycle.get("halted") or cycle.get("reset")
+            return self._sideband_of(cycle, cycle.get("trigger", 0) & _PULSES) if apart else []
+        if len(blocks) == 1:
+            refs = self._sideband_of(cycle, cycle.get("trigger", 0))
+            return refs + self._block(line, cycle, cycle, 0)
+        return self._several(line, blocks, valid)
+
+    def _several(self, line: bytes, blocks: list[Row], valid: list[int]) -> list[int]:
+        """The `valid` ones of several blocks, in order, with what is about which of them."""
+        cycle = blocks[0]
+        refs: list[int] = []
+        for n in valid:
+            if blocks[n]["itype"] in _TRAPS and n != valid[-1]:
+                raise _RowError(
+                    line,
+                    f"{named('itype', n)} is {blocks[n]['itype']}, but a trap ends the newest "
+                    f"block of a cycle; put block {valid[-1]}, behind it, into the next row",
+                )
+            trigger = _trigger_of(cycle.get("trigger", 0), n, valid)
+            if n == valid[0]:
+                refs += self._sideband_of(cycle, trigger)
+            elif trigger:
+                refs.append(self._sideband((0, 0, 0, trigger, 0, b"")))
+            refs += self._block(line, cycle, blocks[n], n)
+        return refs
+
+    def _block(self, line: bytes, cycle: Row, row: Row, number: int) -> list[int]:
+        """Block `number`, which is not empty: what retires, and the trap behind it."""
         itype, size = row["itype"], 1 << row["ilastsize"]
-        retired = self._half_words(line, row, size)
-        trap = itype in (_EXCEPTION, _INTERRUPT)
+        retired = self._half_words(line, row, size, number)
+        trap = itype in _TRAPS
         if itype == _RESERVED:
-            raise _RowError(line, "itype 7 is reserved")
+            raise _RowError(line, f"{named('itype', number)} 7 is reserved")
         if not retired and not trap:
-            if itype:
-                raise _RowError(line, f"itype {itype} but nothing retired (iretire is 0)")
-            return self._sideband_of(row) if row.get("halted") or row.get("reset") else []
-        if retired and trap and self._is_unretired_call(row):
+            raise _RowError(
+                line,
+                f"{named('itype', number)} {itype} but nothing retired "
+                f"({named('iretire', number)} is 0)",
+            )
+        if retired and trap and self._is_unretired_call(itype, cycle["cause"]):
             retired = 0
-        refs = self._sideband_of(row)
+        refs = []
         if retired:
             block = (
                 row["iaddr"],
@@ -143,52 +169,70 @@ class _Rows(dict[bytes, bytes]):
                 row["ilastsize"],
                 row["ilastsize"] if retired == size else ingress.UNKNOWN_SIZE,
                 row.get("sijump", 0),
-                row["priv"],
+                cycle["priv"],
             )
             refs.append(self._blocks.add(block) << ingress.CODE_BITS | (0 if trap else itype))
         if trap:
             epc = (row["iaddr"] + 2 * retired) & _LIMIT
             # iaddr of an interrupt is not specified; 0 is what sources write that do not know it.
             known = itype == _EXCEPTION or bool(retired) or epc != 0
-            tval = row["tval"] if itype == _EXCEPTION else 0
-            values = (epc, tval, row["cause"], row["priv"], int(known), b"")
+            tval = cycle["tval"] if itype == _EXCEPTION else 0
+            values = (epc, tval, cycle["cause"], cycle["priv"], int(known), b"")
             refs.append(self._traps.add(values) << ingress.CODE_BITS | itype)
         return refs
 
-    def _half_words(self, line: bytes, row: dict[str, int], size: int) -> int:
+    def _half_words(self, line: bytes, row: Row, size: int, number: int) -> int:
         iretire = row["iretire"]
+        name = named("iretire", number)
         if self._single:
             if iretire > 1:
                 raise _RowError(
-                    line, f"iretire {iretire}, but retires_p is 1; set retires_p for blocks"
+                    line, f"{name} {iretire}, but retires_p is 1; set retires_p for blocks"
                 )
             return size * iretire
         if 0 < iretire < size:
-            raise _RowError(line, f"iretire {iretire} is less than ilastsize says ({size})")
+            raise _RowError(
+                line,
+                f"{name} {iretire} is less than {named('ilastsize', number)} says ({size})",
+            )
         return iretire
 
-    def _is_unretired_call(self, row: dict[str, int]) -> bool:
+    def _is_unretired_call(self, itype: int, cause: int) -> bool:
         return (
             self._single
             and not self._ecall_retires
-            and row["itype"] == _EXCEPTION
-            and row["cause"] in _NEVER_RETIRES
+            and itype == _EXCEPTION
+            and cause in _NEVER_RETIRES
         )
 
-    def _sideband_of(self, row: dict[str, int]) -> list[int]:
-        values = tuple(row.get(name, 0) for name in ("context", "time", "ctype", "trigger"))
-        apart = ingress.HALTED * row.get("halted", 0) | ingress.RESET * row.get("reset", 0)
+    def _sideband_of(self, cycle: Row, trigger: int) -> list[int]:
+        """What comes with the first reference of a cycle; `trigger` is for that one."""
+        values = tuple(cycle.get(name, 0) for name in ("context", "time", "ctype"))
+        apart = ingress.HALTED * cycle.get("halted", 0) | ingress.RESET * cycle.get("reset", 0)
         if not self.sideband:
-            if not any(values) and not apart:
+            if not any(values) and not trigger and not apart:
                 return []
             # From here on every row says its context: also those seen, and kept, without one.
             self.sideband = True
             self.clear()
-        flags = ("context" in row) * ingress.HAS_CONTEXT | ("time" in row) * ingress.HAS_TIME
-        return [
-            self._sidebands.add((*values, flags | apart, b"")) << ingress.CODE_BITS
-            | ingress.SIDEBAND_CODE
-        ]
+        flags = ("context" in cycle) * ingress.HAS_CONTEXT | ("time" in cycle) * ingress.HAS_TIME
+        return [self._sideband((*values, trigger, flags | apart, b""))]
+
+    def _sideband(self, values: tuple[int | bytes, ...]) -> int:
+        return self._sidebands.add(values) << ingress.CODE_BITS | ingress.SIDEBAND_CODE
+
+
+def _trigger_of(pulses: int, number: int, valid: list[int]) -> int:
+    """What block `number` has of a cycle's `trigger`, which has a trace-notify for each block.
+
+    Trace-on is for the oldest of the `valid` blocks, trace-off for the newest.
+    """
+    trigger = ingress.TRIGGER_NOTIFY if pulses >> (2 + number) & 1 else 0
+    if number == valid[0]:
+        trigger |= pulses & ingress.TRIGGER_ON
+    if number == valid[-1]:
+        trigger |= pulses & ingress.TRIGGER_OFF
+    return trigger
 
 
 class _Table:
@@ -206,56 +250,3 @@ class _Table:
         if len(self._array) < len(self._index):
             self._array = np.array(list(self._index), self._dtype)
         return self._array
-
-
-def _columns(line: bytes, name: str) -> list[str | None]:
-    """The known column at each position of the header `line`, None for others."""
-    given = [
-        cell.strip().decode("latin-1") for cell in line.removeprefix(b"\xef\xbb\xbf").split(b",")
-    ]
-    known = (*_REQUIRED, *_OPTIONAL)
-    columns: list[str | None] = []
-    for column in given:
-        base, _, group = column.rpartition("_")
-        if base in known and group.isdigit() and int(group) > 0:
-            raise InputError(
-                f"{name}: line 1: column {column}: several blocks a row cannot be read; "
-                "write one block a row"
-            )
-        plain = base if group == "0" else column
-        if plain in known and plain in columns:
-            raise InputError(f"{name}: line 1: column {plain} stands there twice")
-        columns.append(plain if plain in known else None)
-    missing = [column for column in _REQUIRED if column not in columns]
-    if missing:
-        raise InputError(f"{name}: line 1: missing column {', '.join(missing)}")
-    return columns
-
-
-def _parse(line: bytes, stripped: bytes, columns: list[str | None]) -> dict[str, int]:
-    cells = stripped.split(b",")
-    if len(cells) != len(columns):
-        raise _RowError(line, f"{len(cells)} columns, the header has {len(columns)}")
-    return {
-        column: number(cell, column, lambda reason: _RowError(line, reason))
-        for column, cell in zip(columns, cells, strict=True)
-        if column
-    }
-
-
-def number(cell: bytes, column: str, error: Callable[[str], Exception]) -> int:
-    """The value of a cell; raises `error(reason)` if it is none or out of range."""
-    base = 16 if column in _HEXADECIMAL else 10
-    digits = cell.strip()
-    try:
-        if not digits.isalnum() or len(digits) > 32:
-            raise ValueError
-        value = int(digits, base)
-    except ValueError:
-        kind = "hexadecimal" if base == 16 else "decimal"
-        shown_cell = ascii(cell[:40].decode("latin-1"))
-        raise error(f"column {column}: {shown_cell} is not a {kind} number") from None
-    limit = _LIMITS.get(column, _LIMIT)
-    if value > limit:
-        raise error(f"column {column}: {value} is out of range, at most {limit}")
-    return value

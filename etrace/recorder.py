@@ -284,10 +284,15 @@ def encode(
     `code`: the program, which tells filters of what instructions a block consists.
     """
     encoding = _Encoding(header.configuration, file, code)
-    retires_p = header.configuration.parameters.retires_p
+    parameters = header.configuration.parameters
     rows = 0
     started = False
-    for chunk in csvin.chunks(path, retires_p=retires_p, ecall_retires=ecall_retires):
+    for chunk in csvin.chunks(
+        path,
+        retires_p=parameters.retires_p,
+        blocks_p=parameters.blocks_p,
+        ecall_retires=ecall_retires,
+    ):
         if not started and not raw:
             file.write(header.pack())
         started = True

@@ -53,7 +53,7 @@ def command(
     """Encode the ingress CSV STREAM (.gz and .xz too; - is standard input).
 
     Columns: itype_0, cause, tval, priv, iaddr_0, context, ctype, iretire_0, ilastsize_0; tval and
-    iaddr hexadecimal, the rest decimal.
+    iaddr hexadecimal, the rest decimal. Several blocks a row have itype_1, iaddr_1 and so on.
     """
     from etrace import api, files, recorder
 

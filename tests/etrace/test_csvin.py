@@ -123,7 +123,7 @@ def test_columns_in_any_order_without_suffix_and_others_ignored(csv) -> None:
     ("header", "word"),
     [
         ("itype_0,cause,tval,priv", "missing column iaddr, iretire, ilastsize"),
-        (HEADER + ",itype_1", "itype_1: several blocks a row"),
+        (HEADER + ",itype_1", "itype_1: 2 blocks a row, but blocks_p is 1; set blocks_p = 2"),
         (HEADER + ",iaddr", "iaddr stands there twice"),
         ("", "missing column"),
     ],
