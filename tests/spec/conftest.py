@@ -5,8 +5,10 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.model import adapter
-from tests.model.adapter import Implementation
+pytest.register_assert_rewrite("tests.spec.notation")
+
+from tests.model import adapter  # noqa: E402
+from tests.model.adapter import Implementation  # noqa: E402
 
 IMPLEMENTATIONS = [Implementation("model", adapter.encode, adapter.decode)]
 if find_spec("tests.adapter"):
