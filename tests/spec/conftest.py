@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.util import find_spec
+from random import Random
 
 import pytest
 
@@ -9,15 +10,23 @@ pytest.register_assert_rewrite("tests.spec.notation")
 
 from tests.model import adapter  # noqa: E402
 from tests.model.adapter import Implementation  # noqa: E402
+from tests.model.rows import Row  # noqa: E402
+from tests.model.settings import Settings  # noqa: E402
 
 IMPLEMENTATIONS = [Implementation("model", adapter.encode, adapter.decode)]
 if find_spec("tests.adapter"):
     product = import_module("tests.adapter")
     IMPLEMENTATIONS.append(Implementation("product", product.encode, product.decode))
 
+    def encode_blocks(rows: list[Row], settings: Settings) -> bytes:
+        """Several instructions a retirement block, as many as can be."""
+        return product.encode(rows, settings, Random(0))  # type: ignore[no-any-return]
+
+    IMPLEMENTATIONS.append(Implementation("blocks", encode_blocks, product.decode))
+
 
 @pytest.fixture(params=IMPLEMENTATIONS, ids=lambda each: each.name)
 def implementation(request: pytest.FixtureRequest) -> Implementation:
-    """The model and, where tests/adapter.py offers it, the product."""
+    """The model and, where tests/adapter.py offers it, the product, with either kind of block."""
     chosen: Implementation = request.param
     return chosen

@@ -4,7 +4,7 @@ import pytest
 
 from tests.model.adapter import Implementation
 from tests.model.settings import Modes, Parameters, Settings
-from tests.spec.notation import agree, means
+from tests.spec.notation import agree
 
 ON = Modes(implicit_return=True)
 STACK = Settings(Parameters(iaddress_width_p=64, ecause_width_p=5, return_stack_size_p=2), ON)
@@ -242,11 +242,7 @@ def test_a_mispredicted_return_behind_a_count(implementation: Implementation) ->
     )
 
 
-# -- what another encoder reports before a trap ---------------------------------------------------
-#
-# Ours never does (docs/modes.md, "irdepth says which return failed"); a decoder has to take it.
-# Behind a return, the depth is that with which the pseudo-code's `is_implicit_return` compares:
-# before the return, as for one that failed.
+# -- addresses before a trap ----------------------------------------------------------------------
 
 TRAP = "interrupt 7 at {}\n5000\n5004"
 TRAP_PACKETS = "3.1 interrupt 7 thaddr=1 5000", "2 5004"
@@ -263,52 +259,12 @@ RECURSION = """
 """
 
 
-def test_irdepth_behind_a_predicted_return(implementation: Implementation) -> None:
-    """ "The encoder must report the current stack depth or call count if it is non-zero."
-
-    Here f returns to g. Without irdepth a decoder would look for 3004 behind the return of g.
-    """
-    means(
-        implementation,
-        LISTING,
-        whole("2 3004 irdepth=2", *TRAP_PACKETS),
-        f"1000\n1004\n{F}1008\n100c\n3000\n{F}3004\n" + TRAP.format("3008"),
-        STACK,
-    )
-
-
-def test_irdepth_behind_no_return(implementation: Implementation) -> None:
-    """ "If the reported address is not the instruction following a return": and there were returns
-    since the last call, and no branch since.
-    """
-    means(
-        implementation,
-        LISTING,
-        whole("2 101c irdepth=0", *TRAP_PACKETS),
-        f"1000\n1004\n{F}1008\n100c\n{G}1010\n1014\n{H}1018\n101c\n" + TRAP.format("1020"),
-        STACK,
-    )
-
-
-def test_irdepth_in_recursion(implementation: Implementation) -> None:
-    """ "This cannot be guaranteed for recursive functions, as the reported address will occur
-    multiple times in the execution path."
-
-    Here the second return, at depth 2, leads to its third visit. (The second, by the return at
-    depth 3, is what irdepth cannot tell from the first, which was at depth 3 too.)
-    """
-    means(
-        implementation,
-        RECURSION,
-        whole("1 NNT 1008 irdepth=2", *TRAP_PACKETS, start="3.0 1014"),
-        "1014\n1000\n1004\n1000\n1004\n1000\n1008\n" + "100c\n1008\n" * 2 + TRAP.format("100c"),
-        STACK,
-    )
-
-
 @pytest.mark.parametrize("visits", [0, 1, 2])
-def test_ours_in_recursion(implementation: Implementation, visits: int) -> None:
-    """docs/modes.md: notify instead of irdepth, and a packet for each earlier visit."""
+def test_recursion(implementation: Implementation, visits: int) -> None:
+    """docs/modes.md: notify instead of irdepth, and a packet for each earlier visit.
+
+    `test_other_encoders.py` has what the text would have an encoder send here.
+    """
     earlier = [f"1 NNT 1008{' notify' if visits else ''}", *["2 1008 notify"] * visits]
     agree(
         implementation,

@@ -195,11 +195,11 @@ def test_sijump_with_a_return_from_a_trap(implementation: Implementation) -> Non
 
 
 @IGNORED
-def test_sijump_with_no_jump(implementation: Implementation) -> None:
-    """Resynchronisation is due at the nop, and does not wait."""
+def test_sijump_with_an_inferable_jump(implementation: Implementation) -> None:
+    """itype 11. Resynchronisation is due at the second jump, and does not wait."""
     agree(
         implementation,
-        "1000: 00000013 nop\n1004: 0040006f j 1008\n1008: 00000013 nop\n100c: 00000013 nop",
+        "1000: 00000013 nop\n1004: 0040006f j 1008\n1008: 0040006f j 100c\n100c: 00000013 nop",
         "1000\n1004\n1008 sijump\n100c",
         whole("3.0 1008", "2 100c"),
         Settings(PARAMETERS, ON, Resync("instructions", 2)),
