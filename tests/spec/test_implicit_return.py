@@ -3,7 +3,7 @@
 import pytest
 
 from tests.model.adapter import Implementation
-from tests.model.settings import Modes, Parameters, Settings
+from tests.model.settings import Modes, Parameters, Resync, Settings
 from tests.spec.notation import agree
 
 ON = Modes(implicit_return=True)
@@ -239,6 +239,62 @@ def test_a_mispredicted_return_behind_a_count(implementation: Implementation) ->
         "1000\n1004\n" + "\n".join(f"{0x2008 + 4 * i:x}" for i in range(32)) + "\n1010\n1014",
         whole("0.0 0 1010 irdepth=1", "2 1014"),
         Settings(p, Modes(implicit_return=True, branch_prediction=True)),
+    )
+
+
+@pytest.mark.xfail(strict=True, reason='docs/modes.md, "A mispredicted return": it pops nothing')
+def test_a_mispredicted_return_leaves_the_stack(implementation: Implementation) -> None:
+    """The counter "decrements on returns", whatever they lead to; a stack of "expected return
+    addresses" holds none that is no longer expected. The 2.1 draft's pseudo-code pops.
+
+    f, called by g, returns elsewhere in g. The return of g is as predicted.
+    """
+    agree(
+        implementation,
+        LISTING,
+        "100c\n3000\n2000\n2004\n3008\n1010\n1014",
+        whole("2 3008 irdepth=2", "2 1014", start="3.0 100c"),
+        STACK,
+    )
+
+
+# -- resynchronisation ----------------------------------------------------------------------------
+
+
+def resynchronised(half_words: int) -> Settings:
+    return Settings(STACK.parameters, ON, Resync("instructions", half_words))
+
+
+def test_resynchronisation_forgets_the_calls(implementation: Implementation) -> None:
+    """3.0 in the innermost of three functions: all three returns are reported."""
+    agree(
+        implementation,
+        LISTING,
+        f"1014\n{H}1018\n101c",
+        whole("3.0 2000", "2 3004", "3.0 4004", "2 1018", "2 101c", start="3.0 1014"),
+        resynchronised(4),
+    )
+
+
+def test_resynchronisation_behind_a_return(implementation: Implementation) -> None:
+    """The decoder follows "up to and through the format 3": the return needs no packet."""
+    agree(
+        implementation,
+        LISTING,
+        f"1000\n1004\n{F}1008\n100c",
+        whole("3.0 1008", "2 100c"),
+        resynchronised(6),
+    )
+
+
+def test_resynchronisation_behind_a_mispredicted_return(implementation: Implementation) -> None:
+    """docs/modes.md: 3.0 has no irreport, so the target goes first, and the 3.0 a row later."""
+    agree(
+        implementation,
+        LISTING,
+        f"1000\n1004\n{F}1018\n101c",
+        whole("2 1018 updiscon irdepth=1", "3.0 101c"),
+        resynchronised(6),
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.model.adapter import Implementation
-from tests.model.settings import Modes, Parameters, Settings
+from tests.model.settings import Modes, Parameters, Resync, Settings
 from tests.spec.notation import agree
 
 PARAMETERS = Parameters(iaddress_width_p=64, ecause_width_p=5, cache_size_p=3)
@@ -139,6 +139,30 @@ def test_a_trap_empties_the_cache(implementation: Implementation) -> None:
             "2 2000",
         ),
         CACHE,
+    )
+
+
+def test_resynchronisation_empties_the_cache(implementation: Implementation) -> None:
+    """Nor is the target that the 3.0 itself reports in it (docs/modes.md)."""
+    agree(
+        implementation,
+        LISTING,
+        jumps("2000", "2000", "2000", "2000", "2000"),
+        f"""
+        3.3 no_change
+        3.0 1000
+        2 2000
+        0.1 0 N (2000)
+        1 N 1004                # 14 half-words: the branch goes out
+        3.0 2000
+        1 N 2000
+        0.1 0 N (2000)
+        1 N 1000                # 14 again
+        3.0 1004
+        2 2020
+        {END_PACKETS}
+        """,
+        Settings(PARAMETERS, ON, Resync("instructions", 14)),
     )
 
 
