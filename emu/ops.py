@@ -9,6 +9,7 @@ from collections.abc import Container
 import numpy as np
 import numpy.typing as npt
 
+from emu.triggers import LOAD, STORE
 from specs.isa.tables import ENTRIES
 
 #: A successor that is not linked yet (0: zeroed memory is never a valid operation).
@@ -37,6 +38,9 @@ AMOMIN_W, AMOMAX_W, AMOMINU_W, AMOMAXU_W = range(85, 89)
 AMOADD_D, AMOSWAP_D, AMOXOR_D, AMOOR_D, AMOAND_D = range(89, 94)
 AMOMIN_D, AMOMAX_D, AMOMINU_D, AMOMAXU_D = range(94, 98)
 CSR, TRAP = 98, 99
+# Before an instruction: which triggers match it (rd: its access, see ACCESS; rs2: bytes). After it:
+# fire them (rd: 1, imm is the row of its block without a pulse).
+MATCH, FIRE = 100, 101
 
 # Only for the translator: what becomes something else, or nothing.
 ILLEGAL, LUI, AUIPC, JAL, FENCE, FENCE_I, ECALL, EBREAK, MRET, WFI = range(112, 122)
@@ -88,6 +92,28 @@ _RV32 = {
     "mul": MULW, "mulh": MULH_32, "mulhu": MULHU_32, "mulhsu": MULHSU_32,
     "div": DIVW, "divu": DIVUW, "rem": REMW, "remu": REMUW,
 }  # fmt: skip
+
+
+#: An access: LOAD, STORE (as in tdata1), CONDITIONAL for SC, and from bit 4 on its bytes.
+CONDITIONAL, ACCESS_BYTES_SHIFT = 8, 4
+
+
+def _accesses() -> npt.NDArray[np.uint64]:
+    table = np.zeros(256, np.uint64)
+    sizes = {LB: 1, LBU: 1, LH: 2, LHU: 2, LW: 4, LWU: 4, LD: 8, LR_W: 4, LR_D: 8}
+    for op, size in sizes.items():
+        table[op] = LOAD | size << ACCESS_BYTES_SHIFT
+    for op, size in {SB: 1, SH: 2, SW: 4, SD: 8}.items():
+        table[op] = STORE | size << ACCESS_BYTES_SHIFT
+    for op, size in {SC_W: 4, SC_D: 8}.items():
+        table[op] = STORE | CONDITIONAL | size << ACCESS_BYTES_SHIFT
+    table[AMOADD_W : AMOMAXU_W + 1] = LOAD | STORE | 4 << ACCESS_BYTES_SHIFT
+    table[AMOADD_D : AMOMAXU_D + 1] = LOAD | STORE | 8 << ACCESS_BYTES_SHIFT
+    return table
+
+
+#: By micro-operation, what it does to memory; 0: nothing.
+ACCESS = _accesses()
 
 
 def operations(xlen: int, allowed: Container[str]) -> npt.NDArray[np.uint8]:

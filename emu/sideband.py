@@ -14,7 +14,7 @@ import numpy.typing as npt
 from emu import state
 from emu.csrs import configure_context
 from emu.sideband_options import NEVER, OUTSIDE, SidebandOptions, Time
-from emu.triggers import ACTION_SHIFT, ACTIONS, COUNT, DISABLED, EXECUTE, MCONTROL6, M
+from emu.triggers import ACTION_SHIFT, ACTIONS, COUNT, DISABLED, EXECUTE, MCONTROL6, M, what
 from specs.compiled import ALL_ONES
 from specs.ingress import SIDEBAND
 
@@ -85,7 +85,7 @@ class Sideband:
         """As the hart's registers are: its own triggers are disabled, the context is 0."""
         cpu, options = self._cpu, self._options
         self._triggers[:COUNT] = [DISABLED << (self._xlen - 4), 0, 0]
-        cpu[state.ARMED] = int(cpu[state.TRIGGER_COUNT]) - COUNT
+        cpu[state.ARMED] = EXECUTE if cpu[state.TRIGGER_COUNT] > COUNT else 0
         if options.context_csr is not None:
             configure_context(cpu, options.context_csr, self._xlen)
             cpu[state.CONTEXT_TYPE] = options.context_type
@@ -164,7 +164,7 @@ class Sideband:
                 if pulses & pulse:
                     kind = MCONTROL6 << (self._xlen - 4)
                     tdata1 = kind | action << ACTION_SHIFT | M | EXECUTE
-                    self._triggers[row] = [tdata1, address, pulse]
+                    self._triggers[row] = [tdata1, address, what(pulse, EXECUTE)]
                     row += 1
         self._cpu[state.TRIGGERS] = self._triggers.ctypes.data
         self._cpu[state.TRIGGER_COUNT] = row

@@ -40,10 +40,12 @@ from emu.ops import (
     AMOOR_W,
     AMOSWAP_W,
     AMOXOR_W,
+    CONDITIONAL,
     CSR,
     DIV,
     DIVU,
     DIVW,
+    FIRE,
     LB,
     LBU,
     LD,
@@ -53,6 +55,7 @@ from emu.ops import (
     LR_W,
     LW,
     LWU,
+    MATCH,
     MULH_32,
     MULHSU,
     MULHU_32,
@@ -69,6 +72,7 @@ from emu.state import (
     ADDRESS_MASK,
     ARENA,
     CAUSE,
+    FIRING,
     GOAL,
     HOST,
     LEFT,
@@ -86,6 +90,8 @@ from emu.state import (
     TOHOST,
     TVAL,
 )
+from emu.triggers import ACCESSES, EXECUTE
+from emu.triggers_kernel import fire, matched
 from specs.causes import (
     LOAD_ACCESS_FAULT,
     LOAD_ADDRESS_MISALIGNED,
@@ -110,6 +116,8 @@ _ENTRY_MASK = np.uint64(TLB_ENTRIES - 1)
 _ENTRY_BYTES = np.uint64(TLB_ENTRY_BYTES)
 _NO_TAG = np.uint64(NO_TAG)
 _SEQUEL = np.uint64(SEQUEL)
+_CONDITIONAL, _ACCESSES = np.uint64(CONDITIONAL), np.uint64(ACCESSES)
+_EXECUTE = np.uint64(EXECUTE)
 
 OK, FAULT = 0, 1
 
@@ -335,6 +343,24 @@ def _atomic(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
 
 
 @njit
+def _match(cpu: Any, registers: Any, ip: Any) -> Any:
+    """Before an instruction that triggers may match: MATCH."""
+    cpu[FIRING] = U0
+    accesses = load8u(ip + U1)
+    if accesses & _EXECUTE != U0 and matched(cpu, _EXECUTE, block_pc(cpu, ip), U1):
+        return FAULT
+    accesses &= ~_EXECUTE
+    if accesses == U0:
+        return OK
+    address = (rs1(registers, ip) + imm(ip)) & cpu[ADDRESS_MASK]
+    size = load8u(ip + _U3)
+    # An SC that fails stores nothing.
+    if accesses & _CONDITIONAL != U0 and cpu[RESERVED] != address | size >> U2:
+        return OK
+    return FAULT if matched(cpu, accesses & _ACCESSES, address, size) else OK
+
+
+@njit
 def slow(cpu: Any, ip: Any) -> Any:
     """Execute the micro-operation at `ip`. OK, or FAULT with CAUSE and TVAL set.
 
@@ -351,6 +377,11 @@ def slow(cpu: Any, ip: Any) -> Any:
         return _atomic(cpu, registers, ip, op)
     if op == CSR:
         csr_instruction(cpu, registers, ip, retired_at(cpu, ip))
+        return OK
+    if op == MATCH:
+        return _match(cpu, registers, ip)
+    if op == FIRE:
+        fire(cpu, ip)
         return OK
     if load8u(ip + U2) == u64(TVAL_IS_PC):
         tval = (block_pc(cpu, ip) + imm(ip)) & cpu[ADDRESS_MASK]

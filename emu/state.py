@@ -63,19 +63,20 @@ X, SINK = 0, 32
     SEMIHOSTING,  # 1: a marked ebreak is a host call
     # side band
     MARKS,  # a word for each row of BLOCKS, see MARK_COUNT_BITS
-    MARKED,  # blocks of the table at which a trigger fires
+    MARKED,  # blocks of the table at which a trigger fires, and loads and stores where one did
     NOTES,  # host pointer to notes for the side band, 0: nobody wants them
     NOTE_COUNT,
     NOTE_LIMIT,
     CONTEXT_TYPE,  # ctype of what is written to the context CSR
     TRIGGERS,  # host pointer to the triggers' rows
     TRIGGER_COUNT,
-    ARMED,  # triggers that can fire
+    ARMED,  # accesses at which a trigger can fire, as in tdata1
+    FIRING,  # what fires with the instruction in hand, see triggers_kernel.matched
     STALE,  # 1: the triggers have changed, translations are to be forgotten
     # windows
     EDGE,  # a block ends where RETIRED is this, and `drive` returns to Python
     REST,  # instructions left of a block that ended there for no other reason, 0: none
-) = range(33, 33 + 60)
+) = range(33, 33 + 61)
 
 #: Traps taken: exceptions by cause, then interrupts by cause.
 EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160

@@ -8,6 +8,8 @@ from emu.access import load16u, load32u, load64, op_of, store32, store64
 from emu.csrs import CONTEXT, ENDS_BLOCK
 from emu.cycles import CYCLES
 from emu.ops import (
+    ACCESS,
+    ACCESS_BYTES_SHIFT,
     ADDI,
     ADDIW,
     AUIPC,
@@ -24,6 +26,7 @@ from emu.ops import (
     FALL_STUB,
     FENCE,
     FENCE_I,
+    FIRE,
     FOR_BRANCH,
     FOR_CHECK,
     FOR_FENCE_I,
@@ -40,11 +43,13 @@ from emu.ops import (
     LI,
     LINK_SLOT,
     LUI,
+    MATCH,
     MRET,
     MULHSU,
     NEXT,
     REF_SLOT,
     RESOLVE,
+    SD,
     TAKEN_SLOT,
     TAKEN_STUB,
     TERMINATOR_BYTES,
@@ -81,6 +86,7 @@ from emu.state import (
     XLEN,
 )
 from emu.traps_kernel import add_block
+from emu.triggers import EXECUTE, LOAD, LOOK, STORE
 from emu.triggers_kernel import firing
 from specs.causes import (
     BREAKPOINT,
@@ -116,6 +122,10 @@ _SEQUEL = np.uint64(SEQUEL)
 _CONTEXT = np.uint64(CONTEXT)
 _MARK_CYCLES, _MARK_TRIGGER = np.uint64(MARK_CYCLES_SHIFT), np.uint64(MARK_TRIGGER_SHIFT)
 _PLACE_CYCLES = np.uint64(PLACE_CYCLES_SHIFT)
+_LOOK, _EXECUTE, _DATA = np.uint64(LOOK), np.uint64(EXECUTE), np.uint64(LOAD | STORE)
+_ACCESS_BYTES = np.uint64(ACCESS_BYTES_SHIFT)
+#: Sets of pulses: rows of a load or store at which triggers may fire.
+_PULSES = 8
 
 #: np.int64, as all that is passed to kernels: each literal int compiles the callee again.
 _NO = np.int64(0)
@@ -123,6 +133,7 @@ _CSR = np.int64(CSR)
 _LI = np.int64(LI)
 _CONST = np.int64(CONST)
 _TRAP = np.int64(TRAP)
+_MATCH, _FIRE = np.int64(MATCH), np.int64(FIRE)
 
 
 @njit
@@ -265,6 +276,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     at = pc & ~_SEQUEL
     cycles = U0
     trigger = U0
+    looks = U0
     count = U0
     halfwords = U0
     first = U0
@@ -280,13 +292,18 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     taken = U0
     sijump = False
     while s64(count) < limit:
-        if cpu[ARMED] != U0:
+        if cpu[ARMED] & _EXECUTE != U0:
             fired = firing(cpu, at)
             if fired != U0:
                 # An instruction at which a trigger fires is a block of its own.
                 if count != U0:
                     break
-                trigger, limit = fired, 1
+                trigger, limit = fired & ~_LOOK, 1
+                if fired & _LOOK != U0:
+                    looks = _EXECUTE
+                    store64(ip + side, U0)
+                    _emit(ip, _MATCH, s64(looks), _NO, _NO, _NO)
+                    ip += _U8
         region = find_region(cpu, at)
         if region == U0:
             trap, tval, tval_kind = INSTRUCTION_ACCESS_FAULT, np.int64(0), TVAL_IS_PC
@@ -319,7 +336,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         if op == EBREAK and cpu[SEMIHOSTING] != U0 and _is_host_call(cpu, at, word):
             # A block of its own, which retires nothing but is reported like one that does.
             if count == U0:
-                store64(ip + side, U0)
+                store64(ip + side, _place(U0, U0, (ip - start) >> _U3, U0, U0))
                 terminator, leave = np.int64(LEAVE), FOR_HOST_CALL
                 first = last = U1
                 halfwords = U2
@@ -331,6 +348,18 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         if (op == JAL) and (u64(immediate) & cpu[ALIGN_MASK]) != U0:
             trap, tval, tval_kind = INSTRUCTION_ADDRESS_MISALIGNED, immediate, TVAL_IS_PC
             break
+        access = ACCESS[op]
+        if access & cpu[ARMED] & _DATA != U0:
+            # So is a load or store that triggers may match.
+            if count != U0:
+                break
+            limit = 1
+            if looks == U0:
+                store64(ip + side, U0)
+                ip += _U8
+            looks |= access & (_U16 - U1)
+            offset = immediate if op <= SD else _NO
+            _emit(start, _MATCH, s64(looks), first_source, s64(access >> _ACCESS_BYTES), offset)
         store64(ip + side, _place(count, halfwords, (ip - start) >> _U3, last, cycles))
         log_size = size - U1
         if count == U0:
@@ -414,6 +443,15 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         mark = count | cycles << _MARK_CYCLES | trigger << _MARK_TRIGGER
         at_start = pc & ~_SEQUEL
         index_of_block = add_block(cpu, at_start, halfwords, first, last, u64(sijump), mark)
+        if looks != U0:
+            rows = looks & _DATA != U0
+            if rows:
+                for pulses in range(1, _PULSES):
+                    fired = mark | u64(pulses) << _MARK_TRIGGER
+                    add_block(cpu, at_start, halfwords, first, last, u64(sijump), fired)
+            _emit(ip, _FIRE, s64(rows), _NO, _NO, s64(index_of_block))
+            ip += _U8
+            store64(ip + side, _place(U0, U0, (ip - start) >> _U3, U0, U0))
         to = SINK if rd == 0 else rd
         if terminator == LEAVE:
             to = leave

@@ -2,57 +2,16 @@
 
 import pytest
 
-from emu.machine import ExitReason, Machine
+from emu.machine import Machine
 from emu.sideband_options import SidebandOptions, Time
+from specs.csrs import ADDRESS
 from specs.ingress import HAS_TIME, TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
-from tests.emu.build import CODE, DATA, Assembly
+from tests.emu.arming import DISABLED, EXECUTE_M, arm, finish, pulses, tdata1
+from tests.emu.build import CODE, DATA, Assembly, dwords
 from tests.emu.test_traps import with_handler
 from tests.emu.told import Row, Side, instructions, told
 
 XLEN = pytest.mark.parametrize("xlen", [32, 64])
-EXECUTE_M = 1 << 2 | 1 << 6
-DISABLED = 15
-
-
-def tdata1(xlen: int, action: int, match: int = 0, kind: int = 6, rest: int = EXECUTE_M) -> int:
-    return kind << (xlen - 4) | action << 12 | match << 7 | rest
-
-
-def constant(a: Assembly, rd: int, value: int) -> None:
-    """Load a constant of xlen bits whose low half has at most 31 of them."""
-    if a.xlen == 32:
-        a.li(rd, value)
-        return
-    a.li(rd, value >> 32)
-    a.slli(rd=rd, rs1=rd, imm=32)
-    a.li(31, value & 0xFFFF_FFFF)
-    a.add(rd=rd, rs1=rd, rs2=31)
-
-
-def arm(a: Assembly, number: int, control: int, address: int) -> None:
-    """Set trigger `number` to `control` at `address`, by registers 28, 29, 31."""
-    a.addi(rd=28, rs1=0, imm=number)
-    a.csr("tselect", write=28)
-    a.li(28, address)
-    a.csr("tdata2", write=28)
-    constant(a, 29, control)
-    a.csr("tdata1", write=29)
-
-
-def pulses(rows: list[Row]) -> list[tuple[int, int]]:
-    """Address and trigger bits; such a block is a single instruction."""
-    found = []
-    for row in rows:
-        if row.side is not None and row.side.trigger:
-            assert row.iretire in (1, 2) and not row.is_trap
-            found.append((row.iaddr, row.side.trigger))
-    return found
-
-
-def finish(machine: Machine) -> list[Row]:
-    rows = told(machine.run(100_000))
-    assert machine.exit_reason is ExitReason.EXIT
-    return rows
 
 
 @XLEN
@@ -82,7 +41,9 @@ def test_software_arms_a_trigger(xlen: int, kind: int) -> None:
     rows = finish(machine)
     # Three times round; then it is disabled: the loop goes round once more, and once again.
     assert pulses(rows) == [(target, TRIGGER_NOTIFY)] * 3
-    assert machine.register(20) == tdata1(xlen, 4, kind=kind) and machine.register(21) == target
+    maskmax = xlen - 1 << (xlen - 11) if kind == 2 else 0
+    assert machine.register(20) == tdata1(xlen, 4, kind=kind) | maskmax
+    assert machine.register(21) == target
     assert machine.register(22) == DISABLED << (xlen - 4)
     assert machine.register(9) == 5
     retired = [row for row in rows if not row.is_trap]
@@ -117,14 +78,15 @@ def test_enumeration(xlen: int) -> None:
     [
         ("no type", {"kind": 0}),
         ("icount", {"kind": 3}),
-        ("breakpoint", {"action": 0}),
-        ("debug mode", {"action": 1}),
         ("no action", {"action": 5}),
-        ("address range by mask", {"match": 1}),
-        ("load", {"rest": EXECUTE_M | 1}),
-        ("store", {"rest": EXECUTE_M | 2}),
+        ("mask", {"match": 4}),
+        ("not equal", {"match": 8}),
         ("chain", {"rest": EXECUTE_M | 1 << 11}),
-        ("data", {"rest": EXECUTE_M | 1 << 21}),
+        ("value of data", {"rest": EXECUTE_M | 1 << 21}),
+        ("value of data, mcontrol", {"kind": 2, "rest": EXECUTE_M | 1 << 19}),
+        ("size of instructions", {"rest": EXECUTE_M | 3 << 16}),
+        ("48 bits", {"rest": 1 << 6 | 1 | 4 << 16}),
+        ("128 bits", {"rest": 1 << 6 | 1 | 6 << 16}),
     ],
 )
 def test_what_is_not_there_reads_disabled(xlen: int, what: str, fields: dict[str, int]) -> None:
@@ -142,9 +104,9 @@ def test_what_is_not_there_reads_disabled(xlen: int, what: str, fields: dict[str
 
 
 @XLEN
-@pytest.mark.parametrize("rest", [1 << 2, 1 << 6, 0])
+@pytest.mark.parametrize("rest", [1 << 2, 1 << 6, 0, 7])
 def test_a_trigger_that_waits(xlen: int, rest: int) -> None:
-    """Without execute, or without m, it is legal and never fires."""
+    """Without any access, or without m, it is legal and never fires."""
     a = Assembly(xlen)
     control = tdata1(xlen, 2, rest=rest)
     arm(a, 1, control, a.at + 4 * 30)
@@ -154,6 +116,71 @@ def test_a_trigger_that_waits(xlen: int, rest: int) -> None:
     a.exit()
     machine = Machine([a.program()])
     assert pulses(finish(machine)) == [] and machine.register(20) == control
+
+
+def written(xlen: int, *writes: tuple[int, int]) -> list[tuple[int, int]]:
+    """What tdata1 and tdata2 read after each write of (tdata2, tdata1), in this order."""
+    a = Assembly(xlen)
+    a.li(9, DATA)
+    for tdata2, control in writes:
+        arm(a, 0, control, tdata2)
+        for name in ("tdata1", "tdata2"):
+            a.csr(name, rd=20)
+            a.sw(rs1=9, rs2=20, imm=0) if xlen == 32 else a.sd(rs1=9, rs2=20, imm=0)
+            a.addi(rd=9, rs1=9, imm=xlen // 8)
+    a.exit()
+    machine = Machine([a.program()])
+    finish(machine)
+    values = dwords(machine, DATA, 2 * len(writes))
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
+@XLEN
+@pytest.mark.parametrize("kind", [2, 6])
+def test_fields_that_are_not_there_stay_zero(xlen: int, kind: int) -> None:
+    """s, u, dmode, timing and reserved ones; action 1 becomes 0 without debug mode."""
+    maskmax = xlen - 1 << (xlen - 11) if kind == 2 else 0
+    size = 2 << 16
+    plain = tdata1(xlen, 0, kind=kind, rest=1 << 6 | 3 | size)
+    others = 3 << 3 | 1 << 5 | 1 << (xlen - 5) | (1 << 18 if kind == 2 else 3 << 25 | 3 << 23)
+    hit = 1 << (20 if kind == 2 else 22)
+    mine = tdata1(xlen, 1, kind=kind, rest=1 << 6 | 3 | size)
+    got = written(xlen, (0x40, plain | others), (0x40, plain | hit), (0x40, mine))
+    assert got == [(plain | maskmax, 0x40), (plain | maskmax | hit, 0x40), (plain | maskmax, 0x40)]
+
+
+@XLEN
+@pytest.mark.parametrize("kind", [2, 6])
+def test_accesses_of_64_bits(xlen: int, kind: int) -> None:
+    size = 5 << 16 if kind == 6 else 1 << 16 | 1 << 21
+    control = tdata1(xlen, 4, kind=kind, rest=1 << 6 | 1 | size)
+    ((value, _),) = written(xlen, (0x40, control))
+    if xlen == 64:
+        assert value == control | (63 << 53 if kind == 2 else 0)
+    elif kind == 6:
+        assert value == DISABLED << 28
+    else:  # its bit 21 belongs to maskmax: what is left is a size of 8 bits
+        assert value == control & ~(63 << 21) | 31 << 21
+
+
+@XLEN
+@pytest.mark.parametrize("kind", [2, 6])
+def test_the_largest_naturally_aligned_range(xlen: int, kind: int) -> None:
+    """tdata2 of all ones: the bit below the top one is cleared where the trigger is a range, and
+    no trigger becomes a range over it. That is how a debugger finds out what the largest one is.
+    """
+    ones = (1 << xlen) - 1
+    napot = tdata1(xlen, 4, match=1, kind=kind, rest=1 << 2)
+    disabled = DISABLED << (xlen - 4)
+    got = written(xlen, (ones, napot), (0, napot), (ones, napot), (ones >> 1, 0))
+    maskmax = xlen - 1 << (xlen - 11) if kind == 2 else 0
+    largest = ones ^ 1 << (xlen - 2)
+    assert got == [
+        (disabled, ones),
+        (napot | maskmax, 0),
+        (napot | maskmax, largest),
+        (disabled, largest ^ 1 << (xlen - 1)),
+    ]
 
 
 @XLEN
@@ -266,3 +293,36 @@ def test_armed_in_the_middle_of_a_chunk(xlen: int) -> None:
     machine.on_retire(lambda chunk: pieces.extend(told([chunk])))
     machine.on_discontinuity(lambda event: None)
     assert finish(machine) == rows == pieces
+
+
+@XLEN
+@pytest.mark.parametrize("kind", [2, 6])
+def test_hit(xlen: int, kind: int) -> None:
+    """It is set when the trigger fires, stays until software clears it, and is of that trigger."""
+    hit = 1 << (20 if kind == 2 else 22)
+    a = with_handler(xlen)
+    target = CODE + 0x280
+    arm(a, 1, tdata1(xlen, 4, kind=kind), target)
+    arm(a, 2, tdata1(xlen, 3, kind=kind), target + 4)
+    a.jal(rd=0, imm=target - 8 - a.at)
+    while a.at < target - 8:
+        a.addi()
+    a.addi(rd=28, rs1=0, imm=1)
+    a.csr("tselect", write=28)
+    first = a.csr("tdata1", rd=15)
+    assert first == target
+    trapping = a.ecall()
+    a.csr("tdata1", rd=16)
+    a.li(29, hit)
+    a.csrrc(rd=0, rs1=29, imm=ADDRESS["tdata1"])
+    a.csr("tdata1", rd=17)
+    a.addi(rd=28, rs1=0, imm=2)
+    a.csr("tselect", write=28)
+    a.csr("tdata1", rd=18)
+    a.exit()
+    machine = Machine([a.program()])
+    rows = finish(machine)
+    assert pulses(rows) == [(first, TRIGGER_NOTIFY)]
+    assert [row.iaddr for row in rows if row.is_trap] == [trapping]
+    # read by the instruction itself; after it; cleared; the one at the ecall, which trapped
+    assert [machine.register(n) & hit for n in (15, 16, 17, 18)] == [0, hit, 0, 0]
