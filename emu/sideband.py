@@ -2,8 +2,9 @@
 reset.
 
 The loop over instructions knows nothing of it. Translation marks the blocks at which a trigger
-fires, the few operations that change context or time leave a note, and a pass over what retired
-(`sideband_kernel`) puts the sideband references in. Where nobody wants any, there is no pass.
+fires (of a load or store the run says so), the few operations that change context or time leave a
+note, and a pass over what retired (`sideband_kernel`) puts the sideband references in. Where nobody
+wants any, there is no pass.
 """
 
 from bisect import bisect_right
@@ -52,6 +53,7 @@ class Sideband:
         self._edge_words = np.array([*self._edges, ALL_ONES], np.uint64)
         self._notes = np.zeros((_NOTES, state.NOTE_WORDS), np.uint64)
         self._triggers = np.zeros((COUNT + OUTSIDE, state.TRIGGER_BYTES // 8), np.uint64)
+        self._accesses = 0  # that triggers from outside match
         self._ring: list[_Buffers] = []
         self._turn = self._done = self._used = self._rows = 0
         cpu[state.NOTE_LIMIT] = 1 << 60
@@ -85,7 +87,7 @@ class Sideband:
         """As the hart's registers are: its own triggers are disabled, the context is 0."""
         cpu, options = self._cpu, self._options
         self._triggers[:COUNT] = [DISABLED << (self._xlen - 4), 0, 0]
-        cpu[state.ARMED] = EXECUTE if cpu[state.TRIGGER_COUNT] > COUNT else 0
+        cpu[state.ARMED] = self._accesses
         if options.context_csr is not None:
             configure_context(cpu, options.context_csr, self._xlen)
             cpu[state.CONTEXT_TYPE] = options.context_type
@@ -159,12 +161,15 @@ class Sideband:
 
     def _enter_triggers(self) -> None:
         row = COUNT
-        for address, pulses in self._options.triggers:
+        options = self._options
+        executed = [(*each, EXECUTE) for each in options.triggers]
+        for address, pulses, accesses in (*executed, *options.watches):
+            self._accesses |= accesses
             for action, pulse in ACTIONS.items():
                 if pulses & pulse:
                     kind = MCONTROL6 << (self._xlen - 4)
-                    tdata1 = kind | action << ACTION_SHIFT | M | EXECUTE
-                    self._triggers[row] = [tdata1, address, what(pulse, EXECUTE)]
+                    tdata1 = kind | action << ACTION_SHIFT | M | accesses
+                    self._triggers[row] = [tdata1, address, what(pulse, accesses)]
                     row += 1
         self._cpu[state.TRIGGERS] = self._triggers.ctypes.data
         self._cpu[state.TRIGGER_COUNT] = row

@@ -5,6 +5,7 @@ from enum import Enum
 from itertools import pairwise
 
 from emu.memory import MachineError
+from emu.triggers import LOAD, STORE
 from specs.ingress import TRIGGER_OFF, TRIGGER_ON
 
 #: Triggers set from outside, at most.
@@ -42,6 +43,9 @@ class SidebandOptions:
     `triggers`: pairs of an instruction's address and `TRIGGER_ON`, `TRIGGER_OFF` or
     `TRIGGER_NOTIFY` (or'ed if several), armed from outside, beside the hart's own four.
 
+    `watches`: the same for loads and stores that touch the byte at an address: address, pulses,
+    and `emu.triggers.LOAD`, `STORE`, or both or'ed.
+
     `windows`: pairs of instructions to skip, counted from the beginning of the run, and how many
     follow (None: all). `TRIGGER_ON` is told with the first of these, `TRIGGER_OFF` with the last. A
     trap right before or right behind them is outside. Instructions are counted as in the flow: the
@@ -53,6 +57,7 @@ class SidebandOptions:
     time: Time | None = None
     time_every: int = 1000
     triggers: tuple[tuple[int, int], ...] = ()
+    watches: tuple[tuple[int, int, int], ...] = ()
     windows: tuple[tuple[int, int | None], ...] = ()
 
     def __post_init__(self) -> None:
@@ -63,15 +68,30 @@ class SidebandOptions:
             raise MachineError(f"context type {self.context_type}: must be 1, 2 or 3")
         if not 1 <= self.time_every < 1 << 60:
             raise MachineError(f"time every {self.time_every} instructions: must be 1 or more")
-        if sum(pulses.bit_count() for _, pulses in self.triggers) > OUTSIDE:
-            raise MachineError(f"{len(self.triggers)} triggers: at most {OUTSIDE} can be set")
+        if sum(each.bit_count() for each in self.pulses) > OUTSIDE:
+            raise MachineError(f"{len(self.pulses)} triggers: at most {OUTSIDE} can be set")
         for address, pulses in self.triggers:
             if not 0 < pulses < 8 or address & 1 or not 0 <= address < 1 << 64:
                 raise MachineError(
                     f"trigger {pulses} at {address:#x}: must be one of 1 (on), 2 (off), "
                     "4 (notify), or a sum of them, at an even address"
                 )
+        for address, pulses, accesses in self.watches:
+            if not 0 < pulses < 8 or not 0 <= address < 1 << 64:
+                raise MachineError(
+                    f"trigger {pulses} at {address:#x}: must be one of 1 (on), 2 (off), "
+                    "4 (notify), or a sum of them, at an address"
+                )
+            if not accesses or accesses & ~(LOAD | STORE):
+                raise MachineError(
+                    f"trigger at {address:#x}: accesses {accesses} must be 1 (load), 2 (store) or 3"
+                )
         self._check_windows()
+
+    @property
+    def pulses(self) -> list[int]:
+        """Those of each trigger and each watch."""
+        return [each[1] for each in (*self.triggers, *self.watches)]
 
     @property
     def edges(self) -> list[int]:
@@ -100,8 +120,7 @@ class SidebandOptions:
                     f"the windows from instruction {begin} and from instruction {other} overlap; "
                     f"give one for both, {shown(*both)}"
                 )
-        pulses = [bits for _, bits in self.triggers]
-        if spans and any(bits & (TRIGGER_ON | TRIGGER_OFF) for bits in pulses):
+        if spans and any(bits & (TRIGGER_ON | TRIGGER_OFF) for bits in self.pulses):
             raise MachineError(
                 "windows and triggers both turn tracing on and off; give only the windows, or only "
                 "the triggers"

@@ -82,7 +82,7 @@ def run_header(
         raise InputError('[resync] unit = "cycles" counts time; say which with --time')
     sideband = None if telling is None else telling.options(programs)
     if sideband is not None:
-        chosen = triggered(chosen, (pulses for _, pulses in sideband.triggers))
+        chosen = triggered(chosen, sideband.pulses)
         if sideband.windows:
             chosen = windowed(chosen)
     header = Header(

@@ -9,6 +9,7 @@ from typing import Any
 from emu.elf import Program
 from emu.memory import MachineError
 from emu.sideband_options import SidebandOptions, Time
+from emu.triggers import LOAD, STORE
 from etrace.errors import InputError
 from etrace.filtering import address, near
 from specs.csrs import ADDRESS
@@ -18,6 +19,7 @@ from specs.parameters import Configuration
 #: Widths of the fields, in bits, where no parameter file says otherwise.
 CONTEXT_WIDTH, TIME_WIDTH = 32, 48
 
+_ACCESSES = {"load": LOAD, "store": STORE, "access": LOAD | STORE}
 _PULSES = {"on": TRIGGER_ON, "off": TRIGGER_OFF, "notify": TRIGGER_NOTIFY}
 
 
@@ -26,7 +28,8 @@ class Telling:
     """As given by the user: see `SidebandOptions`.
 
     `context_csr`: name or number; `time`: "instret", "mtime" or "cycles"; `triggers`: each
-    `on@PLACE`, `off@PLACE` or `notify@PLACE`, a place being a symbol, `symbol+0x10`, or an address;
+    `on@PLACE`, `off@PLACE` or `notify@PLACE`, a place being a symbol, `symbol+0x10`, or an address,
+    with `load:`, `store:` or `access:` before it for loads, stores or both of the byte there;
     `windows`: each `SKIP:COUNT`, instructions of the run, or `SKIP:` for all that follow.
     """
 
@@ -63,13 +66,15 @@ class Telling:
         times = [each.value for each in Time]
         if self.time is not None and self.time not in times:
             raise InputError(f"time {self.time!r}: must be one of {', '.join(times)}")
+        triggers = [_trigger(each, programs) for each in self.triggers]
         try:
             return SidebandOptions(
                 context_csr=None if self.context_csr is None else _csr(self.context_csr),
                 context_type=self.context_type,
                 time=None if self.time is None else Time(self.time),
                 time_every=self.time_every,
-                triggers=tuple(_trigger(each, programs) for each in self.triggers),
+                triggers=tuple((at, bits) for at, bits, accesses in triggers if not accesses),
+                watches=tuple(each for each in triggers if each[2]),
                 windows=tuple(_window(each) for each in self.windows),
             )
         except MachineError as error:
@@ -81,6 +86,11 @@ def pulse_names(pulses: int) -> str:
     return ", ".join(name for name, bit in _PULSES.items() if pulses & bit)
 
 
+def access_names(accesses: int) -> str:
+    """What a watch is for: `load`, `store` or `access`."""
+    return next(name for name, bits in _ACCESSES.items() if bits == accesses)
+
+
 def to_header(options: SidebandOptions) -> dict[str, Any]:
     """The options as JSON values."""
     return {
@@ -89,6 +99,7 @@ def to_header(options: SidebandOptions) -> dict[str, Any]:
         "time": None if options.time is None else options.time.value,
         "time_every": options.time_every,
         "triggers": [list(each) for each in options.triggers],
+        "watches": [list(each) for each in options.watches],
         "windows": [list(each) for each in options.windows],
     }
 
@@ -100,15 +111,20 @@ def from_header(values: Any) -> SidebandOptions | None:
     if not isinstance(values, Mapping):
         raise ValueError("sideband: a table was expected")
     csr, time = values["context_csr"], values["time"]
+    # Files of before there were any have no such keys.
     triggers, windows = values["triggers"], values.get("windows", [])
-    if not isinstance(triggers, list) or not isinstance(windows, list):
-        raise ValueError("sideband: lists of triggers and windows were expected")
+    watches = values.get("watches", [])
+    if not all(isinstance(each, list) for each in (triggers, watches, windows)):
+        raise ValueError("sideband: lists of triggers, watches and windows were expected")
     return SidebandOptions(
         context_csr=None if csr is None else _integer(csr),
         context_type=_integer(values["context_type"]),
         time=None if time is None else Time(time),
         time_every=_integer(values["time_every"]),
         triggers=tuple((_integer(at), _integer(pulses)) for at, pulses in triggers),
+        watches=tuple(
+            (_integer(at), _integer(pulses), _integer(accesses)) for at, pulses, accesses in watches
+        ),
         windows=tuple(
             (_integer(skip), None if count is None else _integer(count)) for skip, count in windows
         ),
@@ -135,14 +151,20 @@ def _csr(which: str | int) -> int:
         ) from None
 
 
-def _trigger(text: str, programs: Sequence[Program]) -> tuple[int, int]:
+def _trigger(text: str, programs: Sequence[Program]) -> tuple[int, int, int]:
+    """Address, pulses and accesses, 0 where it is for instructions."""
     what, at, place = text.partition("@")
+    access, colon, data = place.partition(":")
+    # A symbol may have a colon in its name too.
+    accesses = _ACCESSES.get(access, 0) if colon else 0
+    place = data if accesses else place
     if what not in _PULSES or not at or not place:
         raise InputError(
-            f"trigger {text}: must be on@PLACE, off@PLACE or notify@PLACE, as in on@main"
+            f"trigger {text}: must be on@PLACE, off@PLACE or notify@PLACE, as in on@main, or with "
+            "load:, store: or access: before the place, as in notify@store:counter"
         )
     try:
-        return address(place, programs), _PULSES[what]
+        return address(place, programs), _PULSES[what], accesses
     except InputError as error:
         raise InputError(f"trigger {text}: {error}") from None
 

@@ -139,7 +139,7 @@ def _told(header: "Header") -> list[str]:
     if options is None:
         return []
     from emu.sideband_options import shown
-    from etrace.sideband import pulse_names
+    from etrace.sideband import access_names, pulse_names
     from specs.csrs import ADDRESS
 
     lines = []
@@ -150,6 +150,10 @@ def _told(header: "Header") -> list[str]:
     if options.time is not None:
         lines.append(f"time: {options.time.value}, every {options.time_every:,} instructions")
     lines += [f"trigger: {pulse_names(pulses)} at {at:#x}" for at, pulses in options.triggers]
+    lines += [
+        f"trigger: {pulse_names(pulses)} at {access_names(accesses)} of {at:#x}"
+        for at, pulses, accesses in options.watches
+    ]
     if options.windows:
         windows = ", ".join(shown(*each) for each in options.windows)
         lines.append(f"windows (instructions to skip and to trace): {windows}")

@@ -123,7 +123,8 @@ _TELLING = (
         "--trigger",
         multiple=True,
         metavar="on|off|notify@PLACE",
-        help="Set a debug trigger at a symbol or address. May be repeated.",
+        help="Set a debug trigger at a symbol or address; notify@store:PLACE (or load:, access:) "
+        "for data. May be repeated.",
     ),
     click.option(
         "--trace-window",

@@ -386,6 +386,12 @@ def test_fresh_rows_of_the_block_table() -> None:
         ({"triggers": ((0x80000001, 1),)}, "at an even address"),
         ({"triggers": ((0x80000000, 8),)}, "must be one of 1"),
         ({"triggers": tuple((4 * n, 1) for n in range(65))}, "at most 64"),
+        ({"watches": ((0x80000001, 8, 1),)}, "must be one of 1"),
+        ({"watches": ((1 << 64, 1, 1),)}, "at an address"),
+        ({"watches": ((0x80000000, 1, 4),)}, "accesses 4 must be 1"),
+        ({"watches": ((0x80000000, 1, 0),)}, "accesses 0 must be 1"),
+        ({"triggers": ((0, 7),) * 11, "watches": ((0, 7, 1),) * 11}, "22 triggers: at most 64"),
+        ({"windows": ((5, 1),), "watches": ((16, 1, 1),)}, "give only the windows"),
     ],
 )
 def test_options_that_cannot_be(options: dict, message: str) -> None:

@@ -20,6 +20,7 @@ from specs.isa.control import CodeMap
 from specs.isa.decode import decode
 from tests.adapter import configuration
 from tests.emu.arming import (
+    DISABLED,
     EXECUTE,
     LOAD,
     NOTIFY,
@@ -370,6 +371,30 @@ def test_armed_disarmed_and_moved(xlen: int) -> None:
     notify = TRIGGER_NOTIFY
     assert [int(each) for each in runs] == [0, notify, notify, 0, notify, 0, notify, 0]
     assert machine.register(9) == 8
+
+
+@XLEN
+def test_armed_from_outside(xlen: int) -> None:
+    """Beside the hart's own, which stay as they are; for each action, before and after a reset."""
+    a = Assembly(xlen)
+    a.li(8, MIDDLE)
+    arm(a, 3, tdata1(xlen, NOTIFY, rest=M | STORE), MIDDLE + 3)
+    store = a.sw(rs1=8, rs2=0, imm=0)
+    half = a.sh(rs1=8, rs2=0, imm=0)
+    load = a.lhu(rd=9, rs1=8, imm=0)
+    a.lhu(rd=9, rs1=8, imm=2)
+    a.csr("tdata1", rd=20)
+    a.csr("tselect", write=0)
+    a.csr("tdata1", rd=21)
+    a.exit()
+    both = TRIGGER_ON | TRIGGER_OFF
+    watches = ((MIDDLE + 1, both, STORE), (MIDDLE, TRIGGER_OFF, LOAD | STORE))
+    machine = Machine([a.program()], sideband=SidebandOptions(watches=watches))
+    for _ in range(2):
+        assert pulses(finish(machine)) == [(store, 7), (half, both), (load, TRIGGER_OFF)]
+        assert machine.register(20) == tdata1(xlen, NOTIFY, rest=M | STORE) | 1 << 22
+        assert machine.register(21) == DISABLED << (xlen - 4)
+        machine.reset()
 
 
 @XLEN

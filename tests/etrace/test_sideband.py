@@ -10,7 +10,7 @@ from etrace.program import load_programs
 from etrace.recorder import new_machine
 from etrace.sideband import Telling
 from etrace.tracefile import Header
-from specs.ingress import HAS_TIME, TRIGGER_NOTIFY, TRIGGER_OFF
+from specs.ingress import HAS_TIME, TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
 from tests.emu.told import told
 from tests.etrace.conftest import Run
 from tests.etrace.test_tracefile import HEADER, read, refusal, values, with_header
@@ -56,6 +56,23 @@ def test_a_recording_with_time_and_triggers_verifies(
     assert any(side.trigger == TRIGGER_NOTIFY for side in sides)
 
 
+def test_a_recording_with_a_watched_device_verifies(
+    run: Run, firmware: Path, tmp_path: Path
+) -> None:
+    """Stores to mtimecmp, by address; `info` and the header say so."""
+    path = tmp_path / "t.etrace"
+    options = ["--trigger", "notify@store:0x2004000", "--trigger", "notify@load:0x2004001"]
+    run("record", firmware / "idle_wfi-rv64.elf", "-o", path, *options)
+    sideband = header_of(path).sideband
+    assert sideband is not None and sideband.triggers == ()
+    assert sideband.watches == ((0x2004000, TRIGGER_NOTIFY, 2), (0x2004001, TRIGGER_NOTIFY, 1))
+    assert "trigger: notify at store of 0x2004000" in run("info", path).stdout
+    run("verify", path)
+    trace = etrace.open(path)
+    rows = told(new_machine(trace.code, trace.header).run())
+    assert sum(row.side is not None and row.side.trigger == TRIGGER_NOTIFY for row in rows) > 10
+
+
 def test_without_options_the_header_is_what_it_was(run: Run, golden: Path, tmp_path: Path) -> None:
     path = tmp_path / "t.etrace"
     run("record", golden / ELF, "-o", path)
@@ -75,6 +92,16 @@ def test_a_place_may_be_an_address_or_have_an_offset(golden: Path) -> None:
         (found.address + 4, TRIGGER_NOTIFY),
     )
     assert Telling().options(programs) is None
+
+
+def test_places_of_data() -> None:
+    texts = ("off@load:0x10+1", "on@store:0x80000001", "notify@access:7", "on@0x20")
+    options = Telling(triggers=texts).options(())
+    assert options is not None and options.triggers == ((0x20, TRIGGER_ON),)
+    assert options.watches == ((0x11, TRIGGER_OFF, 1), (0x80000001, TRIGGER_ON, 2), (7, 4, 3))
+    assert options.pulses == [TRIGGER_ON, TRIGGER_OFF, TRIGGER_ON, TRIGGER_NOTIFY]
+    header, _ = read(Header(**{**vars(HEADER), "sideband": options}).pack())
+    assert header is not None and header.sideband == options
 
 
 def test_the_header_reads_back(golden: Path) -> None:
@@ -106,6 +133,10 @@ def test_the_header_reads_back(golden: Path) -> None:
         {"triggers": [[1, 1]]},
         {"triggers": [[-2, 1]]},
         {"triggers": [[0, 1]] * 100},
+        {"watches": 5},
+        {"watches": [[0, 1]]},
+        {"watches": [[0, 1, 4]]},
+        {"watches": [[0, 1, True]]},
     ],
 )
 def test_a_damaged_header_is_refused(sideband: object) -> None:
@@ -127,6 +158,9 @@ def test_a_damaged_header_is_refused(sideband: object) -> None:
     [
         (["--trigger", "main"], "must be on@PLACE"),
         (["--trigger", "on@no_such_symbol"], "no symbol no_such_symbol"),
+        (["--trigger", "on@store:"], "as in notify@store:counter"),
+        (["--trigger", "on@stores:0x10"], "no symbol stores:0x10"),
+        (["--trigger", "on@store:no_such_symbol"], "no symbol no_such_symbol"),
         (["--trigger", "on@0x80000001"], "at an even address"),
         (["--context-csr", "mcontex"], "did you mean mcontext?"),
         (["--context-csr", "0x1000"], "from 0 to 0xfff"),
