@@ -65,8 +65,6 @@ def test_a_trap_waits_when_qualification_ends() -> None:
     packets = trace(STRAIGHT, unqualified(rows, 0))
     assert kinds(packets) == ["3.1", "3.0", "2", "support 01"]
     assert packets[0]["address"] << 1 == BASE + 4
-    packets = trace(STRAIGHT, unqualified(rows, 1))
-    assert kinds(packets) == ["3.0", "support 11", "3.0", "2", "support 01"]
 
 
 def test_nothing_is_inferred_across_a_gap() -> None:

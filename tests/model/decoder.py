@@ -11,7 +11,8 @@ the rest of the specification allows:
 * A walk to the second occurrence must not stop for a full branch map, and goes by the packet that
   it belongs to, not by the one that shows that it is needed.
 * Format 3.0 after a trap with thaddr 0 is the handler: nothing leads there.
-* Traps' EPCs follow docs/choices.md, "Which trap packet".
+* Traps' EPCs follow docs/choices.md, "Which trap packet". That of a trap whose handler is the
+  first thing traced (thaddr 1) is unknown, and so is the privilege before.
 * A return is explicit only where all branches of the packet are behind it.
 * The modes that the pseudo-code leaves out follow docs/modes.md.
 """
@@ -422,23 +423,12 @@ class Decoder:
         self.inferred = None
         thaddr = packet["thaddr"] == 1
         own_row = not thaddr and self.reported_at_own_row(packet)
-        if own_row:
-            epc = self.full_address(packet)
-        elif self.next_epc is not None:
-            epc = self.next_epc
-        else:
-            if self.start_of_trace or self.after_trap:
-                raise DecodeError("a trap whose EPC nothing tells")
-            following = self.successor(None)
-            if following is None:
-                raise DecodeError(f"the EPC after {self.pc:#x} cannot be inferred")
-            epc = following
         self.outcomes.append(
             Trapped(
                 packet["ecause"],
                 packet["interrupt"] == 1,
                 packet.get("tval", 0),
-                epc,
+                self.full_address(packet) if own_row else self.inferred_epc(),
                 self.privilege_before(packet),
             )
         )
@@ -451,6 +441,19 @@ class Decoder:
         self.after_trap = True
         self.start_of_trace = False
         self.next_epc = None if own_row else self.full_address(packet)
+
+    def inferred_epc(self) -> int | None:
+        """The EPC of a trap that was not reported at its own row; None if nothing leads there."""
+        if self.next_epc is not None:
+            return self.next_epc
+        if self.start_of_trace:
+            return None
+        if self.after_trap:
+            raise DecodeError("a trap whose EPC nothing tells")
+        following = self.successor(None)
+        if following is None:
+            raise DecodeError(f"the EPC after {self.pc:#x} cannot be inferred")
+        return following
 
     def handler(self, packet: Packet) -> int:
         """Address of the trap handler of a format 3.1 with thaddr 1."""
@@ -465,7 +468,7 @@ class Decoder:
     def privilege_before(self, packet: Packet) -> int | None:
         if packet["thaddr"] == 0:
             return packet["privilege"]
-        return None if self.after_trap else self.privilege
+        return None if self.after_trap or self.start_of_trace else self.privilege
 
     def reported_at_own_row(self, packet: Packet) -> bool:
         if self.after_trap:

@@ -17,6 +17,7 @@ from tests.model.rows import (
     RETURN,
     UNINFERABLE_CALL,
     Row,
+    Trapped,
 )
 from tests.model.sender import FULL_MAP, Sender
 from tests.model.settings import Settings
@@ -46,7 +47,8 @@ class Stretch:
     """Rows traced without a gap, by number, from `first` to before `end`.
 
     `lost`: packets of the last row, or behind it, were lost, but a decoder knows the rows before
-    `known`. `after_loss`: packets were lost since the stretch before.
+    `known`. `after_loss`: packets were lost since the stretch before. `trap`: what the packets say
+    of the trap directly before `first`, which was not traced, if they say anything.
     """
 
     first: int
@@ -54,6 +56,7 @@ class Stretch:
     known: int
     after_loss: bool
     lost: bool = False
+    trap: Trapped | None = None
 
 
 class Encoder(Sender):
@@ -72,6 +75,8 @@ class Encoder(Sender):
         #: Packets sent when the last stretch began; whether some were lost since it ended.
         self.stretch_packets = 0
         self.after_loss = False
+        #: The row directly before, if it is a trap that was not traced.
+        self.untraced_trap: Row | None = None
         #: Implicit returns in the whole trace.
         self.all_returns = 0
         self.added: Counter[str] = Counter()
@@ -140,12 +145,14 @@ class Encoder(Sender):
     def run(self) -> None:
         self.send_support(1, NO_CHANGE)
         for index, cur in enumerate(self.rows):
+            traced = cur.qualified and not self.losing
             if cur.qualified:
                 if self.losing:
                     self.resume(cur)
                 else:
                     self.trace(index, cur)
                 self.pass_time(cur)
+            self.untraced_trap = None if traced or cur.retired else cur
         if not self.losing:
             self.end_trace()
         if self.losing:
@@ -291,6 +298,9 @@ class Encoder(Sender):
         if prev is not None and not prev.retired:
             self.handler(prev, cur)
             return 1
+        if prev is None and self.untraced_trap is not None and not cur.restarts:
+            self.handler_alone(self.untraced_trap, cur)
+            return 1
         late = prev is not None and not self.can_synchronise(prev, cur)
         ppccd = prev is None or self.is_ppccd(prev, cur)
         if ppccd or (self.due(self.packet_count) and not late):
@@ -346,13 +356,36 @@ class Encoder(Sender):
         if self.own_row:
             self.send_start(cur)
             return
-        if self.modes.implicit_exception:
-            handler = self.settings.handler(cur.priv, trap.interrupt, self.ecause(trap))
-            if handler != cur.iaddr:
-                self.send_trap(trap, 0, trap, cur.iaddr)
-                self.send_start(cur)
-                return
-        self.send_trap(trap, 1, cur, cur.iaddr)
+        if self.infers_handler(trap, cur):
+            self.send_trap(trap, 1, cur, cur.iaddr)
+        else:
+            self.send_trap(trap, 0, trap, cur.iaddr)
+            self.send_start(cur)
+
+    def handler_alone(self, trap: Row, cur: Row) -> None:
+        """The first row of a stretch, directly after a trap that was not traced.
+
+        The first packet of a stretch with thaddr 0 has the EPC ("an exception occurring on the
+        1st traced instruction"), so where a decoder cannot infer the handler's address, the trap
+        is reported as one at its own row.
+        """
+        epc: int | None = None
+        priv: int | None = None
+        if self.infers_handler(trap, cur):
+            self.send_trap(trap, 1, cur, cur.iaddr)
+        else:
+            epc, priv = trap.iaddr, trap.priv
+            self.send_trap(trap, 0, trap, trap.iaddr)
+            self.send_start(cur)
+        told = Trapped(trap.cause, trap.interrupt, trap.tval, epc, priv)
+        self.stretches[-1].trap = told
+
+    def infers_handler(self, trap: Row, cur: Row) -> bool:
+        """Whether a 3.1 with thaddr 1 tells where the handler is."""
+        if not self.modes.implicit_exception:
+            return True
+        handler = self.settings.handler(cur.priv, trap.interrupt, self.ecause(trap))
+        return handler == cur.iaddr
 
     def send_found(self, cur: Row, notify: bool, v: list[Segment]) -> None:
         """An address that a decoder finds by walking: once more for each visit that it was.

@@ -12,7 +12,7 @@ from tests.model import generate
 from tests.model.filters import CONTEXT, IADDR, TVAL, Comparator, Filter, Filtering
 from tests.model.generate import Case
 from tests.model.generate_modes import random_modes_trial, random_update_trial
-from tests.model.rows import DISCONTINUITY, IMPRECISELY, PRECISELY, RETURN, Row
+from tests.model.rows import DISCONTINUITY, IMPRECISELY, PRECISELY, RETURN, Row, trap
 from tests.model.settings import Parameters, Resync, Settings
 from tests.model.sink import Sink
 
@@ -132,6 +132,17 @@ def _with_gaps(rng: Random, rows: list[Row]) -> list[Row]:
     return marked
 
 
+def _handlers_alone(rng: Random, rows: list[Row]) -> list[Row]:
+    """Handlers of traps that are not traced begin to be, or go on."""
+    chance = rng.choice((0.2, 0.5, 0.9))
+    marked = list(rows)
+    for at, row in enumerate(rows[1:], 1):
+        if row.retired and not rows[at - 1].retired and rng.random() < chance:
+            marked[at - 1] = replace(marked[at - 1], qualified=False)
+            marked[at] = replace(row, qualified=True)
+    return marked
+
+
 def random_qualification_trial(seed: int) -> tuple[Case, Settings]:
     """A case of which only parts are qualified, half of them with context changes too."""
     rng = Random(f"qualification {seed}")
@@ -139,6 +150,8 @@ def random_qualification_trial(seed: int) -> tuple[Case, Settings]:
     rows = _with_gaps(rng, case.rows)
     if rng.random() < 0.5:
         rows = [replace(row, ctype=0, halted=row.halted or row.restarts) for row in rows]
+    if rng.random() < 0.3:
+        rows = _handlers_alone(rng, rows)
     return replace(case, rows=rows), settings
 
 
@@ -214,9 +227,29 @@ def random_sink(rng: Random) -> Sink:
     )
 
 
+def _interrupted(rng: Random, rows: list[Row]) -> list[Row]:
+    """Rows with interrupts in between, each with the next instruction for its handler.
+
+    So that many of those that resume are traps, and what they lead to is the first traced.
+    """
+    rate = rng.choice((0.1, 0.3, 0.6))
+    interrupted: list[Row] = []
+    for row in rows:
+        if row.retired and not row.restarts and rng.random() < rate:
+            event = trap(row.iaddr, row.priv, rng.randrange(2), interrupt=True)
+            before = interrupted[-1] if interrupted else row
+            event = replace(event, context=before.context, time=before.time)
+            interrupted.append(replace(event, qualified=row.qualified and rng.random() < 0.9))
+        interrupted.append(row)
+    return interrupted
+
+
 def random_loss_trial(seed: int) -> tuple[Case, Settings]:
     """A case whose packets do not all fit into the sink, half of them qualified in parts only."""
     rng = Random(f"loss {seed}")
     trial = random_qualification_trial if rng.random() < 0.5 else random_context_trial
     case, settings = trial(seed)
-    return case, replace(settings, sink=random_sink(rng))
+    settings = replace(settings, sink=random_sink(rng))
+    if rng.random() < 0.5:
+        case = replace(case, rows=_interrupted(rng, case.rows))
+    return case, settings

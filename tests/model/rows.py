@@ -73,12 +73,13 @@ class Retired:
 
 @dataclass(frozen=True)
 class Trapped:
-    """A decoder's word of a trap. `priv` (before the trap) is None where no packet tells it."""
+    """A decoder's word of a trap. `priv` (before the trap) is None where no packet tells it, and
+    so is `epc`."""
 
     cause: int
     interrupt: bool
     tval: int
-    epc: int
+    epc: int | None
     priv: int | None
 
 
@@ -123,7 +124,7 @@ def difference(expected: list[Outcome], decoded: list[Outcome]) -> str | None:
     """The first place where they differ, in words; None if they agree.
 
     The privilege before the second of two traps in a row is in no packet if an instruction
-    follows: a decoder's None matches any.
+    follows: a decoder's None matches any. An EPC has to be unknown where that is expected.
     """
     for index, (want, have) in enumerate(zip(expected, decoded, strict=False)):
         if isinstance(want, Trapped) and isinstance(have, Trapped) and have.priv is None:

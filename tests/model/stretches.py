@@ -24,19 +24,27 @@ def difference(encoder: Encoder, decoder: Decoder) -> str | None:
     numbers: list[int] = []
     for stretch, flow in zip(expected, found, strict=True):
         wrong = stretch_difference(encoder.rows, stretch, flow)
+        first = first_told(stretch)
         if wrong is not None:
-            return f"from row {stretch.first}: {wrong}"
-        numbers += range(stretch.first, stretch.first + len(flow))
+            return f"from row {first}: {wrong}"
+        numbers += range(first, first + len(flow))
     lossless = not encoder.dropped
     return report_difference(encoder.rows, numbers, decoder.reports, encoder.p, lossless)
+
+
+def first_told(stretch: Stretch) -> int:
+    """The first row of which packets tell: a trap that was not traced, or that of the stretch."""
+    return stretch.first if stretch.trap is None else stretch.first - 1
 
 
 def stretch_difference(rows: list[Row], stretch: Stretch, flow: list[Outcome]) -> str | None:
     """`flow` against the rows of a stretch: all of them, or what a loss has left."""
     expected = outcomes(rows[stretch.first : stretch.end])
+    if stretch.trap is not None:
+        expected.insert(0, stretch.trap)
     if not stretch.lost:
         return first_difference(expected, flow)
-    if len(flow) < stretch.known - stretch.first:
+    if len(flow) < stretch.known - first_told(stretch):
         return f"only {len(flow)} rows known, to before row {stretch.known} expected"
     return first_difference(expected[: len(flow)], flow)
 
