@@ -38,12 +38,19 @@ def as_told(packets: list[Packet], settings: Settings = PLAIN) -> list[object]:
     return list(decoder.decode([first, *packets], STRAIGHT, settings, 32))
 
 
-@pytest.mark.parametrize("before", ([], [USER]), ids=["first of the trace", "first again"])
-def test_a_handler_is_traced_but_not_what_trapped(before: list[Row]) -> None:
+@pytest.mark.parametrize(
+    ("before", "sent"),
+    (
+        ([], []),
+        ([USER], ["3.0", "support 11"]),
+        ([USER, replace(USER, iaddr=BASE + 4)], ["3.0", "2", "support 11"]),
+    ),
+)
+def test_a_handler_is_traced_but_not_what_trapped(before: list[Row], sent: list[str]) -> None:
     """The cause is the trap's; privilege, context and address are the handler's."""
     packets = trace(STRAIGHT, [*before, EVENT, *rows_of(STRAIGHT, [8, 9])])
-    assert kinds(packets) == [*["3.0", "support 11"][: 2 * len(before)], "3.1", "2", "support 01"]
-    assert packets[2 * len(before)] == {
+    assert kinds(packets) == [*sent, "3.1", "2", "support 01"]
+    assert packets[len(sent)] == {
         "format": 3,
         "subformat": 1,
         "branch": 1,
