@@ -195,7 +195,8 @@ def record(
             semihosting=None if semihosting is None else Path(semihosting),
         )
 
-    trace, summary = _write(run, output, header, code, [each.path for each in header.programs])
+    inputs = [each.path for each in header.programs]
+    trace, summary = _write(run, output, header, code, [*inputs, _file(params)])
     if summary.interrupted:
         raise KeyboardInterrupt
     return trace
@@ -232,7 +233,8 @@ def encode(
     def run(sink: Sink) -> Summary:
         return encode_stream(path, sink, header, code=code, ecall_retires=ecall_retires)
 
-    return _write(run, output, header, code, [path])[0]
+    inputs = [path, *(each.path for each in header.programs)]
+    return _write(run, output, header, code, [*inputs, _file(params)])[0]
 
 
 def open(
@@ -260,12 +262,16 @@ def open(
         return Trace(name, trace.header, trace.code)
 
 
+def _file(params: Params) -> PathLike | None:
+    return None if isinstance(params, Configuration) else params
+
+
 def _write(
     run: Callable[[Sink], Summary],
     output: PathLike | None,
     header: Header,
     code: Code,
-    inputs: list[str],
+    inputs: Sequence[PathLike | None],
 ) -> tuple[Trace, Summary]:
     if output is None:
         memory = BytesIO()

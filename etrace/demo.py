@@ -135,7 +135,12 @@ def show(report: Report) -> None:
 
     from specs.causes import cause_name
 
-    console = Console(highlight=False)
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            """As in every other verb; rich would exit with 1."""
+            raise BrokenPipeError
+
+    console = Terminal(highlight=False)
     summary, seconds = report.summary, report.seconds
     instructions = summary.instructions or 0
 

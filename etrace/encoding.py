@@ -85,4 +85,4 @@ def _vector(text: str, programs: Sequence[Program]) -> tuple[str, int]:
         raise InputError(
             f"--tvec {text!r}: expected {', '.join(_VECTORS)}, then = and a symbol or an address"
         )
-    return name, address(where, programs)
+    return name, address(where, programs, f"--tvec {name}:")

@@ -3,10 +3,25 @@
 A flow cannot tell in every case: a trap on the last row may be followed by the end, or by nothing.
 """
 
+import numpy as np
+import numpy.typing as npt
+
 from specs.packets import Column, Format, QualStatus
 from specs.parameters import Configuration
 
 _ENDED = {QualStatus.ended_rep, QualStatus.ended_ntr}
+
+#: What is wrong with a trace whose last packet does not say so, in words.
+CUT_SHORT = "ends without an end-of-trace packet; the recording was cut short"
+
+
+def says_ended(packet: npt.NDArray[np.uint64]) -> bool:
+    """Whether a row of packets (a column a `specs.packets.Column`) says that tracing ended."""
+    return (
+        not packet[Column.reason]
+        and int(packet[Column.table]) == Format.SUPPORT
+        and int(packet[Column.qual_status]) in _ENDED
+    )
 
 
 class Ending:

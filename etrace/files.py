@@ -3,11 +3,11 @@
 import gzip
 import io
 import lzma
+import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from etrace.errors import InputError, os_error
@@ -100,13 +100,26 @@ def open_output(path: str) -> Iterator[Output]:
     output.close()
 
 
-def refuse_overwriting(output: str, inputs: list[str]) -> None:
-    """Raise `InputError` if writing `output` would destroy one of `inputs`."""
-    if output == STDIO or not Path(output).exists():
+def refuse_overwriting(output: str, inputs: Iterable[str | os.PathLike[str] | None]) -> None:
+    """Raise `InputError` if writing `output` would destroy one of `inputs` (None: not given)."""
+    if output == STDIO:
         return
     for each in inputs:
-        if each != STDIO and Path(each).exists() and Path(output).samefile(each):
+        if each is not None and each != STDIO and _same(output, each):
             raise InputError(f"{output}: is an input as well; choose another output")
+
+
+def _same(one: str, other: str | os.PathLike[str]) -> bool:
+    """Whether both are one file. What does not exist, or can be no path, is no file."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False
+
+
+def file_of(argument: str) -> str:
+    """The file that `ADDRESS:FILE` names."""
+    return argument.partition(":")[2]
 
 
 def text_blocks(path: str) -> Iterator[list[bytes]]:

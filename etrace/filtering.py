@@ -99,8 +99,8 @@ class Selection:
         found += [_range(text, programs) for text in self.ranges]
         comparators = [_window(*each) for each in _merged(found)]
         if self._latches:
-            start = None if self.start_at is None else address(self.start_at, programs)
-            stop = None if self.stop_at is None else address(self.stop_at, programs)
+            start = None if self.start_at is None else address(self.start_at, programs, "start")
+            stop = None if self.stop_at is None else address(self.stop_at, programs, "stop")
             comparators.append(_latch(start, stop))
         return comparators
 
@@ -169,8 +169,9 @@ def triggered(configuration: Configuration, triggers: Iterable[int]) -> Configur
     return replace(configuration, filters=replace(configuration.filters, trace=trace))
 
 
-def address(place: str, programs: Sequence[Program]) -> int:
-    """The address of a symbol, of `symbol+0x10`, or a number. Raises `InputError`."""
+def address(place: str, programs: Sequence[Program], what: str = "") -> int:
+    """The address of a symbol, of `symbol+0x10`, or a number. Raises `InputError` about `what`."""
+    about = f"{what} {place}: " if what else ""
     match = re.fullmatch(r"(.+?)(?:\+(0[xX][0-9a-fA-F]+|\d+))?", place)
     name, offset = (place, 0) if match is None else (match[1], int(match[2] or "0", 0))
     for program in programs:
@@ -179,19 +180,17 @@ def address(place: str, programs: Sequence[Program]) -> int:
     try:
         number = int(name, 0) + offset
     except ValueError:
-        raise _unknown(name, programs) from None
+        raise InputError(f"{about}{_unknown(name, programs)}") from None
     if not 0 <= number < 1 << 64:
-        raise InputError(f"{place}: not an address; it must have at most 64 bits")
+        raise InputError(f"{about or place + ': '}not an address; it must have at most 64 bits")
     return number
 
 
-def _unknown(name: str, programs: Sequence[Program]) -> InputError:
+def _unknown(name: str, programs: Sequence[Program]) -> str:
     if not programs:
-        return InputError(f"{name}: no program to look it up in; give an address, or --elf")
+        return f"{name}: no program to look it up in; give an address, or --elf"
     known = [each for program in programs for each in program.symbols]
-    return InputError(
-        f"no symbol {name}{near(name, known)}; give one of the program, or an address"
-    )
+    return f"no symbol {name}{near(name, known)}; give one of the program, or an address"
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -217,14 +216,14 @@ def _function(name: str, programs: Sequence[Program]) -> Range:
                     f"symbol {name} has no size; say --filter-range {symbol.address:#x}{until}"
                 )
             return symbol.address, symbol.address + symbol.size - 1
-    raise _unknown(name, programs)
+    raise InputError(f"function {name}: {_unknown(name, programs)}")
 
 
 def _range(text: str, programs: Sequence[Program]) -> Range:
     low, dash, high = text.partition("-")
     if not dash or not low or not high:
         raise InputError(f"range {text}: must be LO-HI, as in 0x80000000-0x80000fff or main-exit")
-    first, last = address(low, programs), address(high, programs)
+    first, last = address(low, programs, "range"), address(high, programs, "range")
     if first > last:
         raise InputError(f"range {text}: ends at {last:#x}, before its beginning {first:#x}")
     return first, last

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import decoder
+from etrace.ending import says_ended
 from etrace.events import Discontinuities
 from etrace.flowtext import gap_text
 from etrace.plugins.words import event_name, kind_name
@@ -27,7 +28,8 @@ class Inventory:
 
     `events` by kind, `traps` by cause; `packets` and `packet_bytes` by format name; `reports` of
     context and time, `precise` and `imprecise`; `losses`: support packets that say that packets
-    were lost; `gap_list`: the first gaps in words.
+    were lost; `ended`: the last packet says that tracing ended; `gap_list`: the first gaps in
+    words.
     """
 
     bytes: int = 0
@@ -39,6 +41,7 @@ class Inventory:
     reports: dict[str, int] | None = None
     pauses: int | None = None
     losses: int = 0
+    ended: bool = False
     gaps: int = 0
     gap_list: list[str] = field(default_factory=list)
 
@@ -65,6 +68,7 @@ def take_inventory(trace: Trace) -> Inventory:
     inventory.packet_bytes = dict(zip(FORMAT_NAMES, mix.bytes.tolist(), strict=True))
     inventory.gaps = mix.bad
     inventory.losses = mix.losses
+    inventory.ended = mix.ended
     if flows is not None:
         flows.add(flows.decoder.finish())
         flows.finish()
@@ -83,6 +87,7 @@ class _Mix:
         self.bytes = np.zeros(len(FORMAT_NAMES), np.int64)
         self.bad = 0
         self.losses = 0
+        self.ended = False
 
     def add(self, reader: decoder.PacketReader, final: bool) -> None:
         while len(rows := reader.read(final)[1]):
@@ -95,6 +100,7 @@ class _Mix:
             support = good[table == Format.SUPPORT]
             lost = support[:, Column.qual_status] == QualStatus.trace_lost
             self.losses += int(np.count_nonzero(lost))
+            self.ended = says_ended(rows[-1])
 
 
 class _Flows:

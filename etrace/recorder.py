@@ -166,6 +166,7 @@ def record(
     encoding = _Encoding(header.configuration, file, code)
     if not raw:
         file.write(header.pack())
+        file.flush()
     with _Interruption() as interruption:
         try:
             with blamed(plugins):

@@ -250,6 +250,10 @@ def open_for_reading(
     with open_trace(path) as stream:
         header = stream.header
         if header is None:
+            if stream.is_program:
+                raise TraceError(
+                    f"{stream.name}: is a program, not a trace; `etrace record` makes its trace"
+                )
             header = _bare(stream.name, configuration, platform, xlen, elf)
         elif configuration is not None:
             raise InputError(

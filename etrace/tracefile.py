@@ -107,6 +107,11 @@ class TraceStream:
         elif MAGIC.startswith(self._ahead):
             raise TraceError(f"{name}: offset {len(self._ahead)}: truncated in the header")
 
+    @property
+    def is_program(self) -> bool:
+        """Whether this is an ELF file given by mistake. No packet stream begins so by itself."""
+        return self._ahead.startswith(b"\x7fELF")
+
     def chunks(self) -> Iterator[bytes]:
         """The stream, in pieces, once."""
         ahead, self._ahead = self._ahead, b""

@@ -8,12 +8,14 @@ Errors are one line each on standard error.
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 import click
 
 from etrace import __version__
+from etrace.cli.interrupts import Interrupts
 from etrace.errors import EtraceError, Exit, one_line
 
 #: Verb: its module, and its line in `etrace --help`.
@@ -65,11 +67,22 @@ class _Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def make_context(self, *args: Any, **others: Any) -> click.Context:
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
+            return super().make_context(*args, **others)
+        except BrokenPipeError:  # the reader of --help has gone
+            _discard_output()
+            raise click.exceptions.Exit(Exit.OK) from None
+        except OSError as error:
+            raise click.exceptions.Exit(_report(error)) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        interrupts = Interrupts()
+        try:
+            with interrupts:
+                result = super().invoke(ctx)
+                sys.stdout.flush()
+                return result
         except BrokenPipeError:
             _discard_output()
             return Exit.OK
@@ -78,7 +91,7 @@ class _Verbs(click.Group):
         except click.ClickException:
             raise
         except Exception as error:
-            return _report(error)
+            return Exit.INTERRUPTED if interrupts.missed else _report(error)
 
     def main(
         self,
@@ -88,6 +101,7 @@ class _Verbs(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
+        _replace_closed_streams()
         prog_name = "etrace"  # however it was started: as a script, with -m, from a test
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
@@ -108,8 +122,25 @@ class _Verbs(click.Group):
 
 
 def say(line: str) -> None:
-    """A line on standard error."""
-    print(f"etrace: {line}", file=sys.stderr, flush=True)
+    """A line on standard error. If that cannot be written the exit code still tells."""
+    with suppress(OSError):
+        print(f"etrace: {line}", file=sys.stderr, flush=True)
+
+
+def _replace_closed_streams() -> None:
+    """Put something in the place of standard streams that were closed before we began.
+
+    Python has None for them, and their descriptors would go to the next files that are opened.
+    Using the input or the output then fails as it does in other tools; errors go nowhere.
+    """
+    for name, mode, flags in (
+        ("stdin", "r", os.O_WRONLY),
+        ("stdout", "w", os.O_RDONLY),
+        ("stderr", "w", os.O_WRONLY),
+    ):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, flags)  # the lowest that is free: its own
+            setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115 - for good
 
 
 def _report(error: Exception) -> Exit:
@@ -127,13 +158,16 @@ def _report(error: Exception) -> Exit:
         say(one_line(error))
         return error.exit_code
     if isinstance(error, OSError):
+        if error.filename is None:
+            _discard_output()
         say(f"{error.filename or 'output'}: {error.strerror or one_line(error)}")
         return Exit.USAGE
     raise error
 
 
 def _discard_output() -> None:
-    """The reader has gone: keep the interpreter from complaining when it flushes at exit."""
+    """The reader has gone, or the disk is full: keep the interpreter from complaining when it
+    flushes at exit."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):

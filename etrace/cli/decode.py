@@ -42,15 +42,17 @@ def command(
     FILE is what `record` or `encode` wrote, or a bare packet stream with --params and --elf.
     What cannot be decoded is told as a gap on standard error, and the exit code is 3.
     """
+    if last is not None and last < first:
+        raise click.BadParameter(f"--to {last} is before --from {first}")
+
     import decoder
     from etrace import files, flowtext
     from etrace.cli.gaps import GapReport
     from etrace.cli.source import reading
     from specs.flow import Flow
 
-    files.refuse_overwriting(output, [trace, *elf])
     with (
-        reading(trace, elf, image, params, platform, force) as source,
+        reading(trace, elf, image, params, platform, force, output=output) as source,
         files.open_output(output) as file,
     ):
         code = source.code

@@ -29,10 +29,11 @@ def command(
     from etrace.packettext import PacketText
     from specs.packets import Column
 
-    files.refuse_overwriting(output, [trace])
     bad = 0
     with (
-        reading(trace, elf, image, params, platform, force, need_code=False) as source,
+        reading(
+            trace, elf, image, params, platform, force, need_code=False, output=output
+        ) as source,
         files.open_output(output) as file,
     ):
         describe = PacketText(source.configuration)

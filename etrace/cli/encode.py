@@ -67,7 +67,7 @@ def command(
         encoding=encoding,
         selection=selection,
     )
-    files.refuse_overwriting(output, [stream, *elf])
+    files.refuse_overwriting(output, [stream, params, *elf])
     progress = ProgressLine("rows")
     with files.open_output(output) as file:
         summary = recorder.encode(

@@ -93,7 +93,7 @@ def command(
                 "--trace-window": telling.windows,
             },
         )
-    files.refuse_overwriting(output, [file, *elf])
+    files.refuse_overwriting(output, [file, *(each.partition(":")[0] for each in plugin)])
     with files.open_output(output) as sink:
 
         def write(text: str) -> None:
@@ -107,7 +107,7 @@ def command(
                 telling, running.Console(options.stdout_is_shared(output)) if console else None,
             )  # fmt: skip
         else:
-            outcome = _decoded(file, plugins, elf, image, params, platform, force)
+            outcome = _decoded(file, plugins, elf, image, params, platform, force, output)
         for each in plugins:
             write(each.report())
     return outcome
@@ -196,13 +196,14 @@ def _decoded(
     params: str | None,
     platform: str,
     force: bool,
+    output: str,
 ) -> int:
     from etrace.cli.gaps import GapReport
     from etrace.cli.source import reading
     from etrace.events import DecodedTrace
     from etrace.plugin import blamed
 
-    with reading(path, elf, image, params, platform, force) as trace:
+    with reading(path, elf, image, params, platform, force, output=output) as trace:
         report = GapReport(trace)
         source = DecodedTrace(report.flows(), trace.code.map)
         for plugin in plugins:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from etrace.cli import say
-from etrace.ending import Ending
+from etrace.ending import CUT_SHORT, Ending
 from etrace.flowtext import gap_text
 from etrace.trace import Trace
 from specs.flow import Flow
@@ -39,5 +39,5 @@ class GapReport:
         if self.count > _SHOWN:
             say(f"{self._name}: ... and {self.count - _SHOWN:,} more gaps")
         if not self.count and not self._ending.proper:
-            say(f"{self._name}: ends without an end-of-trace packet; the recording was cut short")
+            say(f"{self._name}: {CUT_SHORT}")
         return not self.count and self._ending.proper

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etrace.cli import options, say
+from etrace.ending import CUT_SHORT
 from etrace.errors import EtraceError, Exit, one_line
 
 if TYPE_CHECKING:
@@ -47,9 +48,15 @@ def command(
         sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
     else:
         _show(source.header, inventory, values)
-    if inventory.gaps or not sum(inventory.packets.values()):
-        say(f"{source.name}: {inventory.gaps:,} gap(s)" if inventory.gaps else
-            f"{source.name}: no packets in the stream")  # fmt: skip
+    problem = ""
+    if inventory.gaps:
+        problem = f"{inventory.gaps:,} gap(s)"
+    elif not sum(inventory.packets.values()):
+        problem = "no packets in the stream"
+    elif not inventory.ended:
+        problem = CUT_SHORT
+    if problem:
+        say(f"{source.name}: {problem}")
         return Exit.CORRUPT
     return Exit.OK
 
@@ -84,6 +91,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
         "reports": inventory.reports,
         "pauses": inventory.pauses,
         "losses": inventory.losses,
+        "ended": inventory.ended,
         "gaps": inventory.gaps,
         "gap_list": inventory.gap_list,
     }

@@ -75,7 +75,8 @@ def command(
         selection=selection,
     )
     plugins = [load(each) for each in plugin]
-    files.refuse_overwriting(output, list(elf))
+    named = [*map(files.file_of, image), *(each.partition(":")[0] for each in plugin)]
+    files.refuse_overwriting(output, [*elf, params, *named])
     # The guest's words must not land in the trace, nor in the JSON.
     to_stderr = options.stdout_is_shared(output) or as_json
     progress = ProgressLine("instructions")

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from etrace.cli import options, running, say
-from etrace.errors import Exit
+from etrace.errors import Exit, InputError
+from etrace.files import STDIO
 
 
 @click.command("verify")
@@ -36,6 +37,9 @@ def command(
     also what the packets have of context and time, and where tracing pauses. The exit code
     is 0 if all are equal, 1 at the first difference, 3 if the trace has a gap before that.
     """
+    if trace == against == STDIO:
+        raise InputError("standard input: cannot be both the trace and the pc trace")
+
     from etrace import verify
     from etrace.cli.source import reading
     from etrace.flowtext import Listing, gap_text

@@ -1,0 +1,42 @@
+"""Ctrl-C while a kernel is being compiled."""
+
+import os
+import signal
+import sys
+from threading import Timer
+from typing import Any
+
+#: Seconds after which a missed Ctrl-C is tried again.
+_AGAIN = 0.2
+
+
+class Interrupts:
+    """Catches the Ctrl-C that Python drops.
+
+    The compiler calls back from C, and a KeyboardInterrupt there goes nowhere: Python prints a
+    traceback and goes on. LLVM works for seconds and then calls back, so that is where most of
+    them come up. `missed`: one did; the compiler may fail for it, or the signal comes again.
+    """
+
+    def __init__(self) -> None:
+        self.missed = False
+        self._timer: Timer | None = None
+
+    def __enter__(self) -> "Interrupts":
+        self._previous = sys.unraisablehook
+        sys.unraisablehook = self._unraisable
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.unraisablehook = self._previous
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _unraisable(self, what: Any) -> None:
+        if what.exc_type is not KeyboardInterrupt:
+            self._previous(what)
+            return
+        self.missed = True
+        self._timer = Timer(_AGAIN, os.kill, (os.getpid(), signal.SIGINT))
+        self._timer.daemon = True
+        self._timer.start()
