@@ -44,10 +44,16 @@ _HOMES = {
 }
 
 
+#: Modules whose names stand in calls: `etrace.record(elf, encoding=etrace.encoding.Encoding(...))`.
+_MODULES = {"encoding", "filtering", "sideband"}
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"etrace.{name}")
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return value

@@ -24,10 +24,13 @@ from etrace.recorder import record as record_run
 from etrace.sideband import Telling
 from etrace.trace import Trace, in_memory, open_for_reading
 from etrace.tracefile import Header
-from specs.parameters import Configuration, load
+from specs.parameters import Configuration, ParametersError, load
 
 PathLike = str | os.PathLike[str]
 Params = Configuration | PathLike | None
+
+#: Names for `framing`.
+FRAMINGS = ("encap", "reference")
 
 
 def configuration(params: Params, xlen: int, framing: str | None = None) -> Configuration:
@@ -42,6 +45,11 @@ def configuration(params: Params, xlen: int, framing: str | None = None) -> Conf
     )
     if framing is None:
         return chosen
+    if framing not in FRAMINGS:
+        known = " or ".join(FRAMINGS)
+        raise ParametersError(
+            [f"framing {framing!r}: there is no such framing; it must be {known}"]
+        )
     return replace(chosen, framing=replace(chosen.framing, kind=framing))
 
 
@@ -68,6 +76,8 @@ def run_header(
     """
     if not elf:
         raise InputError("no program to run")
+    if max_instructions is not None and max_instructions < 1:
+        raise InputError(f"max_instructions {max_instructions}: must be at least 1")
     programs = load_programs([os.fspath(path) for path in elf])
     code = Code(programs[0].xlen, programs, tuple(load_image(each) for each in image), platform)
     program_references, image_references = code.references()

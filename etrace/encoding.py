@@ -11,7 +11,7 @@ from typing import Any
 
 from emu.elf import Program
 from etrace.errors import InputError
-from etrace.filtering import address
+from etrace.filtering import address, one_is_enough
 from specs.parameters import Configuration, Modes, TrapVectors, from_dict
 
 MODES = tuple(each.name for each in fields(Modes))
@@ -40,6 +40,9 @@ class Encoding:
     modes: Sequence[str] = ()
     protocol: str | None = None
     vectors: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        one_is_enough(self, "modes", "vectors")
 
     def apply(self, configuration: Configuration, programs: Sequence[Program]) -> Configuration:
         """`configuration` so changed. Raises `InputError` or `ParametersError`."""

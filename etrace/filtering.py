@@ -51,6 +51,9 @@ class Selection:
     causes: Sequence[str] = ()
     interrupts: bool = False
 
+    def __post_init__(self) -> None:
+        one_is_enough(self, "privileges", "symbols", "ranges", "causes")
+
     def apply(self, configuration: Configuration, programs: Sequence[Program]) -> Configuration:
         """`configuration` with the filters that this needs, and room for them.
 
@@ -191,6 +194,13 @@ def _unknown(name: str, programs: Sequence[Program]) -> str:
         return f"{name}: no program to look it up in; give an address, or --elf"
     known = [each for program in programs for each in program.symbols]
     return f"no symbol {name}{near(name, known)}; give one of the program, or an address"
+
+
+def one_is_enough(options: object, *names: str) -> None:
+    """Let a string stand for the list with it: it is a sequence too, of its letters."""
+    for name in names:
+        if isinstance(value := getattr(options, name), str):
+            object.__setattr__(options, name, (value,))
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from emu.memory import MachineError
 from emu.sideband_options import SidebandOptions, Time
 from emu.triggers import LOAD, STORE
 from etrace.errors import InputError
-from etrace.filtering import address, near
+from etrace.filtering import address, near, one_is_enough
 from specs.csrs import ADDRESS
 from specs.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
 from specs.parameters import Configuration
@@ -39,6 +39,9 @@ class Telling:
     time_every: int = 1000
     triggers: Sequence[str] = ()
     windows: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        one_is_enough(self, "triggers", "windows")
 
     def room(self, configuration: Configuration, given: bool) -> Configuration:
         """`configuration` with fields for what is told, unless a parameter file was `given`.

@@ -17,6 +17,7 @@ messages, `etrace params` and the trace file header all come from these tables.
 A flat file of `_p` keys alone is accepted too. What is left out has its default.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -51,6 +52,9 @@ _CONTROL = "trTeInstStallEna"
 _ENCAPSULATION = "Packet Encapsulation"
 
 _MAX_FILE_BYTES = 1 << 20
+
+#: A dotted key of eight parts or more; ours have two. `tomllib` takes a minute for one of 16 000.
+_DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:"[^"\n]*"|'[^'\n]*'|[\w-]+)[ \t]*\.[ \t]*){7}[\w"'-]""")
 
 
 class ParametersError(ValueError):
@@ -375,6 +379,9 @@ def parse(text: str, xlen: int = 64, name: str = "parameters") -> Configuration:
     """Read the text of a parameter file; `name` is what errors call it."""
     import tomllib  # here, so that importing this module stays cheap
 
+    if deep := re.search(_DEEP_KEY, text):
+        line = text.count("\n", 0, deep.start()) + 1
+        raise ParametersError([f"{name}: line {line}: a key of many parts; not a parameter file"])
     try:
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
