@@ -5,7 +5,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 PYTEST ?= $(BIN)/python -m pytest
-PYTEST_ARGS ?=
+# Two processes: the machines that this is made for have two cores.
+PYTEST_ARGS ?= -n 2
 TRIALS ?= 50000
 MODES_TRIALS ?= 5000
 CROSS ?= riscv64-unknown-elf-

@@ -53,10 +53,6 @@ from specs.predictors import (
     unwind,
 )
 
-#: A bit of state[HOW] besides those of `decoder.follow`: the path may end right behind an implicit
-#: return too.
-AFTER_RETURN = 8
-
 _at = plain(State)
 _setting = plain(Setting)
 _kind = plain(Kind, np.uint64)
@@ -82,7 +78,7 @@ def makes_sequential(table, slot, goal_slot):
 
 @njit
 def follow_modes(regions, table, history, settings, state, runs, filled):
-    """As `decoder.follow.follow`; state[HOW] has the bit `AFTER_RETURN` too.
+    """As `decoder.follow.follow`, with the optional modes.
 
     Returns `FULL` where `runs` is too short: the next call goes on from there. For a new path
     state[FRESH] and state[JUMPS] are 0, state[LIMIT] is `PATIENCE`.
@@ -91,7 +87,6 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
     has_goal = state[_at.HOW] & HAS_GOAL != 0
     in_leg = has_goal and state[_at.HOW] & IN_LEG != 0
     infer = 1 if state[_at.HOW] & INFER != 0 else 0
-    behind_return = 1 if state[_at.HOW] & AFTER_RETURN != 0 else 0
     depth = state[_at.DEPTH]
     has_irets = settings[_setting.HAS_IRETS] != 0
     # An address is at its first visit with that many irets, or that irdepth (unless notify is set).
@@ -255,7 +250,6 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
                 if walked:
                     onward = link(history)
                     irets += U1
-                    fresh = behind_return
                 if walked or has_irets:
                     unwind(history)
             arrived = not walked

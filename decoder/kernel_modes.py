@@ -7,7 +7,7 @@ import numpy as np
 
 from decoder.brief import DEPTH_SHIFT, IS_IRREPORT, Brief
 from decoder.follow import FULL, HAS_GOAL, IN_LEG, INFER, PATIENCE
-from decoder.follow_modes import AFTER_RETURN, follow_modes
+from decoder.follow_modes import follow_modes
 from decoder.kernel import format_of, full, is_settled, report, row_of
 from decoder.path_table import kind_of
 from decoder.paths import (
@@ -41,8 +41,6 @@ _brief = plain(Brief)
 _column = plain(Column)
 _IRREPORT = np.uint64(IS_IRREPORT)
 _DEPTH_SHIFT = np.uint64(DEPTH_SHIFT)
-
-
 _U3 = np.uint64(3)
 
 
@@ -67,7 +65,7 @@ def aim_by_count(settings, state, brief, row):
     state[_at.PREDICTED] = s64(count + FULL_MAP)
     state[_at.FAILED] = 1 if fmt in (U0, _U3) else 0
     if fmt == U0:
-        state[_at.HOW] = AFTER_RETURN
+        state[_at.HOW] = 0
         return 0
     aim_at_address(settings, state, brief)
     if s64(count) == settings[_setting.MOST_BRANCHES]:
@@ -88,7 +86,7 @@ def aim_by_index(history, settings, state, brief):
     add_map(state, brief, brief[_brief.branches])
     state[_at.ADDRESS] = s64(target)
     state[_at.GOAL] = s64(target)
-    state[_at.HOW] = HAS_GOAL
+    state[_at.HOW] = HAS_GOAL | IN_LEG | INFER
     return 0
 
 
@@ -101,7 +99,6 @@ def aim_with_modes(regions, table, history, settings, state, brief, row):
     reason = 0
     if form == _format.SYNC:
         aim_at_sync(regions, table, settings, state, row)
-        state[_at.HOW] |= AFTER_RETURN
         return 0
     state[_at.IRETS] = 0
     if form == _format.BRANCH_COUNT:
@@ -110,8 +107,6 @@ def aim_with_modes(regions, table, history, settings, state, brief, row):
         reason = aim_by_index(history, settings, state, brief)
     else:
         aim(settings, state, brief)
-    if state[_at.HOW] & INFER == 0:
-        state[_at.HOW] |= AFTER_RETURN
     if brief[_brief.flags] & _IRREPORT != U0 and settings[_setting.IMPLICIT_RETURN] != 0:
         state[_at.DEPTH] = s64(brief[_brief.flags] >> _DEPTH_SHIFT)
         state[_at.GOAL_BRANCH] = 1 if is_branch_at(regions, table, u64(state[_at.GOAL])) else 0

@@ -71,6 +71,7 @@ CUR_CONTEXT = int(Slot.cur_context)
 CUR_TIME = int(Slot.cur_time)
 SIDE_NOTIFY = int(Slot.side_notify)
 SIDE_CTYPE = int(Slot.side_ctype)
+SIDE_UNTRACED = int(Slot.side_untraced)
 ADDED_LOOP = int(Slot.added_loop)
 ADDED_VISIT = int(Slot.added_visit)
 ADDED_RETURN = int(Slot.added_return)
@@ -80,6 +81,7 @@ NOTHING = np.uint64(Cur.NOTHING)
 RETIRED = np.uint64(Cur.RETIRED)
 TRAP_WAITING = np.uint64(Cur.TRAP_WAITING)
 TRAP_REPORTED = np.uint64(Cur.TRAP_REPORTED)
+TRAP_UNTRACED = np.uint64(Cur.TRAP_UNTRACED)
 
 AFTER_UPDISCON = np.uint64(After.UPDISCON)
 AFTER_JUMP = np.uint64(After.JUMP)
@@ -123,6 +125,8 @@ MOST_IRETS = np.uint64(255)
 #: Bit sets of itypes.
 UPDISCON_BITS = np.uint64(sum(1 << int(code) for code in UPDISCON))
 CALL_BITS = np.uint64(1 << 8 | 1 << 9)
+#: Those of which sijump says something; returns too (docs/modes.md).
+_SIJUMP_BITS = np.uint64(sum(1 << code for code in (6, 8, 10, 12, 13, 14)))
 _NARROW_UNINFERABLE = np.uint64(sum(1 << code for code in (8, 10, 12, 13, 14)))
 _NARROW_INFERABLE = np.uint64(sum(1 << code for code in (9, 11, 15)))
 
@@ -136,6 +140,12 @@ def is_updiscon(code):
 @inlined
 def is_branch(code):
     return code == TAKEN or code == NONTAKEN
+
+
+@inlined
+def is_inferred_jump(code, details):
+    """Does the block say that its last instruction is a sequentially inferable jump?"""
+    return (details >> np.uint64(48)) & (_SIJUMP_BITS >> code) & U1 != U0
 
 
 @inlined
@@ -358,6 +368,15 @@ def end_stretch(options, state, memory, queue, segments, ienable):
     start_stretch(state)
 
 
+@njit
+def part(options, state, memory, queue, segments):
+    """Nothing leads to the next row: end the stretch, if there is one."""
+    if state[CUR] == NOTHING or state[CUR] == TRAP_UNTRACED:
+        state[CUR] = NOTHING
+    else:
+        end_stretch(options, state, memory, queue, segments, U1)
+
+
 @inlined
 def start_stretch(state):
     """Nothing before the next row is known to a decoder."""
@@ -369,30 +388,43 @@ def start_stretch(state):
 @njit
 def take_trap(options, state, memory, queue, segments, code, iaddr, tval, cause, privilege):
     """A row that did not retire."""
-    if state[SIDE_CTYPE] == DISCONTINUITY and state[CUR] != NOTHING:
-        end_stretch(options, state, memory, queue, segments, U1)
+    unqualified = state[SIDE_UNTRACED] != U0
+    if unqualified or state[SIDE_CTYPE] == DISCONTINUITY:
+        part(options, state, memory, queue, segments)
     state[SIDE_CTYPE] = U0
     state[SIDE_NOTIFY] = U0
+    state[SIDE_UNTRACED] = U0
+    if unqualified:
+        keep_trap(state, code, iaddr, tval, cause, privilege)
+        state[CUR] = TRAP_UNTRACED
+        return
     previous = state[CUR]
-    at_once = previous == NOTHING or previous == TRAP_REPORTED
+    at_once = previous != RETIRED and previous != TRAP_WAITING
     if previous == RETIRED:
         after = complete_last(options, state, memory, queue, segments, NEXT_TRAP, privilege)
         at_once = after & AFTER_UPDISCON != U0 or state[CUR_PRIV] != privilege
     begin_row(options, state, queue)
-    if state[LOSING] == U0:
-        if previous == TRAP_WAITING:
-            send_trap(options, state, memory, queue, U0, iaddr, state[CUR_PRIV], U1)
-        state[CUR_PRIV] = privilege
-        state[TRAP_TVAL] = tval
-        state[TRAP_CAUSE] = cause
-        state[TRAP_INTERRUPT] = U1 if code == U2 else U0
-        state[TRAP_CONTEXT] = state[CONTEXT]
-        state[TRAP_TIME] = state[TIME]
-        state[CUR] = TRAP_WAITING
-        if at_once:
-            send_trap(options, state, memory, queue, U0, iaddr, privilege, U1)
-            state[CUR] = TRAP_REPORTED
+    traced = state[LOSING] == U0
+    if traced and previous == TRAP_WAITING:
+        send_trap(options, state, memory, queue, U0, iaddr, state[CUR_PRIV], U1)
+    keep_trap(state, code, iaddr, tval, cause, privilege)
+    state[CUR] = TRAP_WAITING if traced else TRAP_UNTRACED
+    if traced and at_once:
+        send_trap(options, state, memory, queue, U0, iaddr, privilege, U1)
+        state[CUR] = TRAP_REPORTED
     end_row(options, state, queue, U0, U1 != U0)
+
+
+@spliced
+def keep_trap(state, code, iaddr, tval, cause, privilege):
+    """Keep what a packet says of a trap."""
+    state[CUR_ADDRESS] = iaddr
+    state[CUR_PRIV] = privilege
+    state[TRAP_TVAL] = tval
+    state[TRAP_CAUSE] = cause
+    state[TRAP_INTERRUPT] = U1 if code == U2 else U0
+    state[TRAP_CONTEXT] = state[CONTEXT]
+    state[TRAP_TIME] = state[TIME]
 
 
 @inlined
@@ -410,11 +442,12 @@ def is_inferred_handler(options, state, iaddr, privilege):
 
 @spliced
 def send_handler(options, state, memory, queue, iaddr, privilege, branch):
-    """Check 1, for a trap that waits."""
+    """Check 1, for a trap that waits, or was not traced."""
     if options[IMPLICIT_EXCEPTION] != 0 and not is_inferred_handler(
         options, state, iaddr, privilege
     ):
-        send_trap(options, state, memory, queue, U0, iaddr, state[CUR_PRIV], U1)
+        address = state[CUR_ADDRESS] if state[CUR] == TRAP_UNTRACED else iaddr
+        send_trap(options, state, memory, queue, U0, address, state[CUR_PRIV], U1)
         send_sync(options, state, memory, queue, iaddr, privilege, branch)
     else:
         send_trap(options, state, memory, queue, U1, iaddr, privilege, branch)
@@ -449,7 +482,7 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
     iretire = details & HALF
     ilastsize = (details >> np.uint64(32)) & BYTE
     ifirstsize = (details >> np.uint64(40)) & BYTE
-    sijump = options[SIJUMP] != 0 and (details >> np.uint64(48)) & BYTE != U0
+    sijump = options[SIJUMP] != 0 and is_inferred_jump(code, details)
     privilege = (details >> np.uint64(56)) & BYTE
     last = iaddr + ((iretire - (U1 << ilastsize)) << U1)
     first = first_half_words(iretire, ilastsize, ifirstsize)
@@ -463,14 +496,18 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
     notify = state[SIDE_NOTIFY]
     state[SIDE_CTYPE] = U0
     state[SIDE_NOTIFY] = U0
+    state[SIDE_UNTRACED] = U0
     previous = state[CUR]
     behind = single and sijump and previous == RETIRED
     if previous != NOTHING:
         precise = ctype == PRECISELY and previous == RETIRED
-        if ctype == DISCONTINUITY or (
-            precise and cannot_report(options, state, memory, iaddr, behind)
+        entered = previous == RETIRED and privilege != state[CUR_PRIV] and state[CUR_CODE] != U3
+        if (
+            entered
+            or ctype == DISCONTINUITY
+            or (precise and cannot_report(options, state, memory, iaddr, behind))
         ):
-            end_stretch(options, state, memory, queue, segments, U1)
+            part(options, state, memory, queue, segments)
             previous = NOTHING
             behind = False
     sequential = behind or (sijump and not single)
@@ -490,6 +527,7 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
         )
     begin_row(options, state, queue)
     if state[LOSING] != U0:
+        state[CUR] = NOTHING
         state[PASSING] = (last - iaddr) >> U1
         begin_row(options, state, queue)
         end_row(options, state, queue, U1 << ilastsize, code != U0)
@@ -501,7 +539,7 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
     rest = iaddr
     reached = iaddr
     report = ctype == IMPRECISELY
-    if previous == TRAP_WAITING:
+    if previous == TRAP_WAITING or previous == TRAP_UNTRACED:
         send_handler(options, state, memory, queue, iaddr, privilege, branch)
         sent = 3
     else:

@@ -7,9 +7,13 @@ from encoder.flowchart import (
     CUR,
     HALF,
     NOTHING,
+    RETIRED,
     SIDE_CTYPE,
     SIDE_NOTIFY,
+    SIDE_UNTRACED,
+    TRAP_UNTRACED,
     end_stretch,
+    part,
     seen_code,
     start_stretch,
     take_block,
@@ -47,6 +51,7 @@ from specs.ingress import (
     HAS_TIME,
     RESET,
     SIDEBAND_CODE,
+    TRAP_UNQUALIFIED,
     TRIGGER_NOTIFY,
     UNQUALIFIED,
 )
@@ -129,7 +134,10 @@ def write_queue(layout, framing, options, state, queue, words, out, position):
     state[QUEUED] = U0
     if state[BROKEN] != U0:
         state[BROKEN] = U0
+        is_trap = state[CUR] != NOTHING and state[CUR] != RETIRED
         start_stretch(state)
+        if is_trap:
+            state[CUR] = TRAP_UNTRACED
     return position
 
 
@@ -141,8 +149,10 @@ def take_sideband(options, state, memory, queue, segments, sidebands, index):
     if s64(ctype) >= options[CTYPES]:
         return ERROR_CTYPE
     given = (flags >> np.uint64(16)) & BYTE
-    if given & APART != U0 and state[CUR] != NOTHING:
-        end_stretch(options, state, memory, queue, segments, U1)
+    if given & APART != U0:
+        part(options, state, memory, queue, segments)
+    if given & u64(TRAP_UNQUALIFIED) != U0:
+        state[SIDE_UNTRACED] = U1
     if given & u64(HAS_CONTEXT) != U0:
         state[CONTEXT] = sidebands[index, 0]
     if given & u64(HAS_TIME) != U0:

@@ -28,6 +28,7 @@ from encoder.flowchart import (
     RETURN,
     SIDE_CTYPE,
     SIDE_NOTIFY,
+    SIDE_UNTRACED,
     UPDISCON_BITS,
     first_half_words,
     is_branch,
@@ -99,7 +100,7 @@ def is_plain(framing, options, state):
         return False
     if state[CUR_TARGET] | state[CUR_NOTIFY] | state[CUR_REPORT] | state[DUE] != U0:
         return False
-    if state[SIDE_NOTIFY] | state[SIDE_CTYPE] != U0:
+    if state[SIDE_NOTIFY] | state[SIDE_CTYPE] | state[SIDE_UNTRACED] != U0:
         return False
     if not is_anchor(options, state):
         return False

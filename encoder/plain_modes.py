@@ -29,6 +29,7 @@ from encoder.flowchart import (
     RETURN,
     SIJUMP,
     UPDISCON_BITS,
+    is_inferred_jump,
     seen_code,
 )
 from encoder.plain import (
@@ -82,7 +83,6 @@ _MAP_PACKETS = int(Slot.packets) + int(Format.BRANCH_MAP)
 _ADDRESS_PACKETS = int(Slot.packets) + int(Format.ADDRESS)
 
 _SIZE = np.uint64(32)
-_SIJUMP = np.uint64(48)
 _COUNT_BITS = np.uint64(34)
 
 
@@ -366,7 +366,7 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
         rest = iaddr
         code = seen_code(next_code, options)
         single = last == iaddr
-        sequential = sijump and (details >> _SIJUMP) & BYTE != U0
+        sequential = sijump and is_inferred_jump(code, details)
         after = U0
         if single:
             after = AFTER_IMPLICIT if implicit else U0
@@ -467,5 +467,5 @@ def is_counted(options, blocks, reference):
     """Is this row, no anchor, an implicit return?"""
     if options[IMPLICIT_RETURN] == 0:
         return False
-    inferred = options[SIJUMP] != 0 and ((blocks[s64(reference >> U4), 1] >> _SIJUMP) & BYTE != U0)
-    return reference & CODE == RETURN and not inferred
+    code, details = reference & CODE, blocks[s64(reference >> U4), 1]
+    return code == RETURN and not (options[SIJUMP] != 0 and is_inferred_jump(code, details))

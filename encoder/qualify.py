@@ -64,6 +64,8 @@ class Qualifier:
         self._table = _Table()
         self._refs = np.empty(0, np.uint32)
         self._sidebands = np.empty(0, ingress.SIDEBAND)
+        #: The trap that `State.trap` refers to, of the chunk before.
+        self._held = np.empty(0, ingress.TRAP)
 
     def feed(self, chunk: ingress.Chunk) -> Iterator[ingress.Chunk]:
         """What is qualified of `chunk`, in chunks; each is valid until the next is asked for.
@@ -73,7 +75,8 @@ class Qualifier:
         refs = np.ascontiguousarray(chunk.refs)
         fresh = self._update(chunk)
         table = self._table
-        inputs = _matrix(chunk.blocks), _matrix(chunk.traps), _matrix(chunk.sidebands)
+        traps = self._with_held(chunk.traps)
+        inputs = _matrix(chunk.blocks), _matrix(traps), _matrix(chunk.sidebands)
         begin = 0
         why = kernel.NO_ROOM
         while begin < len(refs) and why == kernel.NO_ROOM:
@@ -97,15 +100,27 @@ class Qualifier:
                 yield ingress.Chunk(
                     self._refs[:count],
                     table.out_blocks[: table.counts[1]].view(ingress.BLOCK)[:, 0],
-                    chunk.traps,
+                    traps,
                     self._sidebands[:sides],
                     fresh,
                 )
                 fresh = int(table.counts[1])
+        if self._state[State.trap]:
+            index = int(self._state[State.trap]) >> ingress.CODE_BITS
+            self._held = traps[index : index + 1].copy()
         if why == kernel.PAST_TABLE:
             raise ingress.IngressError(
                 f"reference {begin} of the chunk: a reference points past its table"
             )
+
+    def _with_held(self, traps: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+        """`traps`, and behind them the one that the next row of the stream may report."""
+        reference = int(self._state[State.trap])
+        if not reference:
+            return traps
+        code = reference & ingress.CODE_MASK
+        self._state[State.trap] = len(traps) << ingress.CODE_BITS | code
+        return np.concatenate([traps, self._held])
 
     def _update(self, chunk: ingress.Chunk) -> int:
         """Split the blocks that are new; the number of output blocks that stay as they were."""

@@ -26,6 +26,7 @@ from specs.ingress import (
     HAS_TIME,
     RESET,
     SIDEBAND_CODE,
+    TRAP_UNQUALIFIED,
     TRIGGER_NOTIFY,
     TRIGGER_OFF,
     TRIGGER_ON,
@@ -44,6 +45,10 @@ class State(IntEnum):
     due = auto()  # flags HAS_CONTEXT, HAS_TIME: to be given at the next qualified reference
     row = auto()  # ctype | trigger << 8 of the reference that follows
     gap = auto()  # 1: the encoder knows that the stretch has ended
+    trap = auto()  # reference to the trap that was left out directly before, or 0
+    trap_due = auto()  # what was due at it, with context and time
+    trap_context = auto()
+    trap_time = auto()
     nested = auto()  # of each filter, its count of nested traps
 
 
@@ -57,6 +62,10 @@ TIME_VALUE = int(State.time)
 DUE = int(State.due)
 ROW = int(State.row)
 GAP = int(State.gap)
+TRAP = int(State.trap)
+TRAP_DUE = int(State.trap_due)
+TRAP_CONTEXT = int(State.trap_context)
+TRAP_TIME = int(State.trap_time)
 NESTED = int(State.nested)
 
 
@@ -101,12 +110,14 @@ FILTER_COLUMNS = 6
 HELD = np.uint64(HAS_CONTEXT | HAS_TIME)
 BREAKS = np.uint64(HALTED | RESET | UNQUALIFIED)
 BREAK = np.uint64(UNQUALIFIED)
+UNQUALIFIED_TRAP = np.uint64(TRAP_UNQUALIFIED << 16)
 ON, OFF = np.uint64(TRIGGER_ON), np.uint64(TRIGGER_OFF)
 NOTIFY_TRIGGER = np.uint64(TRIGGER_NOTIFY << 8)
 TRIGGER_BITS = np.uint64(0xFF00)
 SIDEBAND = np.uint64(SIDEBAND_CODE)
 CONTEXT_INPUT, TVAL_INPUT = np.uint64(Input.CONTEXT), np.uint64(Input.TVAL)
 IADDR_INPUT = np.uint64(Input.IADDR)
+DISCONTINUITY = np.uint64(3)  # ctype
 U63 = np.uint64(63)
 XRET = U3
 
@@ -160,10 +171,10 @@ def _look(options, filters, state, results, priv):
 def _look_at_trap(options, comparators, filters, state, traps, index, interrupt):
     """Take a trap; whether it matches."""
     kinds = traps[index, 3]
-    epc = traps[index, 0] if (kinds >> U8) & BYTE != U0 else U0
     cause, priv = traps[index, 2] & options[CAUSE_MASK], kinds & BYTE
     results = options[CONSTANT] | state[CONTEXT_RESULTS]
-    results |= results_of(comparators, IADDR_INPUT, epc)
+    if (kinds >> U8) & BYTE != U0:
+        results |= results_of(comparators, IADDR_INPUT, traps[index, 0])
     if not interrupt:
         results |= results_of(comparators, TVAL_INPUT, traps[index, 1])
     latch = state[LATCH] | (results & BYTE)
@@ -217,6 +228,12 @@ def judge(options, filters, blocks, rows, start, parts, parts_blocks, quick):
 
 
 @inlined
+def is_trap(reference):
+    code = reference & np.uint64(15)
+    return code == U1 or code == U2
+
+
+@inlined
 def _annotate(refs, at, sides, side, context, time, word):
     """Put a side band, or add to the one that was put last; (references, side bands) after it."""
     if at > 0 and u64(refs[at - 1]) & np.uint64(15) == SIDEBAND:
@@ -234,6 +251,7 @@ def _annotate(refs, at, sides, side, context, time, word):
 @inlined
 def _drop(state, refs, at, sides, side):
     """Something is left out: say so behind the last qualified reference."""
+    state[TRAP] = U0
     if state[GAP] == U0:
         state[GAP] = U1
         return _annotate(refs, at, sides, side, U0, U0, BREAK << U16)
@@ -241,8 +259,31 @@ def _drop(state, refs, at, sides, side):
 
 
 @inlined
+def _keep_trap(state, reference):
+    """A trap is left out: if the next row is traced, its handler, that one reports it."""
+    state[TRAP] = reference
+    state[TRAP_DUE] = state[DUE]
+    state[TRAP_CONTEXT] = state[CONTEXT_VALUE]
+    state[TRAP_TIME] = state[TIME_VALUE]
+
+
+@njit
+def _put_trap(state, refs, at, sides, side):
+    """The trap that was left out directly before the reference to come."""
+    word = UNQUALIFIED_TRAP | (state[TRAP_DUE] << U16)
+    at, side = _annotate(refs, at, sides, side, state[TRAP_CONTEXT], state[TRAP_TIME], word)
+    refs[at] = state[TRAP]
+    state[TRAP] = U0
+    return at + 1, side
+
+
+@inlined
 def _put(state, refs, at, sides, side, reference, word):
     """A qualified reference; `word`: ctype and trigger for it."""
+    if state[TRAP] != U0:
+        if word & BYTE != DISCONTINUITY and not is_trap(reference):
+            at, side = _put_trap(state, refs, at, sides, side)
+        state[TRAP] = U0
     word |= state[DUE] << U16
     if word != U0:
         at, side = _annotate(refs, at, sides, side, state[CONTEXT_VALUE], state[TIME_VALUE], word)
@@ -264,7 +305,9 @@ def _take_sideband(options, comparators, state, sidebands, index, refs, at, side
         state[TIME_VALUE] = sidebands[index, 1]
     state[DUE] |= flags & HELD
     ctype = max(state[ROW] & BYTE, word & BYTE)
-    state[ROW] = ((state[ROW] | word) & TRIGGER_BITS) | ctype
+    state[ROW] = ((state[ROW] | word) & (TRIGGER_BITS | UNQUALIFIED_TRAP)) | ctype
+    if flags & BREAKS != U0:
+        state[TRAP] = U0
     if flags & BREAKS != U0 and state[GAP] == U0:
         at, side = _annotate(refs, at, sides, side, U0, U0, (flags & BREAKS) << U16)
         state[GAP] = U1
@@ -344,7 +387,7 @@ def qualify(
                 reference = word >> VERDICT_BITS << U4 | code
                 if not matched or state[TRACING] == U0:
                     at, side = _drop(state, refs, at, sides, side)
-                elif state[DUE] == U0:
+                elif state[DUE] | state[TRAP] == U0:
                     refs[at] = reference
                     at += 1
                     state[GAP] = U0
@@ -381,11 +424,13 @@ def qualify(
                         state[NESTED + f] -= U1
         else:
             matched = _look_at_trap(options, comparators, filters, state, traps, index, code == U2)
-            if matched and state[TRACING] != U0:
+            unqualified = state[ROW] & UNQUALIFIED_TRAP != U0
+            if matched and state[TRACING] != U0 and not unqualified:
                 word = state[ROW] & (BYTE | NOTIFY_TRIGGER)
                 at, side = _put(state, refs, at, sides, side, reference, word)
             else:
                 at, side = _drop(state, refs, at, sides, side)
+                _keep_trap(state, reference)
         if trigger & OFF != U0:
             state[TRACING] = U0
         state[ROW] = U0

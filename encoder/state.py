@@ -60,6 +60,7 @@ class Slot(IntEnum):
     # sideband waiting for its reference
     side_notify = auto()
     side_ctype = auto()
+    side_untraced = auto()  # 1: the trap that follows is not qualified
     # the modelled sink: see encoder.sink
     level = auto()  # bytes in the buffer, times `per`
     rate = auto()
@@ -97,6 +98,7 @@ class Cur(IntEnum):
     RETIRED = 1
     TRAP_WAITING = 2  # not reported yet
     TRAP_REPORTED = 3  # reported at its own row, with its EPC
+    TRAP_UNTRACED = 4  # not traced, nor is anything before it; its handler may be
 
 
 class After(IntFlag):

@@ -53,9 +53,9 @@ class Encoding:
         for mode in self._modes():
             chosen["modes"][mode] = True
             _size(chosen["parameters"], SIZES.get(mode, {}))
-        both = chosen["modes"]["branch_prediction"] and chosen["modes"]["jump_target_cache"]
-        if both and not chosen["parameters"]["f0s_width_p"]:
-            chosen["parameters"]["f0s_width_p"] = 1
+        parameters = chosen["parameters"]
+        if parameters["bpred_size_p"] and parameters["cache_size_p"]:
+            parameters["f0s_width_p"] = parameters["f0s_width_p"] or 1
         chosen["tvec"] |= dict(_vector(each, programs) for each in self.vectors)
         xlen = configuration.parameters.iaddress_width_p
         checked = from_dict(chosen, 64 if xlen > 32 else 32, "options")

@@ -289,7 +289,8 @@ _REASONS = {
     Reason.BAD_HEADER: "a framing header that cannot be",
     Reason.BAD_PACKET: "a packet that no format explains",
     Reason.NO_SYNC: "packets before the first synchronisation packet",
-    Reason.NO_CODE: "no code at {address:#x}: damaged, or a program is missing (--elf, --image)",
+    Reason.NO_CODE: "no code at {address:#x}: damaged, or a program is missing (--elf, --image; "
+    "--platform for its boot ROM)",
     Reason.ILLEGAL_CODE: "no instruction at {address:#x}; is it the program that was traced?",
     Reason.NO_BRANCH: "no outcome for the branch at {address:#x}",
     Reason.UNPROCESSED_BRANCHES: "{address:#x} reached with branches left over",

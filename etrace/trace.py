@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from etrace.events import TraceEvent
 
 
+#: What `Trace.decode` keeps in memory at most: some 700 million instructions.
+MOST_RUNS = 1 << 27
+
+
 @dataclass
 class Trace:
     """A trace file, bare stream or bytes in memory, with its parameters and program memory."""
@@ -76,9 +80,23 @@ class Trace:
             ending.finish()
         yield from machine.finish()
 
-    def decode(self) -> Flow:
-        """The whole instruction flow; `pcs` expands it."""
-        flows = list(self.flows())
+    def decode(self, most_runs: int = MOST_RUNS) -> Flow:
+        """The whole instruction flow; `pcs` expands it.
+
+        Raises `InputError` if it has more than `most_runs` runs (of 16 bytes, and as much again
+        while they are put together): a few bytes, damaged or not, can stand for billions of
+        branches that went as predicted.
+        """
+        flows: list[Flow] = []
+        runs = 0
+        for flow in self.flows():
+            runs += len(flow.runs)
+            if runs > most_runs:
+                raise InputError(
+                    f"{self.name}: the flow has more than {most_runs:,} runs; go through it with "
+                    "flows(), which keeps one chunk at a time, or say most_runs"
+                )
+            flows.append(flow)
         if not flows:
             return Flow()
         return Flow(

@@ -56,6 +56,8 @@ TRAP = np.dtype(
 #: and the trigger outputs. `trigger` bit 2 is trace-notify (bits 0 and 1, trace-on and -off).
 #: `flags`: which of context and time are given, and what happened between the reference before and
 #: the one that follows: the hart was halted, or reset, or ran without being qualified for tracing.
+#: `TRAP_UNQUALIFIED`: the reference that follows is a trap that is not qualified itself, but the
+#: row behind it is: the first of its handler, which reports it.
 SIDEBAND = np.dtype(
     [
         ("context", "<u8"),
@@ -68,7 +70,7 @@ SIDEBAND = np.dtype(
 )
 
 #: `SIDEBAND.flags`.
-HAS_CONTEXT, HAS_TIME, HALTED, RESET, UNQUALIFIED = 1, 2, 4, 8, 16
+HAS_CONTEXT, HAS_TIME, HALTED, RESET, UNQUALIFIED, TRAP_UNQUALIFIED = 1, 2, 4, 8, 16, 32
 TRIGGER_ON, TRIGGER_OFF, TRIGGER_NOTIFY = 1, 2, 4
 
 UNKNOWN_SIZE = 255

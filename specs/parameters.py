@@ -461,10 +461,10 @@ def _cross_check(configuration: Configuration) -> Iterator[str]:
     for mode, needs in _MODE_NEEDS.items():
         if getattr(modes, mode) and not any(getattr(parameters, need) for need in needs):
             yield f"[modes] {mode}: needs {' or '.join(needs)} in [parameters] to be non-zero"
-    if modes.branch_prediction and modes.jump_target_cache and not parameters.f0s_width_p:
+    if parameters.bpred_size_p and parameters.cache_size_p and not parameters.f0s_width_p:
         yield (
-            "[modes] branch_prediction, jump_target_cache: to tell their packets apart, "
-            "f0s_width_p in [parameters] must be 1 or 2"
+            "[parameters] bpred_size_p, cache_size_p: both non-zero; to tell the packets of "
+            "branch prediction and jump target cache apart, f0s_width_p must be 1 or 2"
         )
     if modes.implicit_return and parameters.itype_width_p < 4:
         yield "[modes] implicit_return: needs itype_width_p = 4, to tell calls and returns"

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from itertools import zip_longest
 from random import Random
 
 import numpy as np
@@ -89,6 +90,13 @@ def _blocks(rows: list[Row], rng: Random | None) -> Iterable[list[Row]]:
         yield block
 
 
+def reports_trap(row: Row | None) -> bool:
+    """Does the row behind a trap that is not qualified report it?"""
+    if row is None or not row.qualified or not row.retired:
+        return False
+    return not (row.halted or row.reset or row.ctype == 3)
+
+
 def chunk(rows: list[Row], rng: Random | None = None) -> ingress.Chunk:
     """Rows as the hart-to-encoder interface has them; with `rng`, in random blocks."""
     refs: list[int] = []
@@ -97,13 +105,21 @@ def chunk(rows: list[Row], rng: Random | None = None) -> ingress.Chunk:
     sidebands: list[tuple[int | bytes, ...]] = []
     side = (0, 0)
     left_out = False
-    for block in _blocks(rows, rng):
+    every = list(_blocks(rows, rng))
+    for block, after in zip_longest(every, every[1:]):
         first, last = block[0], block[-1]
         if not first.qualified:
             if not left_out:
                 refs.append(len(sidebands) << 4 | ingress.SIDEBAND_CODE)
                 sidebands.append((0, 0, 0, 0, ingress.UNQUALIFIED, b""))
             left_out = True
+            if not first.retired and reports_trap(after[0] if after else None):
+                refs.append(len(sidebands) << 4 | ingress.SIDEBAND_CODE)
+                flags = ingress.TRAP_UNQUALIFIED | ingress.HAS_CONTEXT | ingress.HAS_TIME
+                sidebands.append((first.context, first.time, 0, 0, flags, b""))
+                refs.append(len(traps) << 4 | (2 if first.interrupt else 1))
+                traps.append((first.iaddr, first.tval, first.cause, first.priv, 1, b""))
+                left_out = False
             continue
         left_out = False
         apart = (ingress.HALTED if first.halted else 0) | (ingress.RESET if first.reset else 0)
@@ -159,7 +175,7 @@ def _trapped(trap: np.void) -> Trapped:
         int(trap["cause"]),
         bool(trap["interrupt"]),
         int(trap["tval"]),
-        int(trap["epc"]) if trap["epc_known"] else 0,
+        int(trap["epc"]) if trap["epc_known"] else None,
         None if priv == 255 else priv,
     )
 

@@ -121,7 +121,7 @@ def outcomes(flow: Flow, code: CodeMap) -> list[Outcome]:
                     int(trap["cause"]),
                     bool(trap["interrupt"]),
                     int(trap["tval"]),
-                    int(trap["epc"]) if trap["epc_known"] or trap["interrupt"] else -1,
+                    int(trap["epc"]) if trap["epc_known"] else None,
                     None if priv == 255 else priv,
                 )
             )

@@ -4,6 +4,7 @@ product's.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from random import Random
 
 import numpy as np
@@ -12,6 +13,7 @@ from encoder.qualify import Qualifier
 from specs import ingress
 from specs.filters import Comparator, Filter, Filters, InstControl
 from specs.parameters import Configuration
+from tests.adapter import reports_trap
 from tests.model import filters as model
 from tests.model.program import Program
 from tests.model.rows import Row
@@ -139,6 +141,7 @@ class Reader:
         self.broken = 0
         self._held = [0, 0]
         self._ctype = self._trigger = 0
+        self._unqualified = ""
 
     def feed(self, chunk: ingress.Chunk) -> None:
         for reference in chunk.refs.tolist():
@@ -147,7 +150,9 @@ class Reader:
                 self._sideband(chunk.sidebands[index])
             elif code in (1, 2):
                 trap = chunk.traps[index]
-                self._row(f"trap {trap['cause']} {trap['tval']}", trap, code, 0, False, True)
+                kind = f"trap {trap['cause']} {trap['tval']}"
+                self._row(self._unqualified + kind, trap, code, 0, False, True)
+                self._unqualified = ""
             else:
                 self._block(chunk.blocks[index], code)
 
@@ -159,6 +164,7 @@ class Reader:
             self._held[1] = int(side["time"])
         self._ctype |= int(side["ctype"])
         self._trigger |= int(side["trigger"])
+        self._unqualified = "unqualified " if flags & ingress.TRAP_UNQUALIFIED else ""
         self.broken |= flags & (ingress.HALTED | ingress.RESET | ingress.UNQUALIFIED)
 
     def _block(self, block: np.void, code: int) -> None:
@@ -196,9 +202,15 @@ def wanted(rows: list[Row]) -> tuple[list[Seen], int]:
     """The qualified ones of the model's rows, and what broke the stretch after them."""
     found: list[Seen] = []
     broken = 0
-    for row in rows:
+    for row, after in zip_longest(rows, rows[1:]):
         if not row.qualified:
             broken = broken or ingress.UNQUALIFIED
+            if not row.retired and reports_trap(after):
+                found.append(
+                    Seen(f"unqualified trap {row.cause} {row.tval}", row.iaddr, row.itype, row.priv,
+                         0, False, row.context, row.time, 0, False, broken)
+                )  # fmt: skip
+                broken = 0
             continue
         if row.halted or row.reset:
             broken = broken or ingress.HALTED * row.halted | ingress.RESET * row.reset

@@ -29,6 +29,14 @@ def test_record_decode_verify_in_memory(elf: Path) -> None:
     assert trace.verify().same
 
 
+def test_a_flow_that_is_too_long_for_memory_is_refused(elf: Path) -> None:
+    trace = etrace.record(elf)
+    runs = len(trace.decode().runs)
+    assert len(trace.decode(most_runs=runs).runs) == runs
+    with pytest.raises(etrace.InputError, match=f"more than {runs - 1} runs; .* flows"):
+        trace.decode(most_runs=runs - 1)
+
+
 def test_record_to_a_file_and_open_it(elf: Path, tmp_path: Path) -> None:
     path = tmp_path / "t.etrace"
     written = etrace.record(str(elf), path, framing="reference")

@@ -76,7 +76,7 @@ def test_text() -> None:
         "         3 0000000000001004 0001     nop                              <loop>",
         "         4 0000000000001006 0001     nop                              <loop+0x2>",
         "           -- gap: packet 7, offset 70: no code at 0x2000: damaged, "
-        "or a program is missing (--elf, --image)",
+        "or a program is missing (--elf, --image; --platform for its boot ROM)",
         "           -- interrupt 7 (machine timer interrupt): epc 0000000000001010 <loop+0xc>",
         "         5 0000000000001010 0001     nop                              <loop+0xc>",
     ]

@@ -47,14 +47,13 @@ class DecodeError(ValueError):
 class Report:
     """What a packet says of the instruction at `address`, where its branches end.
 
-    `target`: reached by an uninferable discontinuity, for certain. `final_branch`: it is the last
-    branch of the packet, for certain. `depth`: the *irdepth* that *irreport* vouches for.
+    `final_branch`: it is the last branch of the packet, for certain. `depth`: the *irdepth* that
+    *irreport* vouches for.
     """
 
     address: int
     notify: bool = False
     updiscon: bool = False
-    target: bool = False
     final_branch: bool = False
     depth: int | None = None
 
@@ -209,7 +208,6 @@ class Decoder:
     def walk_to_address(self, report: Report) -> None:
         """Follow the path to the address of a format 0/1/2."""
         for _ in range(MAX_WALK):
-            implicit_return = self.instruction().is_return and self.sequential() is None
             arrived = self.step(report)
             self.report(self.pc)
             if arrived:
@@ -217,13 +215,13 @@ class Decoder:
                     raise DecodeError(f"unprocessed branches at {self.pc:#x}")
                 self.arrived(report)
                 return
-            if self.pc != report.address or self.unprocessed_branches() or report.target:
+            if self.pc != report.address or self.unprocessed_branches():
                 continue
             if self.p.has_irets and report.depth is not None and not self.is_depth(report):
                 continue
             if report.notify or report.final_branch:
                 return
-            if report.updiscon or implicit_return:
+            if report.updiscon:
                 continue
             if report.depth is None or self.is_depth(report):
                 self.inferred = report
@@ -346,7 +344,7 @@ class Decoder:
         if not self.modes.jump_target_cache or target is None:
             raise DecodeError(f"entry {packet['index']} of the jump target cache is invalid")
         self.address = target
-        return Report(target, target=True, depth=codec.reported_depth(packet))
+        return Report(target, depth=codec.reported_depth(packet))
 
     def address_report(self, packet: Packet) -> Report:
         if self.modes.full_address:

@@ -15,6 +15,7 @@ from tests.model.rows import (
     INFERABLE_CALL,
     PRECISELY,
     RETURN,
+    TRAP_RETURN,
     UNINFERABLE_CALL,
     Row,
     Trapped,
@@ -23,6 +24,8 @@ from tests.model.sender import FULL_MAP, Sender
 from tests.model.settings import Settings
 
 UPDISCONS = (3, 6, 8, 10, 12, 13, 14)
+#: Of others *sijump* says nothing. (Of returns, 13, it does: docs/modes.md.)
+MAY_BE_SEQUENTIAL = (6, 8, 10, 12, 13, 14)
 NO_CHANGE, ENDED_REP, TRACE_LOST, ENDED_NTR = range(4)
 MAX_SEGMENTS = 64
 MAX_IRETS = 255
@@ -113,7 +116,8 @@ class Encoder(Sender):
 
     def is_sequential(self, prev: Row | None, cur: Row) -> bool:
         """Whether `cur` is a sequentially inferable jump, and what it takes was traced."""
-        return self.modes.sijump and cur.sijump and prev is not None and prev.retired
+        jump = cur.sijump and cur.itype in MAY_BE_SEQUENTIAL
+        return self.modes.sijump and jump and prev is not None and prev.retired
 
     def prediction(self, cur: Row) -> int | None:
         """Where `cur` goes if it is a return with a call before it, and an instruction follows."""
@@ -162,12 +166,20 @@ class Encoder(Sender):
         """All that `cur` sends, and what ends its stretch if it does."""
         following = self.rows[index + 1] if index + 1 < len(self.rows) else None
         continues = following is not None and following.qualified and not following.restarts
+        if following is not None and self.is_entered(cur, following):
+            continues = False
         self.next = following if continues else None
         self.row(index, cur)
         if self.next is None and following is not None and not self.losing:
             self.end_stretch(1)
         if self.losing:
             self.break_stretch()
+
+    def is_entered(self, cur: Row, following: Row) -> bool:
+        """Whether another privilege level begins at `following` though nothing in `cur` leads
+        there: debug mode."""
+        changes = cur.retired and following.retired and cur.priv != following.priv
+        return changes and self.itype(cur) != TRAP_RETURN
 
     def end_trace(self) -> None:
         self.end_stretch(0)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-pytest.register_assert_rewrite("tests.spec.notation")
+pytest.register_assert_rewrite("tests.spec.notation", "tests.spec.notation_context")
 
 from tests.model import adapter  # noqa: E402
 from tests.model.adapter import Implementation  # noqa: E402

@@ -109,11 +109,11 @@ def _fields(packet: Packet, settings: Settings) -> str:
 
 def stream(text: str, settings: Settings) -> bytes:
     """Packets given as text, as a trace in reference framing."""
-    addresses = notation._Addresses(settings)
+    addresses = notation._Addresses(settings, text)
     payloads = []
     for line in lines(text):
         plain = re.sub(r" (context|time)=[0-9a-f]+| disabled", "", line)
-        packet = notation._packet(plain, addresses, settings)
+        packet = notation._packet(plain, addresses)
         if packet["format"] == 3 and packet["subformat"] == 3:
             packet["ienable"] = int("disabled" not in line)
         elif packet["format"] == 3:

@@ -124,7 +124,6 @@ HANDLER = """
 """
 
 
-@pytest.mark.xfail(strict=True, reason=FIRST_OF_A_HANDLER)
 @pytest.mark.parametrize(
     "filtering",
     [privilege(3), comparing(window(0x2000, 0x2FFF))],
@@ -544,6 +543,29 @@ def test_debug_mode_by_privilege() -> None:
         "1000\n1004\npause\n1008\n100c",
         privilege(0, 1, 3),
         three_bits,
+    )
+
+
+def test_debug_mode_traced() -> None:
+    """Nothing in the code says that debug mode is entered or left: the trace pauses there."""
+    three_bits = replace(RV64, parameters=replace(RV64.parameters, privilege_width_p=3))
+    agree(
+        STRAIGHT + "\n8000: 00000013\n8004: 00000013",
+        "1000\n1004\n8000 priv=4\n8004 priv=4\n1008\n100c",
+        """
+        3.3 no_change
+        3.0 1000
+        2 1004
+        3.3 ended_rep
+        3.0 8000 priv=4
+        2 8004
+        3.3 ended_rep
+        3.0 1008
+        2 100c
+        3.3 ended_rep disabled
+        """,
+        "1000\n1004\npause\n8000 priv=4\n8004 priv=4\npause\n1008\n100c",
+        settings=three_bits,
     )
 
 

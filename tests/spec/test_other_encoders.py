@@ -23,13 +23,6 @@ from tests.spec.test_implicit_return import (
     whole,
 )
 
-BEHIND_RETURNS = pytest.mark.xfail(
-    strict=True, reason="the decoder never stops tentatively behind an implicit return"
-)
-BEFORE_INDEX = pytest.mark.xfail(
-    strict=True, reason="the decoder takes each 0.1 for the target of an updiscon"
-)
-
 
 @pytest.fixture(params=[STACK, COUNTER], ids=["stack", "counter"])
 def settings(request: pytest.FixtureRequest) -> Settings:
@@ -40,7 +33,6 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 # -- "Format 2 irreport and irdepth" ---------------------
 
 
-@BEHIND_RETURNS
 def test_depth_0_is_not_reported(implementation: Implementation, settings: Settings) -> None:
     """ "The instruction following a return, and it is not mis-predicted": "the current stack depth
     or call count if it is non-zero". Behind the only call's return it is zero.
@@ -54,12 +46,10 @@ def test_depth_0_is_not_reported(implementation: Implementation, settings: Setti
     )
 
 
-@BEHIND_RETURNS
 def test_depth_0_and_the_trace_ends(implementation: Implementation, settings: Settings) -> None:
     means(implementation, LISTING, whole("2 1008"), f"1000\n1004\n{F}1008", settings)
 
 
-@BEHIND_RETURNS
 @pytest.mark.parametrize("caller", ["f", "g"])
 def test_current_depth(implementation: Implementation, settings: Settings, caller: str) -> None:
     """One call is left. (2.1 draft: "the stack depth is the same after" the return.)"""
@@ -72,7 +62,6 @@ def test_current_depth(implementation: Implementation, settings: Settings, calle
     means(implementation, LISTING, packets, flow + TRAP.format(epc), settings)
 
 
-@BEHIND_RETURNS
 @pytest.mark.parametrize("visits", [1, 2])
 def test_current_depth_in_recursion(implementation: Implementation, visits: int) -> None:
     """ "Recursive functions, as the reported address will occur multiple times in the execution
@@ -171,7 +160,6 @@ def test_behind_a_sequentially_inferable_jump(
 # -- 0.1 for an address that no jump led to ---------------------
 
 
-@BEFORE_INDEX
 @pytest.mark.parametrize("trap", [True, False])
 def test_an_index_for_a_walked_address(implementation: Implementation, trap: bool) -> None:
     """ "If the jump target cache is supported and enabled, and the address being reported is in the

@@ -391,10 +391,6 @@ def test_after_loss_a_support_packet_and_a_synchronisation() -> None:
     assert "pause" not in found
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Format 3 subformat 0: not if the first traced is 'the first in a trap handler'",
-)
 def test_an_interrupt_whose_handler_is_first_after_loss() -> None:
     """The buffer has room again when the interrupt is taken: the handler is sent with its cause."""
     before = "\n".join(["1000 notify", "1004 notify", "1008 notify", "100c notify"] * 2)

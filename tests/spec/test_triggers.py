@@ -174,10 +174,6 @@ def test_on_at_an_exception() -> None:
     )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Format 3 subformat 0: not if the first traced is 'the first in a trap handler'",
-)
 def test_on_at_the_first_instruction_of_a_handler() -> None:
     """3.1, with the cause: the first traced instruction is the first in a trap handler."""
     sends(
