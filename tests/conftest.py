@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Before anything imports them: their assertions are to be explained as those of tests are.
+pytest.register_assert_rewrite("tests.spec.notation", "tests.spec.notation_context")
+
 TESTS = Path(__file__).resolve().parent
 
 # No deadlines: the first call of a kernel compiles it. The same examples on every run, so that a

@@ -6,12 +6,10 @@ from random import Random
 
 import pytest
 
-pytest.register_assert_rewrite("tests.spec.notation", "tests.spec.notation_context")
-
-from tests.model import adapter  # noqa: E402
-from tests.model.adapter import Implementation  # noqa: E402
-from tests.model.rows import Row  # noqa: E402
-from tests.model.settings import Settings  # noqa: E402
+from tests.model import adapter
+from tests.model.adapter import Implementation
+from tests.model.rows import Row
+from tests.model.settings import Settings
 
 IMPLEMENTATIONS = [Implementation("model", adapter.encode, adapter.decode)]
 if find_spec("tests.adapter"):
