@@ -73,13 +73,11 @@ def command(
         }
         sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
         return outcome
-    counts = f"{result.instructions:,} instructions and {result.traps:,} traps"
+    counts = f"{_counted(result.instructions, 'instruction')} and {_counted(result.traps, 'trap')}"
     if result.comparison.reports:
-        reports = result.comparison.reports
-        counts += f", {reports:,} report{'s' * (reports != 1)} of context and time"
+        counts += f", {_counted(result.comparison.reports, 'report')} of context and time"
     if result.comparison.pauses:
-        pauses = result.comparison.pauses
-        counts += f", {pauses:,} pause{'s' * (pauses != 1)}"
+        counts += f", {_counted(result.comparison.pauses, 'pause')}"
     if difference is not None:
         listing = Listing(source.code.map, source.code.symbols)
         lines = verify.difference_lines(difference, listing.line)
@@ -92,3 +90,7 @@ def command(
         remark = f"; {result.remark}" if result.remark else ""
         sys.stdout.write(f"{source.name}: {verdict}, {counts}{remark}\n")
     return outcome
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
