@@ -26,20 +26,20 @@ EXPANSION = np.array([INDEX[entry.expansion] for entry in ENTRIES], np.int64)
 _BUCKETS = 512  # 32-bit: opcode (5 bits) and funct3; compressed: quadrant and funct3
 
 
+@lru_cache
 def buckets(xlen: int) -> list[list[int]]:
     """Candidates for each bucket, most specific mask first (c.jr before c.mv)."""
-    buckets: list[list[int]] = [[] for _ in range(_BUCKETS)]
-    for bucket in range(_BUCKETS):
-        if bucket < 256:
-            match, mask = (bucket & 31) << 2 | (bucket >> 5) << 12 | 3, 0x707F
-        else:
-            match, mask = (bucket & 3) | (bucket >> 2 & 7) << 13, 0xE003
-        for index, entry in enumerate(ENTRIES):
-            common = entry.mask & mask
-            if xlen in entry.xlens and match & common == entry.match & common:
-                buckets[bucket].append(index)
-        buckets[bucket].sort(key=lambda index: (-ENTRIES[index].mask.bit_count(), index))
-    return buckets
+    of_width = [index for index, entry in enumerate(ENTRIES) if xlen in entry.xlens]
+    order = sorted(of_width, key=lambda index: (-ENTRIES[index].mask.bit_count(), index))
+    match = np.array([ENTRIES[index].match for index in order], np.int64)
+    mask = np.array([ENTRIES[index].mask for index in order], np.int64)
+    number = np.arange(_BUCKETS)
+    wide = (number & 31) << 2 | (number >> 5) << 12 | 3
+    compressed = (number & 3) | (number >> 2 & 7) << 13
+    selected = np.where(number < 256, wide, compressed)[:, np.newaxis]
+    known = np.where(number < 256, 0x707F, 0xE003)[:, np.newaxis]
+    differ = (selected ^ match) & mask & known != 0
+    return [[order[at] for at in np.flatnonzero(~row)] for row in differ]
 
 
 def _candidates() -> tuple[npt.NDArray[np.int64], ...]:
