@@ -111,10 +111,8 @@ def test_user_mode_only() -> None:
     )
 
 
-FIRST_OF_A_HANDLER = (
-    "Format 3 subformat 0: sent for the first traced instruction 'unless that instruction also "
-    "happens to be the first in a trap handler'"
-)
+#: Format 3 subformat 0 is for the first traced instruction "unless that instruction also happens to
+#: be the first in a trap handler".
 HANDLER = """
     3.3 no_change
     3.1 exception 8 tval=0 thaddr=1 2000
