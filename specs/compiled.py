@@ -2,8 +2,9 @@
 
 Numba's on-disk cache keys a function on its own bytecode only: an edited constant or helper in
 another module would give stale, silently wrong results. So the cache directory is named after a
-hash of all our sources and of Numba's version. Where nothing can be written, kernels are compiled
-without a cache; an import never fails for that.
+hash of all sources that kernels can see and of Numba's version. (Of the face those are its
+`*_kernel.py`, which import nothing else of it: tests/test_rooms.py.) Where nothing can be written,
+kernels are compiled without a cache; an import never fails for that.
 
 Types: `uint64 + 1` and `uint64 & 0xff` are int64 in Numba, and a variable that is uint64 on one
 path and `0` on another becomes float64. Kernels therefore use the module-level constants below
@@ -27,13 +28,15 @@ from numba import types
 from numba.extending import intrinsic
 
 ROOMS = ("etrace", "emu", "encoder", "decoder", "specs")
+#: Where kernels, and what they are made of, stand.
+_KERNEL_SOURCES = ("etrace/**/*_kernel.py", *(f"{room}/**/*.py" for room in ROOMS[1:]))
 
 
 def _sources_digest() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     root = Path(__file__).resolve().parent.parent
-    for room in ROOMS:
-        for path in sorted((root / room).glob("**/*.py")):
+    for pattern in _KERNEL_SOURCES:
+        for path in sorted(root.glob(pattern)):
             digest.update(path.relative_to(root).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

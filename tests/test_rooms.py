@@ -102,3 +102,17 @@ def test_the_sources_name_no_machine() -> None:
                 continue
             found = pattern.search(path.read_bytes())
             assert found is None, f"{path.relative_to(ROOT)}: {found.group() if found else ''!r}"
+
+
+def test_kernels_of_the_face_see_nothing_that_the_cache_key_leaves_out() -> None:
+    """`specs.compiled` names the cache of kernels after what they can see."""
+    for path in sources("etrace"):
+        kernels = path.name.endswith("_kernel.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                compiles = node.module == "specs.compiled" and {"njit", "inlined", "spliced"} & {
+                    alias.name for alias in node.names
+                }
+                assert kernels or not compiles, f"{path.name} compiles, and is no *_kernel.py"
+                foreign = (node.module or "").startswith("etrace") and kernels
+                assert not foreign or node.module.endswith("_kernel"), f"{path.name}: {node.module}"
