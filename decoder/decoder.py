@@ -14,7 +14,7 @@ from decoder.settings import MOST_BRANCHES, Setting, settings
 from decoder.state import STATES, State
 from specs import predictors
 from specs.compiled import announce_compilation
-from specs.flow import CONTEXT, GAP, PAUSE, RUN, TRAP, Flow
+from specs.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow
 from specs.isa.control import CodeMap
 from specs.packets import COLUMNS, FORMAT_NAMES
 from specs.parameters import Configuration
@@ -34,6 +34,7 @@ class Statistics:
     runs: int = 0
     traps: int = 0
     gaps: int = 0
+    loops: int = 0
 
 
 class Decoder:
@@ -42,7 +43,7 @@ class Decoder:
     `configuration` is the encoder's as far as it is known: modes (and, by protocol 2.1, sizes) are
     what the stream's support packets say. `code` is the program that ran, `most_branches` the
     encoder's largest *branch_count*. Nothing in a trace makes it raise: what cannot be decoded is a
-    gap in the flow. With no gap, the flow is exact. Memory does not grow with the stream. Nor does
+    gap in the flow. With no gap and no loop, the flow is exact. Memory does not grow with the stream. Nor does
     the time between two chunks; but one packet with a branch count may stand for billions of
     instructions, which come in as many chunks as they take.
     """
@@ -58,12 +59,14 @@ class Decoder:
         self._regions, self._table = tables(code)
         self._state = np.zeros(STATES, np.int64)
         self._state[State.LAST] = -1
+        self._state.view(np.uint64)[State.ADDRESS_MASK] = (1 << code.xlen) - 1
         self._saved = np.zeros(STATES, np.int64)
         self._runs = _words(RUN, _RUNS)
         self._traps = _words(TRAP, _RECORDS)
         self._contexts = _words(CONTEXT, _RECORDS)
         self._gaps = _words(GAP, _RECORDS)
         self._pauses = _words(PAUSE, _RECORDS)
+        self._loops = _words(LOOP, _RECORDS)
         self._filled = np.zeros(OUTPUTS, np.int64)
         self._packet = 0
         self._counts = np.zeros(len(FORMAT_NAMES), np.int64)
@@ -119,28 +122,31 @@ class Decoder:
         self._configuration = self._reader.configuration
         self._settings = settings(self._configuration, self._most_branches)
         self._history = predictors.make(self._configuration)
+        self._scratch = self._history.copy()
 
     def _reconstruct(self) -> int:
         packets = self._briefs, self._details, self._done, len(self._briefs), self._packet
-        outputs = self._runs, self._traps, self._contexts, self._gaps, self._pauses
+        outputs = (
+            self._runs,
+            self._traps,
+            self._contexts,
+            self._gaps,
+            self._pauses,
+            self._loops,
+            self._filled,
+            self._counts,
+            self._scratch,
+        )
         context = self._regions, self._table, self._history, self._settings
         if self._settings[Setting.MODES]:
             # imported where it is needed: others need not load it
             from decoder.kernel_modes import reconstruct_with_modes
 
-            return int(
-                reconstruct_with_modes(
-                    *context, *packets, self._state, *outputs, self._filled, self._counts
-                )
-            )
-        return int(
-            reconstruct(
-                *context, *packets, self._state, self._saved, *outputs, self._filled, self._counts
-            )
-        )
+            return int(reconstruct_with_modes(*context, *packets, self._state, *outputs))
+        return int(reconstruct(*context, *packets, self._state, self._saved, *outputs))
 
     def _chunk(self) -> Flow:
-        runs, traps, contexts, gaps, pauses = (int(n) for n in self._filled)
+        runs, traps, contexts, gaps, pauses, loops = (int(n) for n in self._filled)
         full = self._runs
         if 2 * runs * _RUN_WORDS > full.size:
             # Handed over instead of copied: most chunks are full.
@@ -155,6 +161,7 @@ class Decoder:
             _records(self._gaps, GAP, gaps),
             int(self._state[State.RUNS]),
             _records(self._pauses, PAUSE, pauses),
+            _records(self._loops, LOOP, loops),
         )
         statistics = self.statistics
         statistics.packets = dict(zip(FORMAT_NAMES, self._counts.tolist(), strict=True))
@@ -162,6 +169,7 @@ class Decoder:
         statistics.runs += runs
         statistics.traps += traps
         statistics.gaps += gaps
+        statistics.loops += loops
         self._state[State.RUNS] += runs
         self._filled[:] = 0
         return flow

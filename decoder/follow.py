@@ -30,8 +30,9 @@ FULL = -1
 
 #: Bits of state[HOW]. HAS_GOAL: there is an address to reach, else the path ends at the last
 #: branch. IN_LEG: the address may be met between discontinuities, not only as the target of one.
-#: INFER: if it is met so, a later visit may be meant.
-HAS_GOAL, IN_LEG, INFER = 1, 2, 4
+#: INFER: if it is met so, a later visit may be meant. OWN: it is a branch, and the last outcome is
+#: that of this visit.
+HAS_GOAL, IN_LEG, INFER, OWN = 1, 2, 4, 8
 
 _at = plain(State)
 _kind = plain(Kind, np.uint64)
@@ -58,7 +59,7 @@ def between(table, slot, goal_slot):
 
 
 @njit
-def leads_somewhere(regions, table, slot, pc, goal, in_leg):
+def leads_somewhere(regions, table, slot, pc, goal, in_leg, mask):
     """Whether inferable jumps from `slot`, at `pc`, lead to anything but more of them, or goal."""
     seen = slot  # of every step that is a power of two: a circle comes back to one of them
     for step in range(1, s64(MAX_JUMPS)):
@@ -70,7 +71,7 @@ def leads_somewhere(regions, table, slot, pc, goal, in_leg):
         what = kind_of(table, last)
         if what in (_kind.BRANCH, _kind.UNINFERABLE_JUMP, _kind.TRAP_RETURN):
             return True
-        pc = here + (size_of(table, last) << U1)
+        pc = (here + (size_of(table, last) << U1)) & mask
         if what == _kind.INFERABLE_JUMP:
             pc = target_of(table, last)
         region = find_region(regions, pc)
@@ -100,6 +101,8 @@ def follow(regions, table, state, runs, filled):
     has_goal = state[_at.HOW] & HAS_GOAL != 0
     in_leg = has_goal and state[_at.HOW] & IN_LEG != 0
     infer = 1 if state[_at.HOW] & INFER != 0 else 0
+    own = U1 if state[_at.HOW] & OWN != 0 else U0
+    mask = u64(state[_at.ADDRESS_MASK])
     slot = u64(state[_at.SLOT])
     branches = u64(state[_at.BRANCHES])
     branch_map = u64(state[_at.BRANCH_MAP])
@@ -112,6 +115,7 @@ def follow(regions, table, state, runs, filled):
     written = u64(filled[0]) << U1
     room = u64(runs.size) - _TWO_RESERVES
     status = 0
+    met = 0
     inferred = 0
     fresh = 0  # 1: the instruction at `slot` was reached here, and may be the goal
     jumps = U0
@@ -167,6 +171,7 @@ def follow(regions, table, state, runs, filled):
                     run_count += u64(steps)
                     slot += offset >> U1
                     inferred = infer
+                    met = 1
                     break
                 if limit == PATIENCE:
                     jumps = (
@@ -178,7 +183,7 @@ def follow(regions, table, state, runs, filled):
         leaves = True
         arrived = False
         if what == _kind.BRANCH:
-            if branches == U0:
+            if branches == own:
                 status, error = _reason.NO_BRANCH, here
                 break
             leaves = branch_map & U1 == U0
@@ -191,7 +196,7 @@ def follow(regions, table, state, runs, filled):
             jumps += U1
             if jumps > limit:
                 if limit != PATIENCE or not leads_somewhere(
-                    regions, table, last, here, goal, in_leg and branches == U0
+                    regions, table, last, here, goal, in_leg and branches == U0, mask
                 ):
                     status, error = _reason.NOT_REACHED, goal if has_goal else here
                     break
@@ -218,11 +223,19 @@ def follow(regions, table, state, runs, filled):
         if offset < span and onward & U1 == U0:
             slot = first + (offset >> U1)
         else:
+            onward &= mask
             region = find_region(regions, onward)
             if region < 0:
                 run_count -= U1
                 status, error = _reason.NO_CODE, onward
                 break
+            if not leaves:
+                # from the last address to the first
+                runs[written] = run_start
+                runs[written + U1] = (run_count - U1) | priv
+                written += U2
+                run_start = onward
+                run_count = U1
             base = regions[region]
             span = regions[region + 1] - base
             first = regions[region + 2]
@@ -245,5 +258,6 @@ def follow(regions, table, state, runs, filled):
     state[_at.RUN_START] = s64(run_start)
     state[_at.RUN_COUNT] = s64(run_count)
     state[_at.INFERRED] = inferred if has_goal else 0
+    state[_at.MET] = met
     state[_at.ERROR_ADDRESS] = s64(error)
     return status

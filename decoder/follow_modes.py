@@ -15,6 +15,7 @@ from decoder.follow import (
     IN_LEG,
     INFER,
     MAX_JUMPS,
+    OWN,
     PATIENCE,
     RESERVE,
     between,
@@ -87,6 +88,8 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
     has_goal = state[_at.HOW] & HAS_GOAL != 0
     in_leg = has_goal and state[_at.HOW] & IN_LEG != 0
     infer = 1 if state[_at.HOW] & INFER != 0 else 0
+    own = U1 if state[_at.HOW] & OWN != 0 else U0
+    mask = u64(state[_at.ADDRESS_MASK])
     depth = state[_at.DEPTH]
     has_irets = settings[_setting.HAS_IRETS] != 0
     # An address is at its first visit with that many irets, or that irdepth (unless notify is set).
@@ -115,6 +118,7 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
     written = u64(filled[0]) << U1
     room = u64(runs.size) - _TWO_RESERVES
     status = 0
+    met = 0
     inferred = 0
     fresh = state[_at.FRESH]  # 1: the instruction at `slot` was reached here, and may be the goal
     previous = state[_at.LAST]
@@ -196,6 +200,7 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
                         previous = makes_sequential(table, slot, last)
                     slot += offset >> U1
                     inferred = infer
+                    met = 1
                     break
                 if limit == PATIENCE:
                     # the walk was long enough: if this is a circle, let it be the last
@@ -211,7 +216,7 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
         walked = False
         was_predicted = False
         if what == _kind.BRANCH:
-            if outcomes == U0:
+            if outcomes == own:
                 status, error = _reason.NO_BRANCH, here
                 break
             at = predictor_index(history, here)
@@ -261,7 +266,7 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
             jumps += U1
             if jumps > limit:
                 if limit != PATIENCE or not leads_somewhere(
-                    regions, table, last, here, goal, in_leg and outcomes == U0
+                    regions, table, last, here, goal, in_leg and outcomes == U0, mask
                 ):
                     status, error = _reason.NOT_REACHED, goal if has_goal else here
                     break
@@ -285,11 +290,19 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
         if offset < span and onward & U1 == U0:
             slot = first + (offset >> U1)
         else:
+            onward &= mask
             region = find_region(regions, onward)
             if region < 0:
                 run_count -= U1
                 status, error = _reason.NO_CODE, onward
                 break
+            if not leaves:
+                # from the last address to the first
+                runs[written] = run_start
+                runs[written + U1] = (run_count - U1) | priv
+                written += U2
+                run_start = onward
+                run_count = U1
             base = regions[region]
             span = regions[region + 1] - base
             first = regions[region + 2]
@@ -321,6 +334,7 @@ def follow_modes(regions, table, history, settings, state, runs, filled):
     state[_at.RUN_START] = s64(run_start)
     state[_at.RUN_COUNT] = s64(run_count)
     state[_at.INFERRED] = inferred if has_goal else 0
+    state[_at.MET] = met
     state[_at.FRESH] = fresh
     state[_at.LAST] = previous
     state[_at.JUMPS] = s64(jumps)

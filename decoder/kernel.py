@@ -17,6 +17,7 @@ Departures from the pseudo code, which 2.0 leaves incomplete:
 import numpy as np
 
 from decoder.brief import Brief
+from decoder.circles import ENDLESS, NO_ROUND, round_from
 from decoder.follow import FULL
 from decoder.path_table import COUNT, find_region, kind_of, size_of
 from decoder.paths import follow_paths, full_address, onward, position
@@ -43,9 +44,9 @@ ENDED_PACKET = np.int64(int(Ended.PACKET))
 _MODE_BITS = np.uint64(3)
 
 #: `filled`: how many of each output are written; and the places in it.
-OUTPUTS = 5
-_N_RUNS, _N_TRAPS, _N_CONTEXTS, _N_GAPS, _N_PAUSES = range(OUTPUTS)
-#: Traps, contexts, gaps or pauses that one packet can add at most.
+OUTPUTS = 6
+_N_RUNS, _N_TRAPS, _N_CONTEXTS, _N_GAPS, _N_PAUSES, _N_LOOPS = range(OUTPUTS)
+#: Traps, contexts, gaps, pauses or loops that one packet can add at most.
 _MARGIN = 4
 _UNKNOWN_PRIVILEGE = 255
 
@@ -286,8 +287,32 @@ def report_support(state, runs, filled, row):
     return _reason.TRACE_LOST if lost else 0
 
 
+@njit
+def note_loop(
+    regions, table, history, scratch, settings, state, runs, loops, filled, form, packet, offset
+):
+    """The path met its goal between discontinuities: record it if it may have come by more often
+    than the packets tell."""
+    state[_at.MET] = 0
+    found, count, returns = round_from(regions, table, history, scratch, settings, state)
+    if found == NO_ROUND:
+        return
+    if settings[_setting.EXACT_LOOPS if found == ENDLESS else _setting.EXACT_VISITS] != 0:
+        return
+    if returns != 0 and settings[_setting.HAS_IRETS] != 0 and form != _format.SYNC:
+        return  # irets tells
+    split_run(state, runs, filled)
+    n = filled[_N_LOOPS]
+    loops[5 * n] = u64(state[_at.RUNS] + filled[_N_RUNS])
+    loops[5 * n + 1] = position(state)
+    loops[5 * n + 2] = u64(packet)
+    loops[5 * n + 3] = offset
+    loops[5 * n + 4] = count | ((U1 if found == ENDLESS else U0) << np.uint64(32))
+    filled[_N_LOOPS] = n + 1
+
+
 @spliced
-def full(filled, runs, traps, contexts, gaps, pauses):
+def full(filled, runs, traps, contexts, gaps, pauses, loops):
     """Whether an output may be too short for what one packet adds, paths aside."""
     return (
         2 * (filled[_N_RUNS] + _MARGIN) > runs.size
@@ -295,6 +320,7 @@ def full(filled, runs, traps, contexts, gaps, pauses):
         or 6 * (filled[_N_CONTEXTS] + _MARGIN) > contexts.size
         or 5 * (filled[_N_GAPS] + _MARGIN) > gaps.size
         or 3 * (filled[_N_PAUSES] + _MARGIN) > pauses.size
+        or 5 * (filled[_N_LOOPS] + _MARGIN) > loops.size
     )
 
 
@@ -405,8 +431,10 @@ def reconstruct(
     contexts,
     gaps,
     pauses,
+    loops,
     filled,
     counts,
+    scratch,
 ):
     """Decode packets `briefs[begin:end]`; the index of the first one not decoded.
 
@@ -415,10 +443,11 @@ def reconstruct(
     flat. `briefs[0]` has packet number `first_packet`. `state`, `saved`: int64, `STATES` long.
     `filled` (int64, `OUTPUTS` long) is advanced; where an output is full it stops before the
     packet: call it again with the same packets. `counts` (int64, one a format) is how many packets
-    there were. For optional modes there is `decoder.kernel_modes`.
+    there were. `scratch` is as long as `history`. For optional modes there is
+    `decoder.kernel_modes`.
     """
     for i in range(begin, end):
-        if full(filled, runs, traps, contexts, gaps, pauses):
+        if full(filled, runs, traps, contexts, gaps, pauses, loops):
             return i
         brief = briefs[i]
         packet = first_packet + i
@@ -438,6 +467,21 @@ def reconstruct(
             filled[_N_RUNS] = filled_runs
             return i
         counts[form] += 1
+        if status == 0 and state[_at.MET] != 0:
+            note_loop(
+                regions,
+                table,
+                history,
+                scratch,
+                settings,
+                state,
+                runs,
+                loops,
+                filled,
+                form,
+                packet,
+                brief[_brief.offset],
+            )
         if not is_settled(state, form, status):
             report(
                 regions,

@@ -8,7 +8,7 @@ import numpy as np
 from decoder.brief import DEPTH_SHIFT, IS_IRREPORT, Brief
 from decoder.follow import FULL, HAS_GOAL, IN_LEG, INFER, PATIENCE
 from decoder.follow_modes import follow_modes
-from decoder.kernel import format_of, full, is_settled, report, row_of
+from decoder.kernel import format_of, full, is_settled, note_loop, report, row_of
 from decoder.path_table import kind_of
 from decoder.paths import (
     FULL_MAP,
@@ -162,14 +162,16 @@ def reconstruct_with_modes(
     contexts,
     gaps,
     pauses,
+    loops,
     filled,
     counts,
+    scratch,
 ):
     """As `decoder.kernel.reconstruct`, but where an output is full it stops within a packet: the
     next call, with the same packets, goes on from there.
     """
     for i in range(begin, end):
-        if full(filled, runs, traps, contexts, gaps, pauses):
+        if full(filled, runs, traps, contexts, gaps, pauses, loops):
             return i
         brief = briefs[i]
         packet = first_packet + i
@@ -185,6 +187,21 @@ def reconstruct_with_modes(
         if status == FULL:
             return i
         counts[form] += 1
+        if status == 0 and state[_at.MET] != 0:
+            note_loop(
+                regions,
+                table,
+                history,
+                scratch,
+                settings,
+                state,
+                runs,
+                loops,
+                filled,
+                form,
+                packet,
+                brief[_brief.offset],
+            )
         if is_settled(state, form, status):
             continue
         reason = report(

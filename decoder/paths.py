@@ -7,7 +7,7 @@ reported, then for the *path* to what it reports itself.
 import numpy as np
 
 from decoder.brief import IS_NOTIFY, IS_UPDISCON, Brief
-from decoder.follow import HAS_GOAL, IN_LEG, INFER, follow
+from decoder.follow import HAS_GOAL, IN_LEG, INFER, OWN, follow
 from decoder.path_table import ENDED_BY, RETURNS, find_region, kind_of, size_of, target_of
 from decoder.settings import Setting
 from decoder.state import State, Sync
@@ -69,7 +69,7 @@ def onward(table, history, settings, state):
     """
     slot = u64(state[_at.SLOT])
     what = kind_of(table, slot)
-    after = position(state) + (size_of(table, slot) << U1)
+    after = (position(state) + (size_of(table, slot) << U1)) & u64(state[_at.ADDRESS_MASK])
     if what == _kind.BRANCH:
         if state[_at.BRANCHES] == 0:
             return 0, U0, _ended.TRAP
@@ -115,12 +115,13 @@ def paths_to_follow(table, history, settings, state, form, row):
 def aim_at_sync(regions, table, settings, state, row):
     """Goal and branch map of the path to the instruction of a format 3.0 packet."""
     address = full_address(settings, row)
-    if is_branch_at(regions, table, address):
-        state[_at.BRANCH_MAP] |= s64(row[_column.branch] << u64(state[_at.BRANCHES]))
-        state[_at.BRANCHES] += 1
     same = s64(row[_column.privilege]) == state[_at.PRIVILEGE]
     state[_at.GOAL] = s64(address)
     state[_at.HOW] = HAS_GOAL | IN_LEG if same else HAS_GOAL
+    if is_branch_at(regions, table, address):
+        state[_at.BRANCH_MAP] |= s64(row[_column.branch] << u64(state[_at.BRANCHES]))
+        state[_at.BRANCHES] += 1
+        state[_at.HOW] |= OWN
 
 
 @spliced

@@ -31,8 +31,10 @@ class Setting(IntEnum):
     HAS_IRETS = 10  # protocol 2.1: irets stands in the place of irdepth
     DEPTH_MASK = 11  # all ones in irdepth
     MOST_BRANCHES = 12
-    VECTORS = 13  # a bit for each privilege whose trap vector is known
-    VECTOR = 14  # the trap vectors, by privilege
+    EXACT_LOOPS = 13  # [encoder] loops = "exact": there is a packet for each round
+    EXACT_VISITS = 14  # [encoder] ambiguous = "exact": there is one for each visit
+    VECTORS = 15  # a bit for each privilege whose trap vector is known
+    VECTOR = 16  # the trap vectors, by privilege
 
 
 SETTINGS = int(Setting.VECTOR) + _PRIVILEGES
@@ -62,6 +64,8 @@ def settings(
     found[Setting.HAS_IRETS] = configuration.has_irets
     found[Setting.DEPTH_MASK] = (1 << depth_bits) - 1
     found[Setting.MOST_BRANCHES] = most_branches
+    found[Setting.EXACT_LOOPS] = configuration.encoder.loops == "exact"
+    found[Setting.EXACT_VISITS] = configuration.encoder.ambiguous == "exact"
     for level, vector in configuration.tvec.by_privilege().items():
         found[Setting.VECTORS] |= 1 << level
         found.view(np.uint64)[Setting.VECTOR + level] = vector

@@ -40,6 +40,8 @@ class State(IntEnum):
     FRESH = 27  # a path that is being followed, where it was interrupted: see `follow_modes`
     JUMPS = 28
     LIMIT = 29
+    MET = 30  # 1: the last path met its goal between discontinuities
+    ADDRESS_MASK = 31  # addresses wrap at 2^XLEN
 
 
 class Sync(IntEnum):

@@ -72,7 +72,8 @@ class Statistics:
 
     `added`: packets that no flow chart asks for, but without which a trace could not be decoded
     (docs/choices.md, docs/modes.md): for a "loop" that no packet shows, an earlier "visit" to an
-    address, a mispredicted "return" that could be another, and a "late" resynchronisation.
+    address, a mispredicted "return" that could be another, and a "late" resynchronisation. The keys
+    `loops` and `ambiguous` of [encoder] leave them out.
     `lost`: packets that the sink had no room for; `stalled`: half-words of time for which the hart
     waited for it.
     """
@@ -123,6 +124,13 @@ def _options(configuration: "Configuration") -> npt.NDArray[np.int64]:
         options[Option[mode]] = getattr(modes, mode)
     options[Option.irets] = configuration.has_irets
     options[Option.shorter_packet] = configuration.encoder.shorter_packet
+    options[Option.exact_loops] = configuration.encoder.loops == "exact"
+    options[Option.exact_visits] = configuration.encoder.ambiguous == "exact"
+    # V matters to an address behind implicit returns, and to a 3.0 that no packet precedes
+    unannounced = unit in (Unit.INSTRUCTIONS, Unit.CYCLES) or parameters.ctype_width_p > 1
+    options[Option.keeps_segments] = options[Option.exact_loops] or (
+        options[Option.exact_visits] and (modes.implicit_return or unannounced)
+    )
     options[Option.most_branches] = MOST_BRANCHES + 31
     options[Option.ctypes] = 1 << parameters.ctype_width_p
     options[Option.reports] = not (parameters.nocontext_p and parameters.notime_p)

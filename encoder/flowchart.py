@@ -43,7 +43,19 @@ from encoder.queue import (
     send_target,
     send_trap,
 )
-from encoder.segments import RETURNS, all_visits, extend_segments, visits, within
+from encoder.segments import (
+    EXACT_LOOPS,
+    EXACT_VISITS,
+    NESTING,
+    RETURNS,
+    all_visits,
+    closes_circle,
+    extend_segments,
+    give_up,
+    kept,
+    visits,
+    within,
+)
 from encoder.sink import LOSING, PASSING, begin_row, end_row
 from encoder.state import MAX_SEGMENTS, After, Cur, Option, Slot, Unit
 from specs import predictors
@@ -111,6 +123,7 @@ ENDED_NTR = np.uint64(QualStatus.ended_ntr)
 NONTAKEN = np.uint64(Itype.NONTAKEN_BRANCH)
 TAKEN = np.uint64(Itype.TAKEN_BRANCH)
 RETURN = np.uint64(13)
+OTHER_JUMP, NARROW_JUMP = np.uint64(14), np.uint64(6)
 
 # what follows the row in hand; np.int64, as all that is passed to kernels: for each literal int
 # passed, Numba would compile the callee again
@@ -160,6 +173,15 @@ def seen_code(code, options):
 
 
 @inlined
+def may_be_trap_return(code, options):
+    """Can an instruction of this itype be an xRET?
+
+    Its itype is 3; the specification's reference flow gives 14, which a narrow port has as 6.
+    """
+    return code == U3 or code == OTHER_JUMP or (options[ITYPE_WIDTH] == 3 and code == NARROW_JUMP)
+
+
+@inlined
 def is_due(options, state):
     """Is resynchronisation due at a row (check 2)?"""
     if options[UNIT] == PACKETS_UNIT:
@@ -193,17 +215,28 @@ def send_found(options, state, queue, segments, count, notify, updiscon):
     if send_landed(options, state, queue, updiscon):
         return
     cur = state[CUR_ADDRESS]
-    if state[CUR_AFTER] & AFTER_JUMP != U0:
+    if state[CUR_AFTER] & AFTER_JUMP != U0 and options[EXACT_VISITS] != 0:
         notify = U1
+    rounds = visits(segments, count - 1, cur, state[RETURNS])
+    earlier = rounds if options[EXACT_LOOPS] != 0 else 0
     # irets tells visits apart that lie before an implicit return
-    if options[HAS_IRETS] != 0:
-        earlier = visits(segments, count - 1, cur, state[RETURNS])
-    else:
-        earlier = all_visits(segments, count - 1, cur)
+    if options[EXACT_VISITS] != 0 and options[HAS_IRETS] == 0:
+        earlier += all_visits(segments, count - 1, cur) - rounds
     for _ in range(earlier):
         send_address(options, state, queue, cur, U1, U0)
         state[ADDED_VISIT] += U1
     send_address(options, state, queue, cur, notify, U0)
+
+
+@inlined
+def was_seen(options, segments, count, address, returns, updiscon):
+    """Would a decoder take a visit in V for that of the next row, after `returns` returns?
+
+    `updiscon`: the row in hand is one. If not, a visit after as many returns is an earlier round.
+    """
+    if options[EXACT_LOOPS] != 0 or updiscon:
+        return within(segments, count, address)
+    return all_visits(segments, count, address) > visits(segments, count, address, returns)
 
 
 @inlined
@@ -237,7 +270,8 @@ def complete(
     implicit = predicted and state[IRETS] < MOST_IRETS
     updiscon = jump and not (sequential and retires) and not implicit
     if state[CUR_SENT] == U0:
-        synchronises = not retires or not (mispredicted or next_sequential != U0)
+        exact = options[EXACT_VISITS] != 0
+        synchronises = not retires or not exact or not (mispredicted or next_sequential != U0)
         follows = following == NEXT_TRAP or ppccd
         follows |= retires and synchronises and due_after_packet(options, state)
         if state[CUR_TARGET] != U0:
@@ -253,12 +287,12 @@ def complete(
             )
             state[NTR] = U1
         else:
-            count = s64(state[SEGMENTS])
+            count = kept(state)
             some = state[BRANCHES] != U0
             notify = state[CUR_NOTIFY]
             added = 0
             if mispredicted:
-                if options[HAS_IRETS] == 0:
+                if exact and options[HAS_IRETS] == 0:
                     depth = memory[DEPTH]
                     if depth <= state[HIGHEST] and depth > state[LOWEST]:
                         added = ADDED_RETURN
@@ -266,17 +300,25 @@ def complete(
                         added = ADDED_RETURN
             elif not branch and not updiscon and retires and address != state[CUR_END]:
                 if count == MAX_SEGMENTS:
-                    added = ADDED_LOOP
-                elif not implicit and visits(segments, count, address, state[RETURNS]) > 0:
-                    added = ADDED_LOOP
+                    added = ADDED_LOOP if options[EXACT_LOOPS] != 0 else ADDED_VISIT
+                elif not implicit and count > 0:
+                    if options[EXACT_LOOPS] != 0:
+                        if visits(segments, count, address, state[RETURNS]) > 0:
+                            added = ADDED_LOOP
+                    else:
+                        level = state[NESTING] + ((CALL_BITS >> code) & U1)
+                        if closes_circle(state, segments, count, address, level):
+                            give_up(state)
+                            count = 0
             if added == 0 and state[CUR_LATE] != U0:
                 added = ADDED_LATE
+            returns = state[RETURNS] + b2u(implicit)
             if options[UNIT] == PACKETS_UNIT:
                 resync = some and s64(state[RESYNC_COUNT]) == options[PERIOD]
             else:
-                resync = state[DUE] != U0 and (
-                    some or (retires and within(segments, count, address))
-                )
+                resync = state[DUE] != U0 and some
+                if state[DUE] != U0 and retires and not some:
+                    resync = was_seen(options, segments, count, address, returns, updiscon)
             if added == 0 and resync and not synchronises:
                 added = ADDED_LATE
             if added != 0:
@@ -285,7 +327,8 @@ def complete(
                 notify = U1
             landing = U1 if follows or following == NEXT_END else U0
             stops = not retires or (ppccd and some)
-            stops |= precise != U0 and retires and within(segments, count, address)
+            if precise != U0 and retires:
+                stops |= was_seen(options, segments, count, address, returns, updiscon)
             if resync or notify != U0 or stops:
                 send_found(options, state, queue, segments, count, notify, landing)
             elif s64(state[PREDICTED]) == options[MOST_BRANCHES]:
@@ -346,12 +389,14 @@ def follow_calls(options, state, memory, code, returning, predicted, implicit):
             state[LOWEST] = min(state[LOWEST], depth - U1)
             state[HIGHEST] = max(state[HIGHEST], depth)
         state[RETURNS] += U1
+        state[NESTING] -= U1
         if options[HAS_IRETS] != 0:
             state[IRETS] += U1
     if implicit or (options[HAS_IRETS] != 0 and returning):
         predictors.unwind(memory)
     elif (CALL_BITS >> code) & U1 != U0:
         predictors.call(memory, state[CUR_END])
+        state[NESTING] += U1
 
 
 @njit
@@ -467,6 +512,8 @@ def first_half_words(iretire, ilastsize, ifirstsize):
 @spliced
 def cannot_report(options, state, memory, address, next_sequential):
     """Can no 3.0 report the row at `address`, behind the retired row in hand?"""
+    if options[EXACT_VISITS] == 0:
+        return False
     if next_sequential:
         return True
     if options[IMPLICIT_RETURN] == 0 or state[CUR_CODE] != RETURN:
@@ -501,7 +548,11 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
     behind = single and sijump and previous == RETIRED
     if previous != NOTHING:
         precise = ctype == PRECISELY and previous == RETIRED
-        entered = previous == RETIRED and privilege != state[CUR_PRIV] and state[CUR_CODE] != U3
+        entered = (
+            previous == RETIRED
+            and privilege != state[CUR_PRIV]
+            and not may_be_trap_return(state[CUR_CODE], options)
+        )
         if (
             entered
             or ctype == DISCONTINUITY
@@ -545,6 +596,7 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
     else:
         late = is_due(options, state)
         can = after & AFTER_MISPREDICTED == U0 and not behind
+        can |= options[EXACT_VISITS] == 0
         if (
             previous != RETIRED
             or state[CUR_PRIV] != privilege
@@ -558,6 +610,7 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
     elif target and not single:
         # a second row that cannot synchronise is the last
         can = not (sequential and (first == U0 or second == last))
+        can |= options[EXACT_VISITS] == 0
         send_target(
             options,
             state,
@@ -596,7 +649,7 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
     if is_branch(code) and not whole:
         add_branch(options, state, memory, last, outcome)
     if not whole:
-        extend_segments(state, segments, rest, last)
+        extend_segments(options, state, segments, rest, last)
     state[CUR] = RETIRED
     state[CUR_ADDRESS] = last
     state[CUR_END] = iaddr + (iretire << U1)

@@ -50,7 +50,7 @@ from encoder.queue import (
     U31,
     UNIT,
 )
-from encoder.segments import extend_segments
+from encoder.segments import KEEPS_SEGMENTS, extend_segments
 from encoder.state import MAX_SEGMENTS, Option, Slot
 from encoder.writer import MAX_PACKET, SINCE_SYNC, store64
 from specs.compiled import ALL_ONES, U0, U1, U2, U4, U64, b2u, clz64, inlined, njit, s64, u64
@@ -79,6 +79,9 @@ MAP_UNUSED = np.uint64(64 - 38)
 @inlined
 def is_anchor(options, state):
     """Is the row in hand an anchor, whatever comes next?"""
+    if options[KEEPS_SEGMENTS] == 0:
+        # nobody asks; a row made inferable by the one before is left to the flow chart all the same
+        return state[CUR_SEQUENTIAL] == U0
     code = state[CUR_CODE]
     if is_branch(code):
         return True
@@ -182,6 +185,7 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
     map_packets = U0
     ntr = state[NTR]
     begin = i
+    keeps = options[KEEPS_SEGMENTS] != 0
     # the first reference of V with the row in hand, and whether its first row is the anchor
     anchor = i
     partial = False
@@ -243,7 +247,7 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
         last = iaddr + ((iretire - (U1 << ((details >> np.uint64(32)) & BYTE))) << U1)
         code = seen_code(code, options)
         rest = iaddr
-        if inferable:
+        if inferable and keeps:
             if iaddr != follows and lowest <= iaddr and iaddr <= highest:
                 # perhaps a loop that no packet shows
                 break
@@ -310,7 +314,7 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
                 rest = iaddr
                 if partial and k == anchor:
                     rest = iaddr + (after_first(details) << U1)
-                extend_segments(state, segments, rest, last)
+                extend_segments(options, state, segments, rest, last)
             state[CUR_ADDRESS] = last
             state[CUR_END] = iaddr + (iretire << U1)
             state[CUR_CODE] = seen_code(reference & CODE, options)

@@ -65,7 +65,7 @@ from encoder.queue import (
     U31,
     UNIT,
 )
-from encoder.segments import RETURNS, extend_segments
+from encoder.segments import EXACT_LOOPS, KEEPS_SEGMENTS, NESTING, RETURNS, extend_segments
 from encoder.state import MAX_SEGMENTS, Option, Slot
 from encoder.writer import SINCE_SYNC
 from specs import predictors
@@ -214,15 +214,20 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
     failed = state[FAILED]
     irets = state[IRETS]
     returned = state[RETURNS]
+    level = state[NESTING]
     shallow = state[LOWEST]
     deep = state[HIGHEST]
     begin = i
-    # V, as in `encoder.plain`
+    # V, as in `encoder.plain`; the hull is of what a jump back can make a circle of: at a call it
+    # is put away, in the table of segments, till the return from it
+    keeps = options[KEEPS_SEGMENTS] != 0
+    rounds = options[EXACT_LOOPS] != 0
     anchor = i
     partial = False
     lowest = ALL_ONES
     highest = U0
     jumps = 0
+    nested = 0
     # the row in hand
     code = state[CUR_CODE]
     follows = state[CUR_END]
@@ -338,7 +343,7 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
                 anchor = i
             elif target:
                 anchor = i
-            elif iaddr != follows:
+            elif keeps and iaddr != follows:
                 if jumps >= MAX_SEGMENTS - 1:
                     break
                 if not implicit and lowest <= iaddr and iaddr <= highest:
@@ -348,17 +353,28 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
                 shallow = depth - U1 if deep == U0 else min(shallow, depth - U1)
                 deep = max(deep, depth)
                 returned += U1
+                level -= U1
                 if has_irets:
                     irets += U1
-                # a jump back is no loop if a return lies between
                 lowest = ALL_ONES
                 highest = U0
+                if nested > 0:
+                    nested -= 1
+                    if not rounds:
+                        lowest = segments[nested, 0]
+                        highest = segments[nested, 1]
                 predictors.unwind(memory)
             elif returns and (CALL_BITS >> code) & U1 != U0:
                 predictors.call(memory, follows)
+                level += U1
+                if keeps and nested < MAX_SEGMENTS:
+                    segments[nested, 0] = lowest
+                    segments[nested, 1] = highest
+                    nested += 1
         if anchor == i:
             partial = False
             jumps = 0
+            nested = 0
             lowest = ALL_ONES
             highest = U0
         # the next row in hand
@@ -418,6 +434,7 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
     state[FAILED] = failed
     state[IRETS] = irets
     state[RETURNS] = returned
+    state[NESTING] = level
     state[LOWEST] = shallow
     state[HIGHEST] = deep
     if options[UNIT] == PACKETS_UNIT:
@@ -443,8 +460,14 @@ def rebuild(options, state, segments, refs, anchor, end, partial, blocks):
     """
     state[SEGMENTS] = U0
     returned = state[RETURNS]
+    level = state[NESTING]
+    if options[KEEPS_SEGMENTS] == 0:
+        anchor = end - 1
     for k in range(anchor, end - 1):
-        state[RETURNS] -= b2u(is_counted(options, blocks, u64(refs[k])))
+        implicit = b2u(is_counted(options, blocks, u64(refs[k])))
+        state[RETURNS] -= implicit
+        state[NESTING] += implicit
+        state[NESTING] -= b2u(is_call(options, u64(refs[k])))
     for k in range(anchor, end):
         reference = u64(refs[k])
         index = s64(reference >> U4)
@@ -454,12 +477,22 @@ def rebuild(options, state, segments, refs, anchor, end, partial, blocks):
         if partial and k == anchor:
             rest = iaddr + (after_first(details) << U1)
         last = last_of(iaddr, details)
-        extend_segments(state, segments, rest, last)
+        extend_segments(options, state, segments, rest, last)
         state[CUR_ADDRESS] = last
         state[CUR_END] = iaddr + ((details & HALF) << U1)
         if k < end - 1:
-            state[RETURNS] += b2u(is_counted(options, blocks, reference))
+            implicit = b2u(is_counted(options, blocks, reference))
+            state[RETURNS] += implicit
+            state[NESTING] -= implicit
+            state[NESTING] += b2u(is_call(options, reference))
     state[RETURNS] = returned
+    state[NESTING] = level
+
+
+@inlined
+def is_call(options, reference):
+    """Is this row a call, which implicit return mode counts?"""
+    return options[IMPLICIT_RETURN] != 0 and (CALL_BITS >> (reference & CODE)) & U1 != U0
 
 
 @inlined

@@ -50,8 +50,9 @@ class Slot(IntEnum):
     time = auto()
     has_time = auto()
     ntr = auto()  # the last packet was sent because of an updiscon
-    segments = auto()  # V of the loop rule: how many segments
+    segments = auto()  # V, see encoder.segments: how many segments; or CIRCLES
     returns = auto()  # implicit returns in the whole trace
+    nesting = auto()  # calls less implicit returns in the whole trace, modulo 2^64
     irets = auto()  # implicit returns since the last branch or packet (2.1)
     lowest = auto()  # implicit returns since the last packet: depths from above this
     highest = auto()  # up to this; 0: there were none
@@ -134,6 +135,9 @@ class Option(IntEnum):
     most_branches = auto()  # the largest branch_count, and 31
     address_mask = auto()
     reports = auto()  # 1: packets have context or time
+    exact_loops = auto()  # [encoder] loops = "exact"
+    exact_visits = auto()  # [encoder] ambiguous = "exact"
+    keeps_segments = auto()  # 1: V is needed
     ctypes = auto()  # how many values ctype_width_p has
     sink = auto()  # a SinkKind
     sink_rate = auto()
@@ -177,5 +181,8 @@ class Op(IntEnum):
 
 #: The rules on loops and visits remember this many segments.
 MAX_SEGMENTS = 64
-#: Columns of the table of segments: first address, last address, implicit returns before them.
-SEGMENT = 3
+#: In the place of their number: execution runs in circles, and V is not kept.
+CIRCLES = MAX_SEGMENTS + 1
+#: Columns of the table of segments: first address, last address, and before them implicit returns
+#: and `Slot.nesting`.
+SEGMENT = 4

@@ -1,7 +1,7 @@
 """What a decoder gives back: the exact instruction flow, as arrays.
 
 A *run* is a stretch of consecutive instructions (each starts where the one before it ends) at one
-privilege level. Traps, context reports, pauses and gaps stand *between* runs: their `run` field is
+privilege level. Traps, context reports, pauses, loops and gaps stand *between* runs: their `run` field is
 the number of runs before them in the whole flow (not in the chunk), so a trap with `run == k`
 happened after runs `0..k-1` and before run `k`. Several may share a position; each array is in
 order.
@@ -56,6 +56,23 @@ CONTEXT = np.dtype(
 #: Tracing ended here, as the encoder was told to, and began again: what follows is not what was
 #: executed next. `packet`, `offset`: of the packet with which it began again.
 PAUSE = np.dtype([("run", "<u8"), ("packet", "<u8"), ("offset", "<u8")])
+
+#: The packets do not tell how often execution came by `start`, the first instruction of the run
+#: that follows, before it did in that run: after `count` instructions it comes by again. `endless`
+#: 1: each round is like the last, so there may have been any number of them more than the flow has.
+#: 0: as far as is known from the return addresses kept, the next round differs. `packet`, `offset`:
+#: of the packet that reports `start`.
+LOOP = np.dtype(
+    [
+        ("run", "<u8"),
+        ("start", "<u8"),
+        ("packet", "<u8"),
+        ("offset", "<u8"),
+        ("count", "<u4"),
+        ("endless", "u1"),
+        ("pad", "V3"),
+    ]
+)
 
 #: `reason` is a `Reason`; `address` what the reason is about (0 if nothing).
 GAP = np.dtype(
@@ -114,8 +131,9 @@ class Flow:
     gaps: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, GAP))
     first_run: int = 0
     pauses: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, PAUSE))
+    loops: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, LOOP))
 
     @property
     def instructions(self) -> int:
-        """Number of instructions in the runs."""
+        """Number of instructions in the runs. Where there are `loops` there were more, perhaps."""
         return int(self.runs["count"].sum(dtype=np.uint64))

@@ -47,6 +47,7 @@ MAX_PAYLOAD_BITS = 248
 _DISCOVERY = "Parameters and Discovery"
 _INTERFACE = "Instruction Trace Interface"
 _FILTERING = "Filtering"
+_ALGORITHM = "Instruction Trace Algorithm"
 _DATA = "Data Trace Interface"
 _CONTROL = "trTeInstStallEna"
 _ENCAPSULATION = "Packet Encapsulation"
@@ -222,6 +223,12 @@ class EncoderOptions:
     # fmt: off
     shorter_packet: bool = entry(False, None, "Jump target cache mode",
         "for a target in the cache, send format 1 or 2 if that is shorter than 0.1")
+    loops: str = entry("spec", ("spec", "exact"), _ALGORITHM,
+        "loops of inferable jumps alone. spec: what the flow chart sends, which does not tell how "
+        "many rounds; exact: a packet for each round besides")
+    ambiguous: str = entry("exact", ("exact", "spec"), _ALGORITHM,
+        "where the flow chart's packets could mean two things. exact: packets besides, which tell "
+        "(docs/choices.md); spec: none")
     # fmt: on
 
 

@@ -15,7 +15,7 @@ from specs.flow import Flow
 from specs.isa.control import CodeMap
 from specs.parameters import Configuration, SinkParameters
 from tests.model.adapter import Images, Implementation
-from tests.model.rows import Outcome, Retired, Row, Trapped
+from tests.model.rows import Outcome, Retired, Rounds, Row, Trapped
 from tests.model.settings import Settings
 
 _VECTORS = {3: "mtvec", 1: "stvec", 6: "vstvec", 5: "vutvec", 0: "utvec"}
@@ -40,7 +40,12 @@ def configuration(settings: Settings, xlen: int = 64) -> Configuration:
         modes=dataclasses.replace(base.modes, **vars(settings.modes)),
         tvec=dataclasses.replace(base.tvec, **vectors),
         resync=dataclasses.replace(base.resync, **vars(settings.resync)),
-        encoder=dataclasses.replace(base.encoder, shorter_packet=settings.shorter_packet),
+        encoder=dataclasses.replace(
+            base.encoder,
+            shorter_packet=settings.shorter_packet,
+            loops="exact" if settings.exact_loops else "spec",
+            ambiguous="exact" if settings.exact_visits else "spec",
+        ),
         sink=_sink(settings),
         framing=dataclasses.replace(base.framing, kind="reference"),
     )
@@ -157,15 +162,22 @@ def rows_of(flow: Flow, code: CodeMap) -> list[Outcome]:
     found: list[Outcome] = []
     traps = iter(flow.traps)
     trap = next(traps, None)
+    loops = {int(loop["run"]): loop for loop in flow.loops}
+    assert len(loops) == len(flow.loops)
     for number, run in enumerate(flow.runs):
         while trap is not None and trap["run"] <= flow.first_run + number:
             found.append(_trapped(trap))
             trap = next(traps, None)
+        loop = loops.pop(flow.first_run + number, None)
+        if loop is not None:
+            assert loop["start"] == run["start"]
+            found.append(Rounds(int(run["start"]), int(loop["count"]), bool(loop["endless"])))
         addresses = pcs(Flow(flow.runs[number : number + 1]), code)
         found.extend(Retired(int(pc), int(run["priv"])) for pc in addresses)
     while trap is not None:
         found.append(_trapped(trap))
         trap = next(traps, None)
+    assert not loops
     return found
 
 

@@ -17,6 +17,7 @@ the rest of the specification allows:
 * The modes that the pseudo-code leaves out follow docs/modes.md.
 """
 
+import copy
 from dataclasses import dataclass
 
 from tests.model import codec
@@ -32,7 +33,7 @@ from tests.model.program import (
     lookup,
     sequential_target,
 )
-from tests.model.rows import ContextReport, Gap, Outcome, Retired, Trapped
+from tests.model.rows import ContextReport, Gap, Outcome, Retired, Rounds, Trapped
 from tests.model.settings import Settings
 
 #: A correct trace never walks further than this without a branch, a packet or a discontinuity.
@@ -220,11 +221,13 @@ class Decoder:
             if self.p.has_irets and report.depth is not None and not self.is_depth(report):
                 continue
             if report.notify or report.final_branch:
+                self.note_rounds()
                 return
             if report.updiscon:
                 continue
             if report.depth is None or self.is_depth(report):
                 self.inferred = report
+                self.note_rounds()
                 return
         raise DecodeError(f"{report.address:#x} is not reached")
 
@@ -257,9 +260,50 @@ class Decoder:
                     raise DecodeError(f"unprocessed branches at {self.pc:#x}")
                 self.privilege = privilege
                 self.report(self.pc)
+                if not arrived:
+                    self.note_rounds(synchronises=True)
                 return
             self.report(self.pc)
         raise DecodeError(f"{self.address:#x} is not reached")
+
+    # -- what the packets do not tell -------------------------------------------------------------
+
+    def note_rounds(self, synchronises: bool = False) -> None:
+        """The walk stopped at `pc` for good or not: may it be there for more than the first time?
+
+        It may if it comes by there again with nothing on the way that a packet would have told.
+        """
+        saved = self.pc, self.last_pc, self.stack, self.irets, self.synchronised, self.was_predicted
+        begin, links, counts = self.pc, self.stack.links, self.stack.counts
+        self.stack = copy.deepcopy(self.stack)
+        lowest, before, count = len(links), self.irets, 0
+        seen = set()
+        found = False
+        while not found:
+            state = (self.pc, self.last_pc, tuple(self.stack.links), tuple(self.stack.counts))
+            if state in seen or not self.is_passed():
+                break
+            seen.add(state)
+            self.step(Report(0))
+            count += 1
+            lowest = min(lowest, self.stack.depth)
+            found = self.pc == begin
+        same = (self.stack.links, self.stack.counts) == (links, counts)
+        returns = self.irets > before
+        endless = same or lowest >= len(links)
+        self.pc, self.last_pc, self.stack, self.irets = saved[:4]
+        self.synchronised, self.was_predicted = saved[4:]
+        told = returns and self.p.has_irets and not synchronises
+        exact = self.settings.exact_loops if endless else self.settings.exact_visits
+        if found and not told and not exact:
+            self.outcomes.insert(len(self.outcomes) - 1, Rounds(begin, count, endless))
+
+    def is_passed(self) -> bool:
+        """Whether execution goes on after `pc` without anything to tell; False without code."""
+        try:
+            return self.instruction().kind != BRANCH and self.successor(None) is not None
+        except LookupError:
+            return False
 
     # -- packets --------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ docs/qualification.md where that leaves something open. Numbers of checks are th
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.model import codec
 from tests.model.codec import Packet
@@ -26,6 +26,8 @@ from tests.model.settings import Settings
 UPDISCONS = (3, 6, 8, 10, 12, 13, 14)
 #: Of others *sijump* says nothing. (Of returns, 13, it does: docs/modes.md.)
 MAY_BE_SEQUENTIAL = (6, 8, 10, 12, 13, 14)
+#: What the reference flow reports an xRET as, besides the specification's 3.
+OTHER_JUMP, NARROW_JUMP = 14, 6
 NO_CHANGE, ENDED_REP, TRACE_LOST, ENDED_NTR = range(4)
 MAX_SEGMENTS = 64
 MAX_IRETS = 255
@@ -35,11 +37,13 @@ TIMES = 1 << 64
 @dataclass(frozen=True)
 class Segment:
     """Instructions retired one after the other in memory, by first and last address, with
-    `returns` implicit returns before them, counted from anywhere."""
+    `returns` implicit returns before them, counted from anywhere, and calls less implicit returns
+    as `level`."""
 
     first: int
     last: int
     returns: int
+    level: int
 
     def holds(self, iaddr: int) -> bool:
         return self.first <= iaddr <= self.last
@@ -80,8 +84,20 @@ class Encoder(Sender):
         self.after_loss = False
         #: The row directly before, if it is a trap that was not traced.
         self.untraced_trap: Row | None = None
-        #: Implicit returns in the whole trace.
+        #: Implicit returns in the whole trace; calls less those.
         self.all_returns = 0
+        self.level = 0
+        self.exact_loops = settings.exact_loops
+        self.exact_visits = settings.exact_visits
+        #: Whether V can matter: for an address, or for a 3.0 that no packet precedes.
+        self.keeps_segments = self.exact_loops or (
+            self.exact_visits
+            and (
+                self.modes.implicit_return
+                or self.resync.unit in ("instructions", "cycles")
+                or self.p.ctype_width_p > 1
+            )
+        )
         self.added: Counter[str] = Counter()
         self.start_stretch()
 
@@ -91,6 +107,8 @@ class Encoder(Sender):
         self.next: Row | None = None
         self.own_row = False
         self.segments: list[Segment] = []
+        #: Execution runs in circles since the last anchor, so that V says nothing.
+        self.circling = False
         self.last_check = 0
         #: What the row before was: an updiscon; an implicit return; a return that went elsewhere
         #: than predicted; or one that did not.
@@ -179,7 +197,8 @@ class Encoder(Sender):
         """Whether another privilege level begins at `following` though nothing in `cur` leads
         there: debug mode."""
         changes = cur.retired and following.retired and cur.priv != following.priv
-        return changes and self.itype(cur) != TRAP_RETURN
+        xret = cur.itype in (TRAP_RETURN, OTHER_JUMP)
+        return changes and not xret and not (self.p.itype_width_p == 3 and cur.itype == NARROW_JUMP)
 
     def end_trace(self) -> None:
         self.end_stretch(0)
@@ -238,6 +257,7 @@ class Encoder(Sender):
         prev = self.prev
         self.last_check = 0
         self.segments = []
+        self.circling = False
         if prev is not None and not prev.retired and not self.own_row:
             self.send_trap(prev, 0, prev, cur.iaddr)
             return
@@ -258,7 +278,8 @@ class Encoder(Sender):
         # Only now: a synchronisation packet has emptied the return stack.
         self.after_updiscon = self.is_updiscon(cur)
         anchor = self.last_check != 0 or self.is_branch(cur) or self.after_updiscon
-        self.segments = [] if anchor else v
+        self.circling = self.circling and not anchor
+        self.segments = [] if anchor or self.circling else v
         self.own_row = False
         self.follow_calls(cur)
 
@@ -276,10 +297,12 @@ class Encoder(Sender):
             self.returned = (min(lowest, depth - 1), max(highest, depth))
             self.irets += int(self.p.has_irets)
             self.all_returns += 1
+            self.level -= 1
         if self.after_implicit or (self.p.has_irets and self.prediction(cur) is not None):
             self.stack.pop()
         elif self.modes.implicit_return and self.itype(cur) in (UNINFERABLE_CALL, INFERABLE_CALL):
             self.stack.push((cur.iaddr + cur.size) % (1 << self.p.iaddress_width_p))
+            self.level += 1
 
     def returns_to_report(self, cur: Row) -> int | None:
         """*irdepth* or *irets* of the packet for the target of `cur`, if it has to be there."""
@@ -292,7 +315,9 @@ class Encoder(Sender):
         return self.irets if self.irets > 0 or self.is_mispredicted(cur) else None
 
     def segments_with(self, cur: Row) -> list[Segment]:
-        """V with `cur`."""
+        """V with `cur`; nothing where it is not needed."""
+        if self.circling or not self.keeps_segments:
+            return []
         prev = self.prev
         last = self.segments[-1] if self.segments else None
         if (
@@ -301,8 +326,8 @@ class Encoder(Sender):
             and prev.iaddr + prev.size == cur.iaddr
             and last.returns == self.all_returns
         ):
-            return [*self.segments[:-1], Segment(last.first, cur.iaddr, last.returns)]
-        return [*self.segments, Segment(cur.iaddr, cur.iaddr, self.all_returns)]
+            return [*self.segments[:-1], replace(last, last=cur.iaddr)]
+        return [*self.segments, Segment(cur.iaddr, cur.iaddr, self.all_returns, self.level)]
 
     def checks(self, cur: Row, v: list[Segment]) -> int:
         """Send what `cur` calls for; the number of the check that applied, or 0."""
@@ -326,8 +351,11 @@ class Encoder(Sender):
             updiscon = self.format_3_follows(cur)
             self.send_target(cur, updiscon, self.after_returns, self.after_predicted)
             return 3
+        if self.begins_circle(cur, v):
+            self.circling = True
+            v = []
         unseen = self.reason_to_stop(cur, v) or ("resynchronisation waits" if late else None)
-        resync = self.wants_branches_out(v)
+        resync = self.wants_branches_out(cur, v)
         if resync and not self.synchronises_next(cur):
             unseen = unseen or "resynchronisation will wait"
         if resync or cur.notify or unseen:
@@ -339,7 +367,7 @@ class Encoder(Sender):
             next_ is None
             or not next_.retired
             or (self.is_ppccd(cur, next_) and len(self.branch_map) > 0)
-            or (next_.ctype == PRECISELY and self.next_was_seen(v))
+            or (next_.ctype == PRECISELY and self.takes_earlier_visit(cur, v))
         ):
             self.send_found(cur, False, v)
             return 5
@@ -406,11 +434,14 @@ class Encoder(Sender):
         """
         if self.sent_landing(cur):
             return
-        if self.prev is not None and self.itype(self.prev) in UPDISCONS:
+        if self.exact_visits and self.prev is not None and self.itype(self.prev) in UPDISCONS:
             notify = True
         for segment in v[:-1]:
-            told_apart = self.p.has_irets and segment.returns != v[-1].returns
-            if segment.holds(cur.iaddr) and not told_apart:
+            if segment.returns == v[-1].returns:
+                told = self.exact_loops
+            else:
+                told = self.exact_visits and not self.p.has_irets
+            if segment.holds(cur.iaddr) and told:
                 self.added["an earlier visit"] += 1
                 self.send_address(cur, True, False)
         self.send_address(cur, notify, False)
@@ -440,11 +471,13 @@ class Encoder(Sender):
     def can_synchronise(self, prev: Row, cur: Row) -> bool:
         """Whether 3.0 can report `cur`: not if it is reached by a mispredicted return, or is a
         jump whose target only the row before tells."""
+        if not self.exact_visits:
+            return True
         return not self.after_mispredicted and not self.is_sequential(prev, cur)
 
     def synchronises_next(self, cur: Row) -> bool:
         """`can_synchronise` of the next row, if it is an instruction."""
-        if self.next is None or not self.next.retired:
+        if self.next is None or not self.next.retired or not self.exact_visits:
             return True
         return not self.is_mispredicted(cur) and not self.is_sequential(cur, self.next)
 
@@ -458,12 +491,12 @@ class Encoder(Sender):
             elapsed = (self.time - self.synchronised_at) % TIMES
             self.pending = self.pending or elapsed >= self.resync.period
 
-    def wants_branches_out(self, v: list[Segment]) -> bool:
+    def wants_branches_out(self, cur: Row, v: list[Segment]) -> bool:
         if self.resync.unit == "packets":
             return self.packet_count == self.resync.period and len(self.branch_map) > 0
         if not self.pending:
             return False
-        return len(self.branch_map) > 0 or self.next_was_seen(v)
+        return len(self.branch_map) > 0 or self.takes_earlier_visit(cur, v)
 
     # -- what no packet would show --------------------------------------------------------------
 
@@ -471,8 +504,40 @@ class Encoder(Sender):
         next_ = self.next
         return next_ is not None and next_.retired and any(s.holds(next_.iaddr) for s in v)
 
+    def takes_earlier_visit(self, cur: Row, v: list[Segment]) -> bool:
+        """Whether a decoder would take a visit in V for a 3.0 that is the next row's."""
+        if self.exact_loops or self.is_updiscon(cur):
+            return self.next_was_seen(v)
+        now = self.all_returns + int(self.is_implicit_return(cur))
+        return self.next_was_seen([segment for segment in v if segment.returns != now])
+
+    def begins_circle(self, cur: Row, v: list[Segment]) -> bool:
+        """Whether `cur` jumps back to where execution was as deep in calls, and has not been
+        further out since: from then on each round is like the last."""
+        next_ = self.next
+        if (
+            self.exact_loops
+            or not v
+            or next_ is None
+            or not next_.retired
+            or len(v) >= MAX_SEGMENTS
+        ):
+            return False
+        if next_.iaddr == cur.iaddr + cur.size or self.is_branch(cur) or self.is_updiscon(cur):
+            return False
+        if self.is_implicit_return(cur) or self.is_mispredicted(cur):
+            return False
+        level = self.level + int(self.itype(cur) in (UNINFERABLE_CALL, INFERABLE_CALL))
+        levels = [segment.level for segment in v] + [level]
+        return any(
+            segment.holds(next_.iaddr) and min(levels[number:]) == segment.level
+            for number, segment in enumerate(v)
+        )
+
     def reason_to_stop(self, cur: Row, v: list[Segment]) -> str | None:
         """Why a decoder has to be told that `cur` was reached, if it has."""
+        if self.is_mispredicted(cur) and not self.exact_visits:
+            return None
         if self.is_mispredicted(cur) and not self.p.has_irets:
             lowest, highest = self.returned or (0, 0)
             if lowest < self.stack.depth <= highest or self.next_was_seen(v):
@@ -485,7 +550,7 @@ class Encoder(Sender):
         if len(v) >= MAX_SEGMENTS:
             return "too many segments"
         recent = [segment for segment in v if segment.returns == self.all_returns]
-        if self.next_was_seen(recent) and not self.is_implicit_return(cur):
+        if self.exact_loops and self.next_was_seen(recent) and not self.is_implicit_return(cur):
             return "a loop"
         return None
 

@@ -83,7 +83,18 @@ class Trapped:
     priv: int | None
 
 
-Outcome = Retired | Trapped
+@dataclass(frozen=True)
+class Rounds:
+    """A decoder's word that the instruction of the next outcome, at `pc`, may have retired more
+    often than the packets tell: `count` instructions lead back to it. If `endless`, from any round
+    to the next."""
+
+    pc: int
+    count: int
+    endless: bool
+
+
+Outcome = Retired | Trapped | Rounds
 
 
 @dataclass(frozen=True)
@@ -131,13 +142,45 @@ def difference(expected: list[Outcome], decoded: list[Outcome]) -> str | None:
     """The first place where they differ, in words; None if they agree.
 
     The privilege before the second of two traps in a row is in no packet if an instruction
-    follows: a decoder's None matches any. An EPC has to be unknown where that is expected.
+    follows: a decoder's None matches any. An EPC has to be unknown where that is expected. Where
+    `Rounds` are decoded any number of them may be expected, but nothing else.
     """
-    for index, (want, have) in enumerate(zip(expected, decoded, strict=False)):
-        if isinstance(want, Trapped) and isinstance(have, Trapped) and have.priv is None:
-            want = replace(want, priv=None)
-        if _known(want) != _known(have):
-            return f"row {index}: expected {want}, decoded {have}"
-    if len(expected) != len(decoded):
-        return f"expected {len(expected)} rows, decoded {len(decoded)}"
+    # how many rows can be behind us; several only where rounds in one circle were decoded before
+    places = {0}
+    for index, have in enumerate(decoded):
+        if isinstance(have, Rounds):
+            places = {place for begin in places for place in _after_rounds(expected, begin, have)}
+            continue
+        behind = {at + 1 for at in places if at < len(expected) and _agree(expected[at], have)}
+        if not behind:
+            at = min(places)
+            want = expected[at] if at < len(expected) else "nothing"
+            return f"row {at}: expected {want}, decoded {have} (outcome {index})"
+        places = behind
+    if len(expected) not in places:
+        return f"expected {len(expected)} rows, decoded {max(places)}"
     return None
+
+
+def _agree(want: Outcome, have: Outcome) -> bool:
+    if isinstance(want, Trapped) and isinstance(have, Trapped) and have.priv is None:
+        want = replace(want, priv=None)
+    return _known(want) == _known(have)
+
+
+def _after_rounds(expected: list[Outcome], begin: int, rounds: Rounds) -> list[int]:
+    """`begin`, and where any number of whole rounds from there end."""
+    found = [begin]
+    lap = expected[begin : begin + rounds.count]
+    if len(lap) < rounds.count or not all(isinstance(each, Retired) for each in lap):
+        return found
+    first = lap[0]
+    assert isinstance(first, Retired)
+    if first.pc != rounds.pc:
+        return found
+    while expected[begin : begin + rounds.count] == lap:
+        begin += rounds.count
+        if begin >= len(expected) or expected[begin] != first:
+            break
+        found.append(begin)
+    return found

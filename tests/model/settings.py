@@ -3,7 +3,7 @@
 E-Trace 2.0, "Parameters and Discovery": the defaults are those of the discovery tables.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from tests.model.sink import Sink
@@ -114,7 +114,8 @@ class Settings:
     `tvec`: (privilege, value of its trap vector CSR) pairs, for implicit exception mode.
     `shorter_packet`: formats 1 and 2 instead of 0.1 where they are shorter.
     `most_branches`: the largest *branch_count*; another than the specification's only in tests.
-    `sink`: where the packets go, if they may be lost there.
+    `sink`: where the packets go, if they may be lost there. `exact_loops`, `exact_visits`: packets
+    beyond the flow chart where that does not tell rounds, or visits, apart.
     """
 
     parameters: Parameters = field(default_factory=Parameters)
@@ -124,6 +125,8 @@ class Settings:
     shorter_packet: bool = False
     most_branches: int = 0xFFFF_FFFF
     sink: Sink | None = None
+    exact_loops: bool = False
+    exact_visits: bool = True
 
     def handler(self, privilege: int, interrupt: bool, cause: int) -> int | None:
         """Address of the trap handler that a decoder infers; None if it knows no vector.
@@ -137,3 +140,8 @@ class Settings:
                 handler = (value & ~3) + (4 * cause if vectored else 0)
                 return handler % (1 << self.parameters.iaddress_width_p)
         return None
+
+
+def beyond_the_letter(settings: Settings, seed: int) -> Settings:
+    """`settings` with one of the four choices of packets beyond the flow chart."""
+    return replace(settings, exact_loops=bool(seed & 1), exact_visits=bool(~seed & 2))
