@@ -182,5 +182,5 @@ def _words(dtype: np.dtype[np.void], count: int) -> npt.NDArray[np.uint64]:
 def _records(
     words: npt.NDArray[np.uint64], dtype: np.dtype[np.void], count: int
 ) -> npt.NDArray[np.void]:
-    # Copied as words: NumPy copies records that have padding one by one.
+    # Copied as words: NumPy copies records that have gaps field by field.
     return words[: count * dtype.itemsize // 8].copy().view(dtype)

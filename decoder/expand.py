@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from specs.compiled import U1, njit, s64, u64
-from specs.flow import Flow
+from specs.flow import RUN, Flow
 from specs.isa.control import CodeMap, find_slot
+from specs.records import words
 
 _PIECE = 1 << 20
 _COUNT = np.uint64(0xFFFF_FFFF)
@@ -68,7 +69,7 @@ def pcs(
     start = max(start, 0)
     out = np.empty(max(stop - start, 0), np.uint64)
     if out.size:
-        expand_runs(*_code(code), _words(flow.runs), start, out)
+        expand_runs(*_code(code), words(flow.runs, RUN), start, out)
     return out
 
 
@@ -76,10 +77,10 @@ def pc_pieces(flow: Flow, code: CodeMap) -> Iterator[npt.NDArray[np.uint64]]:
     """The same as `pcs(flow, code)` in pieces of bounded size, each valid until the next one."""
     out = np.empty(_PIECE, np.uint64)
     ends = np.cumsum(flow.runs["count"], dtype=np.int64)
-    words = _words(flow.runs)
+    table = words(flow.runs, RUN)
     first, skip = 0, 0
     while first < ends.size:
-        count = expand_runs(*_code(code), words[2 * first :], skip, out)
+        count = expand_runs(*_code(code), table[2 * first :], skip, out)
         yield out[:count]
         done = (int(ends[first - 1]) if first else 0) + skip + count
         first = int(np.searchsorted(ends, done, "right"))
@@ -98,7 +99,3 @@ def trap_positions(flow: Flow, first_instruction: int = 0) -> npt.NDArray[np.uin
 
 def _code(code: CodeMap) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return code.region_base, code.region_end, code.region_slot, code.size
-
-
-def _words(runs: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
-    return np.ascontiguousarray(runs).view(np.uint64)

@@ -24,22 +24,8 @@ from specs.events import ALL_KINDS, EVENT, Kind, from_words
 from specs.ingress import BLOCK, TRAP, Chunk
 
 
-def _fields(dtype: np.dtype[np.void]) -> np.dtype[np.void]:
-    """The same layout without the padding, which Numba has no type for."""
-    names = [name for name in dtype.names or () if name != "pad"]
-    assert dtype.fields is not None
-    return np.dtype(
-        {
-            "names": names,
-            "formats": [dtype.fields[name][0] for name in names],
-            "offsets": [dtype.fields[name][1] for name in names],
-            "itemsize": dtype.itemsize,
-        }
-    )
-
-
 def _pointer(dtype: np.dtype[np.void]) -> Any:
-    return types.CPointer(numba.from_dtype(_fields(dtype)))
+    return types.CPointer(numba.from_dtype(dtype))
 
 
 _WORDS = types.CPointer(types.uint64)

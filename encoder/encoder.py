@@ -24,6 +24,7 @@ from specs.compiled import announce_compilation
 from specs.framing import FramingLayout
 from specs.packets import COLUMNS, FORMAT_NAMES, Layout
 from specs.packing import WORDS
+from specs.records import rows
 from specs.support import describe
 
 if TYPE_CHECKING:
@@ -84,12 +85,6 @@ class Statistics:
     added: dict[str, int]
     lost: int
     stalled: int
-
-
-def _matrix(table: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
-    """An ingress table as uint64 words, a row each."""
-    words = table.dtype.itemsize // 8
-    return np.ascontiguousarray(table).view(np.uint64).reshape(len(table), words)
 
 
 def _check_references(refs: npt.NDArray[np.uint32], blocks: int) -> None:
@@ -192,7 +187,11 @@ class Encoder:
         refs = np.ascontiguousarray(chunk.refs)
         _check_references(refs, len(chunk.blocks))
         parts = [self._begin()]
-        tables = _matrix(chunk.blocks), _matrix(chunk.traps), _matrix(chunk.sidebands)
+        tables = (
+            rows(chunk.blocks, ingress.BLOCK),
+            rows(chunk.traps, ingress.TRAP),
+            rows(chunk.sidebands, ingress.SIDEBAND),
+        )
         begin = 0
         while begin < len(refs):
             taken, data = self._encode(refs, begin, tables)

@@ -17,6 +17,7 @@ from specs import ingress
 from specs.compiled import announce_compilation
 from specs.filters import Input
 from specs.isa.control import CodeMap
+from specs.records import join, rows
 
 if TYPE_CHECKING:
     from specs.parameters import Configuration
@@ -76,7 +77,11 @@ class Qualifier:
         fresh = self._update(chunk)
         table = self._table
         traps = self._with_held(chunk.traps)
-        inputs = _matrix(chunk.blocks), _matrix(traps), _matrix(chunk.sidebands)
+        inputs = (
+            rows(chunk.blocks, ingress.BLOCK),
+            rows(traps, ingress.TRAP),
+            rows(chunk.sidebands, ingress.SIDEBAND),
+        )
         begin = 0
         why = kernel.NO_ROOM
         while begin < len(refs) and why == kernel.NO_ROOM:
@@ -93,7 +98,7 @@ class Qualifier:
                 table.parts,
                 table.parts_blocks,
                 self._refs,
-                _matrix(self._sidebands),
+                rows(self._sidebands, ingress.SIDEBAND),
             )
             begin += taken
             if count:
@@ -120,12 +125,12 @@ class Qualifier:
             return traps
         code = reference & ingress.CODE_MASK
         self._state[State.trap] = len(traps) << ingress.CODE_BITS | code
-        return np.concatenate([traps, self._held])
+        return join([traps, self._held], ingress.TRAP)
 
     def _update(self, chunk: ingress.Chunk) -> int:
         """Split the blocks that are new; the number of output blocks that stay as they were."""
         table = self._table
-        blocks = _matrix(chunk.blocks)
+        blocks = rows(chunk.blocks, ingress.BLOCK)
         first = table.forget(blocks, chunk.fresh)
         fresh = int(table.counts[1])
         row = first
@@ -232,8 +237,3 @@ def _grown(array: npt.NDArray[_Scalar], rows: int) -> npt.NDArray[_Scalar]:
     larger = np.zeros((rows, *array.shape[1:]), array.dtype)
     larger[: len(array)] = array
     return larger
-
-
-def _matrix(table: npt.NDArray[np.void]) -> Words:
-    words = table.dtype.itemsize // 8
-    return np.ascontiguousarray(table).view(np.uint64).reshape(len(table), words)

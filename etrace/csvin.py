@@ -142,7 +142,7 @@ class _Rows(dict[bytes, bytes]):
             if n == valid[0]:
                 refs += self._sideband_of(cycle, trigger)
             elif trigger:
-                refs.append(self._sideband((0, 0, 0, trigger, 0, b"")))
+                refs.append(self._sideband((0, 0, 0, trigger, 0)))
             refs += self._block(line, cycle, blocks[n], n)
         return refs
 
@@ -177,7 +177,7 @@ class _Rows(dict[bytes, bytes]):
             # iaddr of an interrupt is not specified; 0 is what sources write that do not know it.
             known = itype == _EXCEPTION or bool(retired) or epc != 0
             tval = cycle["tval"] if itype == _EXCEPTION else 0
-            values = (epc, tval, cycle["cause"], cycle["priv"], int(known), b"")
+            values = (epc, tval, cycle["cause"], cycle["priv"], int(known))
             refs.append(self._traps.add(values) << ingress.CODE_BITS | itype)
         return refs
 
@@ -216,9 +216,9 @@ class _Rows(dict[bytes, bytes]):
             self.sideband = True
             self.clear()
         flags = ("context" in cycle) * ingress.HAS_CONTEXT | ("time" in cycle) * ingress.HAS_TIME
-        return [self._sideband((*values, trigger, flags | apart, b""))]
+        return [self._sideband((*values, trigger, flags | apart))]
 
-    def _sideband(self, values: tuple[int | bytes, ...]) -> int:
+    def _sideband(self, values: tuple[int, ...]) -> int:
         return self._sidebands.add(values) << ingress.CODE_BITS | ingress.SIDEBAND_CODE
 
 
@@ -240,10 +240,10 @@ class _Table:
 
     def __init__(self, dtype: np.dtype[np.void]) -> None:
         self._dtype = dtype
-        self._index: dict[tuple[int | bytes, ...], int] = {}
+        self._index: dict[tuple[int, ...], int] = {}
         self._array = np.zeros(0, dtype)
 
-    def add(self, row: tuple[int | bytes, ...]) -> int:
+    def add(self, row: tuple[int, ...]) -> int:
         return self._index.setdefault(row, len(self._index))
 
     def array(self) -> np.ndarray:

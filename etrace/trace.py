@@ -17,8 +17,9 @@ from etrace.reports import Fields
 from etrace.stretch import Stretch, flow_stretches
 from etrace.tracefile import Header, TraceStream, open_trace
 from etrace.verify import Comparison, compare
-from specs.flow import Flow
+from specs.flow import CONTEXT, GAP, PAUSE, RUN, TRAP, Flow
 from specs.parameters import Configuration
+from specs.records import join
 
 if TYPE_CHECKING:
     from etrace.events import TraceEvent
@@ -100,11 +101,11 @@ class Trace:
         if not flows:
             return Flow()
         return Flow(
-            np.concatenate([flow.runs for flow in flows]),
-            np.concatenate([flow.traps for flow in flows]),
-            np.concatenate([flow.contexts for flow in flows]),
-            np.concatenate([flow.gaps for flow in flows]),
-            pauses=np.concatenate([flow.pauses for flow in flows]),
+            join([flow.runs for flow in flows], RUN),
+            join([flow.traps for flow in flows], TRAP),
+            join([flow.contexts for flow in flows], CONTEXT),
+            join([flow.gaps for flow in flows], GAP),
+            pauses=join([flow.pauses for flow in flows], PAUSE),
         )
 
     def pcs(self, flow: Flow | None = None) -> npt.NDArray[np.uint64]:

@@ -15,42 +15,38 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from specs.records import record
+
 #: `count` consecutive instructions from `start`, at `priv`, ended as `ended` (an `Ended`) says.
-RUN = np.dtype([("start", "<u8"), ("count", "<u4"), ("ended", "u1"), ("priv", "u1"), ("pad", "V2")])
+RUN = record(("start", "<u8"), ("count", "<u4"), ("ended", "u1"), ("priv", "u1"))
 
 #: `epc`: the instruction that trapped (exception) or would have executed next (interrupt);
 #: `epc_known` 0 where the trace does not tell it. `priv`: before the trap, 255 if unknown.
 #: `thaddr`: as in the packet. `packet`, `offset`: packet number and byte offset in the stream.
-TRAP = np.dtype(
-    [
-        ("run", "<u8"),
-        ("epc", "<u8"),
-        ("tval", "<u8"),
-        ("cause", "<u8"),
-        ("packet", "<u8"),
-        ("offset", "<u8"),
-        ("interrupt", "u1"),
-        ("priv", "u1"),
-        ("epc_known", "u1"),
-        ("thaddr", "u1"),
-        ("pad", "V4"),
-    ]
+TRAP = record(
+    ("run", "<u8"),
+    ("epc", "<u8"),
+    ("tval", "<u8"),
+    ("cause", "<u8"),
+    ("packet", "<u8"),
+    ("offset", "<u8"),
+    ("interrupt", "u1"),
+    ("priv", "u1"),
+    ("epc_known", "u1"),
+    ("thaddr", "u1"),
 )
 
 #: Context and time as reported by formats 3.0, 3.1, 3.2 (only where they are in the packets).
 #: `precise` 1: they are those of the instruction that follows or, if the packet is a trap's whose
 #: `thaddr` is 0, of that trap. 0: they began there or later, before the next precise ones (3.2).
-CONTEXT = np.dtype(
-    [
-        ("run", "<u8"),
-        ("context", "<u8"),
-        ("time", "<u8"),
-        ("packet", "<u8"),
-        ("offset", "<u8"),
-        ("priv", "u1"),
-        ("precise", "u1"),
-        ("pad", "V6"),
-    ]
+CONTEXT = record(
+    ("run", "<u8"),
+    ("context", "<u8"),
+    ("time", "<u8"),
+    ("packet", "<u8"),
+    ("offset", "<u8"),
+    ("priv", "u1"),
+    ("precise", "u1"),
 )
 
 #: Tracing ended here, as the encoder was told to, and began again: what follows is not what was
@@ -75,15 +71,12 @@ LOOP = np.dtype(
 )
 
 #: `reason` is a `Reason`; `address` what the reason is about (0 if nothing).
-GAP = np.dtype(
-    [
-        ("run", "<u8"),
-        ("packet", "<u8"),
-        ("offset", "<u8"),
-        ("address", "<u8"),
-        ("reason", "u1"),
-        ("pad", "V7"),
-    ]
+GAP = record(
+    ("run", "<u8"),
+    ("packet", "<u8"),
+    ("offset", "<u8"),
+    ("address", "<u8"),
+    ("reason", "u1"),
 )
 
 

@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from specs.records import record
+
 #: A retirement block: `iretire` half-words of contiguous instructions from `iaddr`, all retired at
 #: privilege `priv`. The last is `2**ilastsize` half-words long, the first `2**ifirstsize`
 #: (`UNKNOWN_SIZE` where the source cannot tell: a foreign multi-instruction block).
@@ -41,15 +43,12 @@ BLOCK = np.dtype(
 #: interrupt the instruction that would have executed next (the specification leaves iaddr of an
 #: interrupt open; `iaddr_valid` is 0 where a source does not know it). `priv` is the privilege
 #: level before the trap. `cause` is without the interrupt bit: the reference's code says which.
-TRAP = np.dtype(
-    [
-        ("iaddr", "<u8"),
-        ("tval", "<u8"),
-        ("cause", "<u8"),
-        ("priv", "u1"),
-        ("iaddr_valid", "u1"),
-        ("pad", "V6"),
-    ]
+TRAP = record(
+    ("iaddr", "<u8"),
+    ("tval", "<u8"),
+    ("cause", "<u8"),
+    ("priv", "u1"),
+    ("iaddr_valid", "u1"),
 )
 
 #: Side band of the reference that follows: context and time with the way to report them (`ctype`),
@@ -58,15 +57,12 @@ TRAP = np.dtype(
 #: the one that follows: the hart was halted, or reset, or ran without being qualified for tracing.
 #: `TRAP_UNQUALIFIED`: the reference that follows is a trap that is not qualified itself, but the
 #: row behind it is: the first of its handler, which reports it.
-SIDEBAND = np.dtype(
-    [
-        ("context", "<u8"),
-        ("time", "<u8"),
-        ("ctype", "u1"),
-        ("trigger", "u1"),
-        ("flags", "u1"),
-        ("pad", "V5"),
-    ]
+SIDEBAND = record(
+    ("context", "<u8"),
+    ("time", "<u8"),
+    ("ctype", "u1"),
+    ("trigger", "u1"),
+    ("flags", "u1"),
 )
 
 #: `SIDEBAND.flags`.

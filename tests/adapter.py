@@ -116,14 +116,14 @@ def chunk(rows: list[Row], rng: Random | None = None) -> ingress.Chunk:
         if not first.qualified:
             if not left_out:
                 refs.append(len(sidebands) << 4 | ingress.SIDEBAND_CODE)
-                sidebands.append((0, 0, 0, 0, ingress.UNQUALIFIED, b""))
+                sidebands.append((0, 0, 0, 0, ingress.UNQUALIFIED))
             left_out = True
             if not first.retired and reports_trap(after[0] if after else None):
                 refs.append(len(sidebands) << 4 | ingress.SIDEBAND_CODE)
                 flags = ingress.TRAP_UNQUALIFIED | ingress.HAS_CONTEXT | ingress.HAS_TIME
-                sidebands.append((first.context, first.time, 0, 0, flags, b""))
+                sidebands.append((first.context, first.time, 0, 0, flags))
                 refs.append(len(traps) << 4 | (2 if first.interrupt else 1))
-                traps.append((first.iaddr, first.tval, first.cause, first.priv, 1, b""))
+                traps.append((first.iaddr, first.tval, first.cause, first.priv, 1))
                 left_out = False
             continue
         left_out = False
@@ -133,10 +133,10 @@ def chunk(rows: list[Row], rng: Random | None = None) -> ingress.Chunk:
             refs.append(len(sidebands) << 4 | ingress.SIDEBAND_CODE)
             trigger = ingress.TRIGGER_NOTIFY if last.notify else 0
             flags = ingress.HAS_CONTEXT | ingress.HAS_TIME | apart
-            sidebands.append((*side, first.ctype, trigger, flags, b""))
+            sidebands.append((*side, first.ctype, trigger, flags))
         if not first.retired:
             refs.append(len(traps) << 4 | (2 if first.interrupt else 1))
-            traps.append((first.iaddr, first.tval, first.cause, first.priv, 1, b""))
+            traps.append((first.iaddr, first.tval, first.cause, first.priv, 1))
             continue
         refs.append(len(blocks) << 4 | last.itype)
         half_words = sum(row.size for row in block) // 2

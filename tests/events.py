@@ -67,7 +67,7 @@ def ingress_events(chunks: Iterable[ingress.Chunk], memory: Memory) -> Iterator[
             code, index = ref & ingress.CODE_MASK, ref >> ingress.CODE_BITS
             assert code != ingress.SIDEBAND_CODE
             if code in (1, 2):
-                epc, tval, cause, privilege, known, _ = traps[index]
+                epc, tval, cause, privilege, known = traps[index]
                 assert known
                 yield ("trap", epc, cause, tval, int(code == 2), privilege)
                 continue
@@ -87,7 +87,7 @@ def flow_events(chunks: Iterable[flow.Flow], memory: Memory) -> Iterator[Event]:
     trap = next(traps, None)
     number = 0
     for chunk in flows:
-        for start, count, _, privilege, _ in [*chunk.runs.tolist(), (0, 0, 0, 0, b"")]:
+        for start, count, _, privilege in [*chunk.runs.tolist(), (0, 0, 0, 0)]:
             while trap is not None and int(trap["run"]) == number:
                 assert trap["epc_known"]
                 names = ("epc", "cause", "tval", "interrupt", "priv")

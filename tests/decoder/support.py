@@ -11,6 +11,7 @@ from decoder.settings import MOST_BRANCHES
 from specs.flow import CONTEXT, GAP, PAUSE, RUN, TRAP, Flow, Reason
 from specs.isa.control import CodeMap
 from specs.parameters import Configuration, FramingParameters, ParametersError, from_dict
+from specs.records import join
 from tests import adapter
 from tests.model import framing
 from tests.model.rows import Outcome, Retired, Trapped
@@ -74,7 +75,7 @@ def joined(chunks: Iterable[Flow]) -> Flow:
     flows = list(chunks)
 
     def column(name: str, dtype: np.dtype) -> np.ndarray:
-        return np.concatenate([np.zeros(0, dtype), *(getattr(flow, name) for flow in flows)])
+        return join([np.zeros(0, dtype), *(getattr(flow, name) for flow in flows)], dtype)
 
     expected = 0
     for flow in flows:

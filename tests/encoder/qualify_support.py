@@ -98,10 +98,10 @@ def chunk(rows: list[Row], rng: Random | None = None) -> ingress.Chunk:
             flags |= ingress.HAS_CONTEXT | ingress.HAS_TIME
         if flags or trigger or first.ctype:
             refs.append(len(sidebands) << 4 | ingress.SIDEBAND_CODE)
-            sidebands.append((*held, first.ctype, trigger, flags, b""))
+            sidebands.append((*held, first.ctype, trigger, flags))
         if not first.retired:
             refs.append(len(traps) << 4 | (2 if first.interrupt else 1))
-            traps.append((first.iaddr, first.tval, first.cause, first.priv, 1, b""))
+            traps.append((first.iaddr, first.tval, first.cause, first.priv, 1))
             continue
         half_words = sum(row.size for row in block) // 2
         key = (first.iaddr, half_words, last.size // 4, first.size // 4, last.sijump, first.priv)

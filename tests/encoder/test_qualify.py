@@ -230,7 +230,7 @@ def test_a_latch_within_a_unit() -> None:
 
 
 def test_an_interrupt_of_unknown_place_is_nowhere() -> None:
-    traps = np.array([(0x104, 0, 7, 3, valid, b"") for valid in (0, 1)], TRAP)
+    traps = np.array([(0x104, 0, 7, 3, valid) for valid in (0, 1)], TRAP)
     whole = Chunk(np.array([0x02, 0x12], np.uint32), traps=traps)
     for window, kept in ((model.window(0, 3), []), (model.window(0x104, 0x107), [0x12])):
         (left,) = _chosen(_only(window)).feed(whole)

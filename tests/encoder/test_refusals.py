@@ -28,7 +28,7 @@ def _encoder(**parameters: int) -> Encoder:
 
 
 BLOCK = (0x8000_0000, 2, 1, 1, 0, 3)
-TRAP = (0x8000_0000, 0, 2, 3, 1, b"")
+TRAP = (0x8000_0000, 0, 2, 3, 1)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ TRAP = (0x8000_0000, 0, 2, 3, 1, b"")
         (_chunk([0], blocks=[(1 << 32, 2, 1, 1, 0, 3)]), {}, "iaddr 0x100000000 does not fit"),
         (_chunk([0], blocks=[BLOCK]), {"iaddress_width_p": 31}, "does not fit iaddress_width_p"),
         (_chunk([0], blocks=[(0x1000, 2, 1, 1, 0, 6)]), {}, "priv 0x6 does not fit"),
-        (_chunk([1], traps=[(0, 0, 24, 3, 1, b"")]), {}, "cause 0x18 does not fit ecause_width_p"),
-        (_chunk([1], traps=[(0, 1 << 33, 2, 3, 1, b"")]), {}, "tval 0x200000000 does not fit"),
+        (_chunk([1], traps=[(0, 0, 24, 3, 1)]), {}, "cause 0x18 does not fit ecause_width_p"),
+        (_chunk([1], traps=[(0, 1 << 33, 2, 3, 1)]), {}, "tval 0x200000000 does not fit"),
         (_chunk([0], blocks=[(0x1001, 2, 1, 1, 0, 3)]), {}, "not aligned as iaddress_lsb_p = 1"),
         (
             _chunk([0], blocks=[(0x1000, 1, 0, 0, 0, 3)]),
@@ -50,7 +50,7 @@ TRAP = (0x8000_0000, 0, 2, 3, 1, b"")
         (_chunk([0, 17], blocks=[BLOCK], traps=[TRAP]), {}, "reference 1 of the chunk"),
         (_chunk([7]), {}, "points past its table"),
         (
-            _chunk([7, 0], blocks=[BLOCK], sidebands=[(1, 0, 2, 0, 1, b"")]),
+            _chunk([7, 0], blocks=[BLOCK], sidebands=[(1, 0, 2, 0, 1)]),
             {},
             "ctype that does not fit",
         ),

@@ -118,12 +118,11 @@ def flow(
     first_run: int = 0,
 ) -> Flow:
     """Runs (start, count, ended), traps (run, epc, packet, interrupt), gaps (run, packet)."""
-    run_rows = [(start, count, ended, 3, b"") for start, count, ended in runs]
+    run_rows = [(start, count, ended, 3) for start, count, ended in runs]
     trap_rows = [
-        (run, epc, 0, 7, packet, 0, interrupt, 3, 1, 1, b"")
-        for run, epc, packet, interrupt in traps
+        (run, epc, 0, 7, packet, 0, interrupt, 3, 1, 1) for run, epc, packet, interrupt in traps
     ]
-    gap_rows = [(run, packet, 0, 0, Reason.BAD_PACKET, b"") for run, packet in gaps]
+    gap_rows = [(run, packet, 0, 0, Reason.BAD_PACKET) for run, packet in gaps]
     return Flow(
         np.array(run_rows, RUN),
         np.array(trap_rows, TRAP),

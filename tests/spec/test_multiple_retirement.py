@@ -103,7 +103,7 @@ def test_worst_case_in_three_blocks() -> None:
         (0x2008, 2, 1, 1, 0, 3),
         (0x400C, 2, 1, 1, 0, 0),
     ]
-    traps = [(0x4008, 0, 8, 0, 1, b""), (0x2008, 0, 7, 3, 1, b"")]
+    traps = [(0x4008, 0, 8, 0, 1), (0x2008, 0, 7, 3, 1)]
     references = [0 << 4, 0 << 4 | 1, 1 << 4, 1 << 4 | 2, 2 << 4 | 3, 3 << 4 | 3, 4 << 4]
     chunk = ingress.Chunk(
         np.array(references, np.uint32),

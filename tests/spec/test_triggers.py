@@ -141,7 +141,7 @@ def test_a_block_is_traced_from_its_oldest_to_its_newest_instruction() -> None:
     chunk = ingress.Chunk(
         np.array([0 << 4, ingress.SIDEBAND_CODE, 1 << 4 | 10, 2 << 4], np.uint32),
         np.array(blocks, ingress.BLOCK),
-        sidebands=np.array([(0, 0, 0, both, 0, b"")], ingress.SIDEBAND),
+        sidebands=np.array([(0, 0, 0, both, 0)], ingress.SIDEBAND),
     )
     assert product_sends(chunk, CODE, OFF, RV64) == [
         "3.3 no_change",
