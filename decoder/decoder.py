@@ -43,9 +43,9 @@ class Decoder:
     `configuration` is the encoder's as far as it is known: modes (and, by protocol 2.1, sizes) are
     what the stream's support packets say. `code` is the program that ran, `most_branches` the
     encoder's largest *branch_count*. Nothing in a trace makes it raise: what cannot be decoded is a
-    gap in the flow. With no gap and no loop, the flow is exact. Memory does not grow with the stream. Nor does
-    the time between two chunks; but one packet with a branch count may stand for billions of
-    instructions, which come in as many chunks as they take.
+    gap in the flow. With no gap and no loop, the flow is exact. Memory does not grow with the
+    stream. Nor does the time between two chunks; but one packet with a branch count may stand for
+    billions of instructions, which come in as many chunks as they take.
     """
 
     def __init__(

@@ -78,7 +78,8 @@ def _all_fields() -> Fields:
 
 class Writer(Protocol):
     """A format: text of a stretch of instructions, of a trap, of a gap, of a pause in tracing, of a
-    report of context and time. `number`: instructions before it."""
+    report of context and time, of rounds that the packets do not tell. `number`: instructions
+    before it."""
 
     def header(self) -> str: ...
 
@@ -91,6 +92,8 @@ class Writer(Protocol):
     def pause(self, number: int, pause: np.void) -> str: ...
 
     def report(self, number: int, report: np.void) -> str: ...
+
+    def loop(self, number: int, loop: np.void) -> str: ...
 
 
 class _PerPrivilege:
@@ -130,9 +133,13 @@ class PcWriter:
     def report(self, number: int, report: np.void) -> str:
         return ""
 
+    def loop(self, number: int, loop: np.void) -> str:
+        return ""
+
 
 class CsvWriter:
-    """A pc trace as `etrace.pctrace` reads it; a gap is a row with VALID 0."""
+    """A pc trace as `etrace.pctrace` reads it. A row with VALID 0 is a gap or, if its TVAL is not
+    0, a loop: so many instructions from ADDRESS, an unknown number of times."""
 
     def __init__(self, listing: Listing, fields: TellFields = _all_fields) -> None:
         self._listing = listing
@@ -163,9 +170,13 @@ class CsvWriter:
     def report(self, number: int, report: np.void) -> str:
         return ""
 
+    def loop(self, number: int, loop: np.void) -> str:
+        return f"0,{int(loop['start']):x},0,0,0,0,{int(loop['count']):x},0\n"
+
 
 class JsonLinesWriter:
-    """One JSON object a line: instructions, and each `"trap"`, `"gap"`, `"pause"`, `"report"`."""
+    """One JSON object a line: instructions, and each `"trap"`, `"gap"`, `"pause"`, `"report"`,
+    `"loop"`."""
 
     def __init__(self, listing: Listing, fields: TellFields = _all_fields) -> None:
         self._listing = listing
@@ -223,6 +234,19 @@ class JsonLinesWriter:
         values |= {"packet": int(report["packet"]), "offset": int(report["offset"])}
         return json.dumps(values) + "\n"
 
+    def loop(self, number: int, loop: np.void) -> str:
+        values = {
+            "loop": "endless" if loop["endless"] else "visit",
+            "number": number,
+            "pc": f"{int(loop['start']):#x}",
+            "symbol": self._listing.symbol(int(loop["start"])),
+            "instructions": int(loop["count"]),
+            "rounds": None,
+            "packet": int(loop["packet"]),
+            "offset": int(loop["offset"]),
+        }
+        return json.dumps(values) + "\n"
+
     def _make(self, priv: int, pc: int) -> str:
         word, size = self._listing.word(pc)
         values = {
@@ -275,6 +299,15 @@ class TextWriter:
         told = self._fields().cut(int(report["context"]), int(report["time"]))
         return f"{'':>10} -- {told}{'' if report['precise'] else ' (imprecise)'}\n"
 
+    def loop(self, number: int, loop: np.void) -> str:
+        count = int(loop["count"])
+        what = f"{count:,} instruction{'s' * (count != 1)} from {int(loop['start']):x}"
+        if loop["endless"]:
+            text = f"loop: {what}, an unknown number of times"
+        else:
+            text = f"perhaps {what} before: the packets do not tell which visit this is"
+        return f"{'':>10} -- {text}\n"
+
 
 #: By name: makes a writer, from the listing and from what tells which fields packets have by then.
 WRITERS: dict[str, Callable[[Listing, TellFields], Writer]] = {
@@ -309,6 +342,12 @@ _REASONS = {
 def reason_name(reason: int) -> str:
     """`Reason` in lower case, or the number of one that we do not know."""
     return Reason(reason).name.lower() if reason in set(Reason) else str(reason)
+
+
+def loops_text(count: int) -> str:
+    """That the packets do not tell the rounds of so many loops."""
+    loops = "a loop ran" if count == 1 else f"{count:,} times a loop ran"
+    return f"{loops} an unknown number of times: its packets are as the specification has them"
 
 
 def gap_text(gap: np.void) -> str:
@@ -375,6 +414,7 @@ def _events(flow: Flow, writer: Writer, number: int) -> list[tuple[int, Callable
     keyed = []
     tables = (
         (flow.pauses, writer.pause),
+        (flow.loops, writer.loop),
         (flow.traps, writer.trap),
         (flow.contexts, writer.report),
         (flow.gaps, writer.gap),

@@ -23,8 +23,8 @@ _SHOWN = 20
 
 @dataclass
 class Inventory:
-    """Counts of a trace. `instructions`, `events`, `traps`, `reports` and `pauses` are None where
-    no program is at hand.
+    """Counts of a trace. `instructions`, `events`, `traps`, `reports`, `pauses` and `loops` are
+    None where no program is at hand.
 
     `events` by kind, `traps` by cause; `packets` and `packet_bytes` by format name; `reports` of
     context and time, `precise` and `imprecise`; `losses`: support packets that say that packets
@@ -40,6 +40,7 @@ class Inventory:
     traps: dict[str, int] | None = None
     reports: dict[str, int] | None = None
     pauses: int | None = None
+    loops: int | None = None
     losses: int = 0
     ended: bool = False
     gaps: int = 0
@@ -75,6 +76,7 @@ def take_inventory(trace: Trace) -> Inventory:
         inventory.instructions = flows.instructions
         inventory.events, inventory.traps = flows.events()
         inventory.reports, inventory.pauses = flows.reports, flows.pauses
+        inventory.loops = flows.loops
         inventory.gaps, inventory.gap_list = flows.gaps, flows.gap_list
     return inventory
 
@@ -104,7 +106,7 @@ class _Mix:
 
 
 class _Flows:
-    """Instructions, traps, reports, pauses and gaps of the decoded flow."""
+    """Instructions, traps, reports, pauses, loops and gaps of the decoded flow."""
 
     def __init__(self, trace: Trace) -> None:
         self.decoder = decoder.Decoder(trace.configuration, trace.code.map)
@@ -113,6 +115,7 @@ class _Flows:
         self.gap_list: list[str] = []
         self.reports = {"precise": 0, "imprecise": 0}
         self.pauses = 0
+        self.loops = 0
         self._discontinuities = Discontinuities(trace.code.map)
         self._counts: Counter[tuple[int, int]] = Counter()
 
@@ -124,6 +127,7 @@ class _Flows:
             self.gap_list += [gap_text(gap) for gap in flow.gaps[:shown]]
             self.gaps += len(flow.gaps)
             self.pauses += len(flow.pauses)
+            self.loops += len(flow.loops)
             precise = int(np.count_nonzero(flow.contexts["precise"]))
             self.reports["precise"] += precise
             self.reports["imprecise"] += len(flow.contexts) - precise

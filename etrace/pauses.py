@@ -49,6 +49,14 @@ class Pausing:
         self._expected = _joined(self._expected, expected)
         self._actual = _joined(self._actual, actual)
 
+    def skip(self, at: int, expected: int, actual: int) -> None:
+        """So many instructions from instruction `at` on are left out on either side; no pause
+        lies among them."""
+        self._expected = self._expected.copy()
+        self._expected["position"][self._expected["position"] > at] -= expected
+        self._actual = self._actual.copy()
+        self._actual["position"][self._actual["position"] > at] -= actual
+
     def compare(self, limit: int, end: int) -> Found | None:
         """The first difference in what is certain by now, if there is one.
 

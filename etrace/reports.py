@@ -111,6 +111,21 @@ class Reporting:
             values = self._fields.cut(context, time)
             self._wanted.append(_Wanted(position, ctype == IMPRECISELY, values))
 
+    def skip(self, at: int, expected: int, actual: int) -> None:
+        """So many instructions from instruction `at` on are left out on either side: a number of
+        rounds that the trace does not tell, nor what was told in them."""
+        kept = [each for each in self._reports if not at <= each.position < at + actual]
+        self._reports = deque(
+            each._replace(position=each.position - actual) if each.position > at else each
+            for each in kept
+        )
+        wanted = [each for each in self._wanted if not at <= each.position < at + expected]
+        self._wanted = deque(
+            each._replace(position=each.position - expected) if each.position > at else each
+            for each in wanted
+        )
+        self._told = skipped(self._told, at, expected)
+
     def compare(
         self, limit: int, traps: int, known: int, more: bool, last: bool = False
     ) -> Found | None:
@@ -183,6 +198,15 @@ class Reporting:
         first = min(limit, self._reports[0].position) if self._reports else limit
         row = int(np.searchsorted(self._told["position"], first, "left")) - 1
         self._told = self._told[max(row, 0) :]
+
+
+def skipped(rows: npt.NDArray[np.void], at: int, count: int) -> npt.NDArray[np.void]:
+    """`rows` where `count` instructions from instruction `at` on are left out: what was among them
+    stands before the next."""
+    rows = rows.copy()
+    later = rows["position"] > at
+    rows["position"][later] = np.maximum(rows["position"][later].astype(np.int64) - count, at)
+    return rows
 
 
 def _missing(wanted: _Wanted) -> Found:

@@ -62,6 +62,11 @@ PAUSED = np.dtype(
     ]
 )
 
+#: Rounds that the packets do not tell (`specs.flow.LOOP`), before the instruction `position`.
+ROUNDS = np.dtype(
+    [("position", "<i8"), ("start", "<u8"), ("count", "<i8"), ("packet", "<u8"), ("offset", "<u8")]
+)
+
 UNKNOWN_PRIV = 255
 
 #: From an array of runs (`specs.flow.RUN`) to the pcs (uint64) of their instructions.
@@ -73,7 +78,8 @@ class Stretch:
     """Consecutive instructions: `pcs` uint64, `privs` uint8, and their `traps` (`EVENT`) in order.
 
     `words`: the instruction words, uint32, where a source has them. `reports` (`REPORT`) is what a
-    trace says of context and time, `told` (`TOLD`) what a run does; `pauses` (`PAUSED`); in order.
+    trace says of context and time, `told` (`TOLD`) what a run does; `pauses` (`PAUSED`); `loops`
+    (`ROUNDS`); in order.
     """
 
     pcs: npt.NDArray[np.uint64]
@@ -83,6 +89,7 @@ class Stretch:
     reports: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, REPORT))
     told: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, TOLD))
     pauses: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, PAUSED))
+    loops: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, ROUNDS))
 
 
 def positions(flow: Flow, first: int, runs: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -103,7 +110,7 @@ _PIECE = 1 << 18
 def pieces(flow: Flow) -> Iterator[Flow]:
     """A flow chunk as smaller ones, so that expanding them needs little memory."""
     ends = np.cumsum(flow.runs["count"], dtype=np.uint64)
-    low = {"traps": 0, "contexts": 0, "gaps": 0, "pauses": 0}
+    low = {"traps": 0, "contexts": 0, "gaps": 0, "pauses": 0, "loops": 0}
     begin = 0
     while True:
         before = int(ends[begin - 1]) if begin else 0
@@ -159,6 +166,15 @@ def flow_pauses(flow: Flow, first: int, traps: int) -> npt.NDArray[np.void]:
     return pauses
 
 
+def flow_loops(flow: Flow, first: int) -> npt.NDArray[np.void]:
+    """The loops of a flow chunk that `first` instructions precede."""
+    loops = np.zeros(len(flow.loops), ROUNDS)
+    loops["position"] = positions(flow, first, flow.loops["run"])
+    for name in ("start", "count", "packet", "offset"):
+        loops[name] = flow.loops[name]
+    return loops
+
+
 def flow_stretches(flows: Iterable[Flow], expand: Expand) -> Iterator[Stretch]:
     """Decoded flow chunks as stretches; `expand` gives the pcs of an array of runs."""
     first = traps = 0
@@ -168,6 +184,13 @@ def flow_stretches(flows: Iterable[Flow], expand: Expand) -> Iterator[Stretch]:
             privs = np.repeat(flow.runs["priv"], flow.runs["count"])
             reports = flow_reports(flow, first, traps)
             pauses = flow_pauses(flow, first, traps)
-            yield Stretch(pcs, privs, flow_events(flow, first), reports=reports, pauses=pauses)
+            yield Stretch(
+                pcs,
+                privs,
+                flow_events(flow, first),
+                reports=reports,
+                pauses=pauses,
+                loops=flow_loops(flow, first),
+            )
             first += len(pcs)
             traps += len(flow.traps)

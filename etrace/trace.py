@@ -17,7 +17,7 @@ from etrace.reports import Fields
 from etrace.stretch import Stretch, flow_stretches
 from etrace.tracefile import Header, TraceStream, open_trace
 from etrace.verify import Comparison, compare
-from specs.flow import CONTEXT, GAP, PAUSE, RUN, TRAP, Flow
+from specs.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow
 from specs.parameters import Configuration
 from specs.records import join
 
@@ -106,6 +106,7 @@ class Trace:
             join([flow.contexts for flow in flows], CONTEXT),
             join([flow.gaps for flow in flows], GAP),
             pauses=join([flow.pauses for flow in flows], PAUSE),
+            loops=join([flow.loops for flow in flows], LOOP),
         )
 
     def pcs(self, flow: Flow | None = None) -> npt.NDArray[np.uint64]:
@@ -217,12 +218,17 @@ class _UpToGap:
             if len(flow.gaps):
                 self.gaps = flow.gaps[:1]
                 runs = int(self.gaps["run"][0]) - flow.first_run
-                traps, contexts, pauses = (
+                traps, contexts, pauses, loops = (
                     table[table["run"] < self.gaps["run"][0]]
-                    for table in (flow.traps, flow.contexts, flow.pauses)
+                    for table in (flow.traps, flow.contexts, flow.pauses, flow.loops)
                 )
                 yield Flow(
-                    flow.runs[:runs], traps, contexts, first_run=flow.first_run, pauses=pauses
+                    flow.runs[:runs],
+                    traps,
+                    contexts,
+                    first_run=flow.first_run,
+                    pauses=pauses,
+                    loops=loops,
                 )
                 return
             yield flow

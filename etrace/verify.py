@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from etrace.pauses import Found, Pausing
-from etrace.reports import Fields, Reporting
-from etrace.stretch import EVENT, PAUSED, UNKNOWN_PRIV, Stretch
+from etrace.reports import Fields, Reporting, skipped
+from etrace.stretch import EVENT, PAUSED, ROUNDS, UNKNOWN_PRIV, Stretch
 from specs.causes import cause_name
-from specs.isa.control import CodeMap
+from specs.isa.control import CodeMap, Kind
 from specs.privilege import letters
 
 #: Instructions shown before and after a difference.
@@ -41,6 +41,8 @@ class Difference:
 class Comparison:
     """Instructions, traps, pauses, `reports` of context and time found equal; the first difference.
 
+    `loops`: places where the trace does not tell how many rounds there were; `rounds`: how many
+    more than the trace shows `expected` has there.
     `actual_ended`, `expected_ended`: which side ended first, when there is no difference.
     """
 
@@ -51,6 +53,8 @@ class Comparison:
     expected_ended: bool
     reports: int = 0
     pauses: int = 0
+    loops: int = 0
+    rounds: int = 0
 
 
 def compare(
@@ -91,25 +95,81 @@ class _Side:
         self.reports: list[npt.NDArray[np.void]] = []
         self.told: list[npt.NDArray[np.void]] = []
         self.pauses = np.zeros(0, PAUSED)
+        self.loops = np.zeros(0, ROUNDS)
         self.before: list[int] = []
-        self.ended = False
+        #: Instructions left out so far, as rounds that are not told.
+        self._skipped = 0
+        self._exhausted = False
+
+    @property
+    def ended(self) -> bool:
+        """There are no more instructions."""
+        return self._exhausted and not len(self.pcs)
 
     def fill(self) -> None:
         """Have an instruction in hand, unless the stream has ended."""
-        while not len(self.pcs) and not self.ended:
+        while not len(self.pcs) and not self._exhausted:
             stretch = next(self._stretches, None)
             if stretch is None:
-                self.ended = True
+                self._exhausted = True
                 return
             self.pcs, self.privs, self.words = stretch.pcs, stretch.privs, stretch.words
-            if len(stretch.traps):
-                self.traps = np.concatenate([self.traps, stretch.traps])
+            for name in ("traps", "pauses", "loops"):
+                if len(table := getattr(stretch, name)):
+                    table = self._placed(table)
+                    setattr(self, name, np.concatenate([getattr(self, name), table]))
             if len(stretch.reports):
-                self.reports.append(stretch.reports)
+                self.reports.append(self._placed(stretch.reports))
             if len(stretch.told):
-                self.told.append(stretch.told)
-            if len(stretch.pauses):
-                self.pauses = np.concatenate([self.pauses, stretch.pauses])
+                self.told.append(self._placed(stretch.told))
+
+    def _placed(self, table: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+        """A table with the positions that it has when what was skipped is left out."""
+        return skipped(table, 0, self._skipped) if self._skipped else table
+
+    def skip_rounds(self, position: int, rounds: "_Rounds") -> int:
+        """Leave out all whole rounds from here, which is instruction `position`, but the last visit
+        of where they begin; how many instructions that is.
+
+        A trap or pause ends them. What is left out and told of context and time goes with it.
+        """
+        passed = 0
+        while True:
+            self.fill()
+            events = [*self.traps["position"][:1], *self.pauses["position"][:1]]
+            end = min([len(self.pcs), *(int(at) - position - passed for at in events)])
+            taken = rounds.match(passed, self.pcs[:end], self.code_words(end)) if end > 0 else 0
+            if not taken:
+                break
+            priv = self.privs[0]
+            self.pcs, self.privs = self.pcs[taken:], self.privs[taken:]
+            if self.words is not None:
+                self.words = self.words[taken:]
+            passed += taken
+        if not passed:
+            return 0
+        # the last visit stays, and so does what follows it
+        kept = rounds.left(passed)
+        self.pcs = np.concatenate([rounds.pcs[:kept], self.pcs])
+        self.privs = np.concatenate([np.full(kept, priv, np.uint8), self.privs])
+        if self.words is not None and rounds.words is not None:
+            self.words = np.concatenate([rounds.words[:kept], self.words])
+        count = passed - kept
+        self._skipped += count
+        self.traps, self.pauses = (
+            skipped(table, position, count) for table in (self.traps, self.pauses)
+        )
+        within = self.loops["position"] < position + count
+        self.loops = skipped(self.loops[~within], position, count)
+        self.told = [_untold(rows, position, count) for rows in self.told]
+        self.reports = [
+            skipped(rows[~_among(rows, position, count)], position, count) for rows in self.reports
+        ]
+        return count
+
+    def code_words(self, end: int) -> npt.NDArray[np.uint32] | None:
+        """The words of the next `end` instructions, if the source has any."""
+        return None if self.words is None else self.words[:end]
 
     def advance(self, count: int) -> None:
         tail = self.pcs[max(0, count - _AROUND) : count].tolist()
@@ -117,6 +177,72 @@ class _Side:
         self.pcs, self.privs = self.pcs[count:], self.privs[count:]
         if self.words is not None:
             self.words = self.words[count:]
+
+
+def _among(rows: npt.NDArray[np.void], position: int, count: int) -> npt.NDArray[np.bool_]:
+    among: npt.NDArray[np.bool_] = rows["position"] >= position
+    return among & (rows["position"] < position + count)
+
+
+def _untold(rows: npt.NDArray[np.void], position: int, count: int) -> npt.NDArray[np.void]:
+    rows = rows.copy()
+    rows["ctype"][_among(rows, position, count)] = 0
+    return skipped(rows, position, count)
+
+
+class _Rounds:
+    """The instructions of a round, as the first side that is asked has them: `count` from `start`,
+    if the program leads round them by itself. `whole`: they are known.
+    """
+
+    def __init__(self, start: int, count: int, code: CodeMap) -> None:
+        self._start = start
+        self._count = count
+        self._code = code
+        self.whole = False
+        self.pcs = np.zeros(0, np.uint64)
+        self.words: npt.NDArray[np.uint32] | None = None
+
+    def match(
+        self, passed: int, pcs: npt.NDArray[np.uint64], words: npt.NDArray[np.uint32] | None
+    ) -> int:
+        """How many of `pcs`, with `passed` instructions before them, go round like this."""
+        if not self.whole:
+            return self._learn(pcs, words) if passed < self._count else 0
+        phase = passed % self._count
+        unequal = np.resize(np.roll(self.pcs, -phase), len(pcs)) != pcs
+        return int(np.argmax(unequal)) if unequal.any() else len(pcs)
+
+    def _learn(self, pcs: npt.NDArray[np.uint64], words: npt.NDArray[np.uint32] | None) -> int:
+        if not len(self.pcs) and int(pcs[0]) != self._start:
+            return 0
+        taken = min(self._count - len(self.pcs), len(pcs))
+        self.pcs = np.concatenate([self.pcs, pcs[:taken]])
+        if words is not None:
+            before = np.zeros(0, np.uint32) if self.words is None else self.words
+            self.words = np.concatenate([before, words[:taken]])
+        self.whole = len(self.pcs) == self._count and self._goes_round()
+        return taken
+
+    def left(self, passed: int) -> int:
+        """Of `passed` instructions, those since the last visit of where a round begins."""
+        return (passed - 1) % self._count + 1
+
+    def _goes_round(self) -> bool:
+        """Does the code lead from each instruction to the next, and from the last to the first?"""
+        for pc, following in zip(self.pcs.tolist(), np.roll(self.pcs, -1).tolist(), strict=True):
+            slot = self._code.slot(pc)
+            if slot < 0 or not self._code.size[slot]:
+                return False
+            kind = int(self._code.kind[slot])
+            after = (pc + 2 * int(self._code.size[slot])) % (1 << self._code.xlen)
+            if kind in (Kind.BRANCH, Kind.TRAP_RETURN):
+                return False
+            if kind == Kind.INFERABLE_JUMP:
+                after = int(self._code.target[slot])
+            if kind != Kind.UNINFERABLE_JUMP and after != following:
+                return False
+        return True
 
 
 class _Comparing:
@@ -137,13 +263,19 @@ class _Comparing:
         self.pausing: Pausing | None = None
         self.position = 0
         self.traps = 0
+        self.loops = 0
+        self.rounds = 0
 
     def run(self) -> Comparison:
         """The comparison."""
         while True:
             self.expected.fill()
             self.actual.fill()
+            if what := self._skip_rounds():
+                return self._differs(self.position, what)
             count = min(len(self.expected.pcs), len(self.actual.pcs))
+            if len(self.actual.loops):
+                count = min(count, int(self.actual.loops["position"][0]) - self.position)
             equal, what = self._instructions(count)
             # A trap at the position where the streams part comes before their instructions there;
             # where they do not part it may still be in a stretch to come.
@@ -169,6 +301,28 @@ class _Comparing:
             self._advance(equal)
             if either_ended:
                 return self._result(None)
+
+    def _skip_rounds(self) -> str:
+        """If a loop is here, leave out the rounds that the trace does not tell; or what differs."""
+        loops = self.actual.loops
+        if not len(loops) or loops["position"][0] > self.position:
+            return ""
+        count = int(loops["count"][0])
+        rounds = _Rounds(int(loops["start"][0]), count, self.code)
+        before = len(loops)
+        expected = self.expected.skip_rounds(self.position, rounds)
+        actual = self.actual.skip_rounds(self.position, rounds) if rounds.whole else 0
+        # one that is reported again and again without leaving it counts as often
+        self.actual.loops = self.actual.loops[self.actual.loops["position"] > self.position]
+        self.loops += before - len(self.actual.loops)
+        self.rounds += (expected - actual) // count
+        if self.reporting is not None:
+            self.reporting.skip(self.position, expected, actual)
+        if self.pausing is not None:
+            self.pausing.skip(self.position, expected, actual)
+        if actual > expected:
+            return f"{(actual - expected) // count} rounds too many"
+        return ""
 
     def _advance(self, count: int) -> None:
         self.expected.advance(count)
@@ -202,6 +356,8 @@ class _Comparing:
             self.expected.ended,
             0 if self.reporting is None else self.reporting.matched,
             0 if self.pausing is None else self.pausing.matched,
+            self.loops,
+            self.rounds,
         )
 
     def _compare_pauses(self, limit: int) -> Found | None:

@@ -1,9 +1,9 @@
 """What a decoder gives back: the exact instruction flow, as arrays.
 
 A *run* is a stretch of consecutive instructions (each starts where the one before it ends) at one
-privilege level. Traps, context reports, pauses, loops and gaps stand *between* runs: their `run` field is
-the number of runs before them in the whole flow (not in the chunk), so a trap with `run == k`
-happened after runs `0..k-1` and before run `k`. Several may share a position; each array is in
+privilege level. Traps, context reports, pauses, loops and gaps stand *between* runs: their `run`
+field is the number of runs before them in the whole flow (not in the chunk), so a trap with `run ==
+k` happened after runs `0..k-1` and before run `k`. Several may share a position; each array is in
 order.
 
 Where the trace was lost or cannot be decoded the flow has a gap: data, not a failure.
@@ -58,16 +58,13 @@ PAUSE = np.dtype([("run", "<u8"), ("packet", "<u8"), ("offset", "<u8")])
 #: 1: each round is like the last, so there may have been any number of them more than the flow has.
 #: 0: as far as is known from the return addresses kept, the next round differs. `packet`, `offset`:
 #: of the packet that reports `start`.
-LOOP = np.dtype(
-    [
-        ("run", "<u8"),
-        ("start", "<u8"),
-        ("packet", "<u8"),
-        ("offset", "<u8"),
-        ("count", "<u4"),
-        ("endless", "u1"),
-        ("pad", "V3"),
-    ]
+LOOP = record(
+    ("run", "<u8"),
+    ("start", "<u8"),
+    ("packet", "<u8"),
+    ("offset", "<u8"),
+    ("count", "<u4"),
+    ("endless", "u1"),
 )
 
 #: `reason` is a `Reason`; `address` what the reason is about (0 if nothing).

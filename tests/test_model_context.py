@@ -51,7 +51,7 @@ def test_imprecise_context_is_no_packet_to_the_counters() -> None:
     rows = rows_of(program, [0, 1, 2] * 3)
     with_context = [replace(each, ctype=1) if at == 4 else each for at, each in enumerate(rows)]
     for resync in (Resync(), Resync("packets", 2), Resync("instructions", 4)):
-        settings = Settings(PARAMETERS, resync=resync)
+        settings = Settings(PARAMETERS, resync=resync, exact_loops=True)
         bare = encoder.encode(rows, settings)
         reported = encoder.encode(with_context, settings)
         assert [each for each in reported if kind(each) != "3.2"] == bare
@@ -75,7 +75,9 @@ def test_precise_context_at_a_row_already_passed() -> None:
     program = memory(NOP, NOP, NOP, assemble.jal(0, -8), NOP)
     rows = rows_of(program, [0, 1, 2, 3, 1, 2])
     rows[4] = row(program, 1, ctype=2)
-    assert kinds(trace(program, rows)) == ["3.0", "2", "3.0", "2", "support 01"]
+    exact = Settings(PARAMETERS, exact_loops=True)
+    assert kinds(trace(program, rows, exact)) == ["3.0", "2", "3.0", "2", "support 01"]
+    assert kinds(encoder.encode(rows, Settings(PARAMETERS)))[1:3] == ["3.0", "3.0"]
 
 
 def test_precise_context_at_an_updiscons_target() -> None:

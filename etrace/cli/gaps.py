@@ -1,4 +1,4 @@
-"""Gaps of a decoded flow, told on standard error as they come."""
+"""Gaps and loops of a decoded flow, told on standard error."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from etrace.cli import say
 from etrace.ending import CUT_SHORT, Ending
-from etrace.flowtext import gap_text
+from etrace.flowtext import gap_text, loops_text
 from etrace.trace import Trace
 from specs.flow import Flow
 
@@ -14,13 +14,15 @@ _SHOWN = 20
 
 
 class GapReport:
-    """Passes the flow of a trace on and reports its gaps: the first in full, then their number."""
+    """Passes the flow of a trace on and reports its gaps: the first in full, then their number;
+    and how many loops there are."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._name = trace.name
         self._ending = Ending(trace.configuration)
         self.count = 0
+        self.loops = 0
 
     def flows(self) -> Iterator[Flow]:
         """The flow of the trace, watched."""
@@ -28,6 +30,7 @@ class GapReport:
             for gap in flow.gaps[: max(0, _SHOWN - self.count)]:
                 self.tell(gap)
             self.count += len(flow.gaps)
+            self.loops += len(flow.loops)
             yield flow
 
     def tell(self, gap: np.void) -> None:
@@ -35,9 +38,12 @@ class GapReport:
         say(f"{self._name}: {gap_text(gap)}")
 
     def close(self) -> bool:
-        """Say how many gaps were not shown. True if the flow is whole and ended properly."""
+        """Say how many gaps were not shown, and what loops there were. True if the flow is whole
+        and ended properly."""
         if self.count > _SHOWN:
             say(f"{self._name}: ... and {self.count - _SHOWN:,} more gaps")
+        if self.loops:
+            say(f"{self._name}: {loops_text(self.loops)}")
         if not self.count and not self._ending.proper:
             say(f"{self._name}: {CUT_SHORT}")
         return not self.count and self._ending.proper

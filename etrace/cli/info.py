@@ -90,6 +90,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
         "traps": inventory.traps,
         "reports": inventory.reports,
         "pauses": inventory.pauses,
+        "loops": inventory.loops,
         "losses": inventory.losses,
         "ended": inventory.ended,
         "gaps": inventory.gaps,
@@ -116,7 +117,8 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
     rows += list(_settings(header).items())
     rows.append(("bytes", f"{inventory.bytes:,}"))
     if inventory.instructions is not None:
-        rows.append(("instructions", f"{inventory.instructions:,}"))
+        least = " or more" if inventory.loops else ""
+        rows.append(("instructions", f"{inventory.instructions:,}{least}"))
     if inventory.bits_per_instruction is not None:
         rows.append(("density", f"{inventory.bits_per_instruction:.3f} bits per instruction"))
     rows.append(("packets", f"{sum(inventory.packets.values()):,}"))
@@ -134,6 +136,8 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         rows.append(("context", f"{', '.join(counts)} reports"))
     if inventory.pauses is not None and (inventory.pauses or not header.configuration.filters.idle):
         rows.append(("pauses", f"{inventory.pauses:,}: not traced there, as the encoder was told"))
+    if inventory.loops:
+        rows.append(("loops", f"{inventory.loops:,}: the packets do not tell how many rounds"))
     if inventory.losses or header.configuration.sink.kind != "none":
         rows.append(("losses", f"{inventory.losses:,} times the encoder lost packets"))
     rows.append(("gaps", f"{inventory.gaps:,}"))

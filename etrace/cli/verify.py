@@ -60,6 +60,8 @@ def command(
             "traps": result.traps,
             "reports": result.comparison.reports,
             "pauses": result.comparison.pauses,
+            "loops": result.comparison.loops,
+            "rounds": result.comparison.rounds,
             "remark": result.remark,
             "gaps": [gap_text(gap) for gap in result.gaps],
             "difference": None
@@ -78,6 +80,11 @@ def command(
         counts += f", {_counted(result.comparison.reports, 'report')} of context and time"
     if result.comparison.pauses:
         counts += f", {_counted(result.comparison.pauses, 'pause')}"
+    if result.comparison.loops:
+        counts += (
+            f", {_counted(result.comparison.loops, 'loop')} of unknown length "
+            f"({_counted(result.comparison.rounds, 'round')} more)"
+        )
     if difference is not None:
         listing = Listing(source.code.map, source.code.symbols)
         lines = verify.difference_lines(difference, listing.line)

@@ -143,5 +143,8 @@ class Settings:
 
 
 def beyond_the_letter(settings: Settings, seed: int) -> Settings:
-    """`settings` with one of the four choices of packets beyond the flow chart."""
+    """`settings` with one of the four choices of packets beyond the flow chart.
+
+    If `exact_visits` is off, what is encoded need not decode to what happened.
+    """
     return replace(settings, exact_loops=bool(seed & 1), exact_visits=bool(~seed & 2))

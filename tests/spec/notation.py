@@ -7,6 +7,8 @@ A *flow* has one row a line:
     80001188 [taken] [notify] [sijump] [priv=N] a retired instruction
     exception CAUSE tval=HEX at EPC [priv=N]    a trap
     interrupt CAUSE at EPC [priv=N]
+    loop COUNT at ADDRESS                       what a decoder says: rounds that packets do not tell
+    visit COUNT at ADDRESS                      the same, where a round differs from the next
 
 A branch is taken if the next row is not the instruction after it, or where the row says so.
 
@@ -35,7 +37,7 @@ from tests.model import adapter, codec, framing, rows
 from tests.model.adapter import Implementation
 from tests.model.codec import Packet
 from tests.model.program import BRANCH, Program, decode
-from tests.model.rows import Row, difference, outcomes
+from tests.model.rows import Rounds, Row, difference, outcomes
 from tests.model.settings import Parameters, Settings
 
 STATUS = ("no_change", "ended_rep", "trace_lost", "ended_ntr")
@@ -274,12 +276,14 @@ def agree(
     packets: str,
     settings: Settings = RV64,
     xlen: int = 64,
+    meant: str | None = None,
 ) -> None:
-    """The flow gives exactly these packets, and these packets give exactly that flow."""
+    """The flow gives exactly these packets, and these packets give exactly that flow, or `meant`:
+    what they tell of it."""
     images = code(listing)
     rows_ = flow(flow_text, images, xlen)
     assert told(implementation.encode(rows_, settings), settings, packets) == lines(packets)
-    means(implementation, listing, packets, flow_text, settings, xlen)
+    means(implementation, listing, packets, meant or flow_text, settings, xlen)
 
 
 def means(
@@ -290,8 +294,18 @@ def means(
     settings: Settings = RV64,
     xlen: int = 64,
 ) -> None:
-    """The packets give exactly that flow."""
+    """The packets give exactly that flow, with loops at exactly those places."""
     images = code(listing)
-    rows_ = flow(flow_text, images, xlen)
+    texts, loops = [], []
+    for line in lines(flow_text):
+        if loop := re.match(r"(loop|visit) (\d+) at ([0-9a-f]+)$", line):
+            rounds = Rounds(int(loop[3], 16), int(loop[2]), loop[1] == "loop")
+            loops.append((len(texts), rounds))
+        else:
+            texts.append(line)
+    rows_ = flow("\n".join(texts), images, xlen)
     decoded = implementation.decode(stream(packets, settings), settings, images, xlen)
-    assert difference(outcomes(rows_), decoded) is None
+    found = [(at, each) for at, each in enumerate(decoded) if isinstance(each, Rounds)]
+    assert [(at - number, each) for number, (at, each) in enumerate(found)] == loops
+    plain = [each for each in decoded if not isinstance(each, Rounds)]
+    assert difference(outcomes(rows_), plain) is None

@@ -3,6 +3,8 @@
 And what docs/choices.md adds for loops that no packet would show.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from tests.model.adapter import Implementation
@@ -103,8 +105,30 @@ ENDLESS = """
 """
 
 
+EXACT_LOOPS = replace(RV64, exact_loops=True)
+
+
 @pytest.mark.parametrize("rounds", [2, 3, 5])
 def test_an_endless_loop_left_by_an_interrupt(implementation: Implementation, rounds: int) -> None:
+    """What the flow chart sends does not depend on the rounds, and the decoder says so."""
+    agree(
+        implementation,
+        ENDLESS,
+        "1000\n" * rounds + "interrupt 7 at 1000\n2000",
+        """
+        3.3 no_change
+        3.0 1000
+        2 1000
+        3.1 interrupt 7 thaddr=1 2000
+        3.3 ended_rep
+        """,
+        meant="1000\nloop 1 at 1000\n1000\ninterrupt 7 at 1000\n2000",
+    )
+
+
+@pytest.mark.parametrize("rounds", [2, 3, 5])
+def test_a_packet_for_each_round(implementation: Implementation, rounds: int) -> None:
+    """`loops = "exact"`."""
     packets = ["3.3 no_change", "3.0 1000", *["2 1000 notify"] * (rounds - 2), "2 1000"]
     packets += ["3.1 interrupt 7 thaddr=1 2000", "3.3 ended_rep"]
     agree(
@@ -112,6 +136,44 @@ def test_an_endless_loop_left_by_an_interrupt(implementation: Implementation, ro
         ENDLESS,
         "\n".join(["1000"] * rounds) + "\ninterrupt 7 at 1000\n2000",
         "\n".join(packets),
+        EXACT_LOOPS,
+    )
+
+
+def test_a_loop_of_several_instructions(implementation: Implementation) -> None:
+    """The round begins anywhere: where the packet says that the hart was."""
+    agree(
+        implementation,
+        """
+        1000: 00000013  nop
+        1004: 0040006f  j 1008
+        1008: ff9ff06f  j 1000
+        2000: 00000013  trap handler
+        """,
+        "1000\n1004\n1008\n1000\n1004\n1008\n1000\ninterrupt 7 at 1004\n2000",
+        """
+        3.3 no_change
+        3.0 1000
+        2 1000
+        3.1 interrupt 7 thaddr=1 2000
+        3.3 ended_rep
+        """,
+        meant="1000\n1004\n1008\nloop 3 at 1000\n1000\ninterrupt 7 at 1004\n2000",
+    )
+
+
+def test_a_loop_that_is_left_at_once_is_told(implementation: Implementation) -> None:
+    """The 3.0 of the only round was the last packet: nothing is open."""
+    agree(
+        implementation,
+        ENDLESS,
+        "1000\ninterrupt 7 at 1000\n2000",
+        """
+        3.3 no_change
+        3.0 1000
+        3.1 interrupt 7 thaddr=1 2000
+        3.3 ended_rep
+        """,
     )
 
 
@@ -145,4 +207,5 @@ def test_a_round_that_a_decoder_would_stop_too_early(implementation: Implementat
         3.1 interrupt 7 thaddr=1 3000
         3.3 ended_rep
         """,
+        EXACT_LOOPS,
     )
