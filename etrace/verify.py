@@ -98,7 +98,7 @@ class _Side:
         self.loops = np.zeros(0, ROUNDS)
         self.before: list[int] = []
         #: Instructions left out so far, as rounds that are not told.
-        self._skipped = 0
+        self.skipped = 0
         self._exhausted = False
 
     @property
@@ -125,7 +125,7 @@ class _Side:
 
     def _placed(self, table: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
         """A table with the positions that it has when what was skipped is left out."""
-        return skipped(table, 0, self._skipped) if self._skipped else table
+        return skipped(table, 0, self.skipped) if self.skipped else table
 
     def skip_rounds(self, position: int, rounds: "_Rounds") -> int:
         """Leave out all whole rounds from here, which is instruction `position`, but the last visit
@@ -155,17 +155,23 @@ class _Side:
         if self.words is not None and rounds.words is not None:
             self.words = np.concatenate([rounds.words[:kept], self.words])
         count = passed - kept
-        self._skipped += count
+        self.skipped += count
         self.traps, self.pauses = (
             skipped(table, position, count) for table in (self.traps, self.pauses)
         )
-        within = self.loops["position"] < position + count
-        self.loops = skipped(self.loops[~within], position, count)
+        self.loops = skipped(self.loops, position, count)
         self.told = [_untold(rows, position, count) for rows in self.told]
         self.reports = [
             skipped(rows[~_among(rows, position, count)], position, count) for rows in self.reports
         ]
         return count
+
+    def pass_loops(self, position: int) -> int:
+        """Forget the loops up to instruction `position`; how many there were."""
+        later = self.loops["position"] > position
+        passed = len(self.loops) - int(np.count_nonzero(later))
+        self.loops = self.loops[later]
+        return passed
 
     def code_words(self, end: int) -> npt.NDArray[np.uint32] | None:
         """The words of the next `end` instructions, if the source has any."""
@@ -309,12 +315,10 @@ class _Comparing:
             return ""
         count = int(loops["count"][0])
         rounds = _Rounds(int(loops["start"][0]), count, self.code)
-        before = len(loops)
         expected = self.expected.skip_rounds(self.position, rounds)
         actual = self.actual.skip_rounds(self.position, rounds) if rounds.whole else 0
         # one that is reported again and again without leaving it counts as often
-        self.actual.loops = self.actual.loops[self.actual.loops["position"] > self.position]
-        self.loops += before - len(self.actual.loops)
+        self.loops += self.actual.pass_loops(self.position)
         self.rounds += (expected - actual) // count
         if self.reporting is not None:
             self.reporting.skip(self.position, expected, actual)
@@ -337,7 +341,7 @@ class _Comparing:
             self._advance(position - self.position)
         earlier = self.actual.before[len(self.actual.before) - (self.position - position) :]
         difference = Difference(
-            position,
+            position + self.actual.skipped,
             what,
             self.actual.before[: len(self.actual.before) - len(earlier)],
             (earlier + self.expected.pcs[:_AROUND].tolist())[:_AROUND],
@@ -349,7 +353,7 @@ class _Comparing:
 
     def _result(self, difference: Difference | None, position: int | None = None) -> Comparison:
         return Comparison(
-            self.position if position is None else position,
+            (self.position if position is None else position) + self.actual.skipped,
             self.traps,
             difference,
             self.actual.ended,

@@ -8,7 +8,7 @@ import numpy as np
 
 from decoder import Decoder, pcs
 from decoder.settings import MOST_BRANCHES
-from specs.flow import CONTEXT, GAP, PAUSE, RUN, TRAP, Flow, Reason
+from specs.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow, Reason
 from specs.isa.control import CodeMap
 from specs.parameters import Configuration, FramingParameters, ParametersError, from_dict
 from specs.records import join
@@ -87,6 +87,7 @@ def joined(chunks: Iterable[Flow]) -> Flow:
         column("contexts", CONTEXT),
         column("gaps", GAP),
         pauses=column("pauses", PAUSE),
+        loops=column("loops", LOOP),
     )
 
 
@@ -100,7 +101,7 @@ def decode(
 
 def same(one: Flow, other: Flow) -> bool:
     """Whether two flows are equal in every record."""
-    names = ("runs", "traps", "contexts", "gaps", "pauses")
+    names = ("runs", "traps", "contexts", "gaps", "pauses", "loops")
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 

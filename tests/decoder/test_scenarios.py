@@ -1,5 +1,7 @@
 """Chapter "Decoder" case by case: packets => instructions (two digits of each pc, `!` a trap)."""
 
+from dataclasses import replace
+
 import pytest
 
 from decoder import Decoder
@@ -287,3 +289,94 @@ def test_modes_that_the_parameters_rule_out_are_refused(bit: int) -> None:
     assert gaps(flow) == [("UNSUPPORTED_MODE", 0)]
     assert addresses(flow, code) == "00"
     assert int(flow.gaps[0]["run"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("packets", "expected", "gap"),
+    [
+        # the outcome in a 3.0 is that of its own branch, which is not one of those before
+        ("3.0 1000\n3.0 100c", "00 04 0c", ("NO_BRANCH", 0x1004)),
+        ("3.0 1000\n3.0 100c taken", "00 04 0c", ("NO_BRANCH", 0x1004)),
+        # with one outcome of two, as far as that goes
+        ("3.0 1000\n1 T 1004 notify\n3.0 1004 taken", "00 04 0c 04", ("NO_BRANCH", 0x100C)),
+        ("3.0 1000\n1 N 1004 notify\n3.0 1004", "00 04 08 0c 04", ("NO_BRANCH", 0x100C)),
+        # nor is it needed where the packet's instruction is no branch
+        ("3.0 1000\n1 T 1004 notify\n3.0 1014", "00 04 0c 14", ("NO_BRANCH", 0x100C)),
+    ],
+)
+def test_what_certainly_ran_before_a_branch_without_outcome(
+    packets: str, expected: str, gap: tuple[str, int]
+) -> None:
+    """All of it comes, up to the branch, which the gap names."""
+    flow, code = told(CODE, f"3.3 no_change\n{packets}")
+    assert addresses(flow, code) == expected
+    assert gaps(flow) == [gap]
+
+
+@pytest.mark.parametrize("modes", [Modes(), Modes(branch_prediction=True)])
+def test_a_long_path_ends_at_the_branch_without_outcome(modes: Modes) -> None:
+    """Eleven instructions behind the last branch that has an outcome, past jumps."""
+    listing = "\n".join(f"{0x1000 + 4 * n:x}: 00000013 nop" for n in range(64) if n not in (2, 12))
+    listing += "\n1008: 00050463 beqz a0, 1010\n1030: fc050ee3 beqz a0, 100c"
+    settings = Settings(notation.RV64.parameters, modes)
+    if modes.branch_prediction:
+        settings = replace(settings, parameters=replace(settings.parameters, bpred_size_p=4))
+    flow, code = told(listing, "3.3 no_change\n3.0 1000\n1 T 1008 notify\n3.0 1030", settings)
+    assert addresses(flow, code) == "00 04 08 10 14 18 1c 20 24 28 2c 30"
+    assert gaps(flow) == []
+    flow, code = told(listing, "3.3 no_change\n3.0 1000\n1 T 1008 notify\n3.0 1008 taken", settings)
+    assert addresses(flow, code) == "00 04 08 10 14 18 1c 20 24 28 2c 30 08"
+    assert gaps(flow) == [("NO_BRANCH", 0x1030)]
+
+
+#: The last two instructions of the address space, and the first ones.
+TOP = """
+fffffff8: 00000013 nop
+fffffffc: 00000013 nop
+"""
+
+
+@pytest.mark.parametrize("modes", [Modes(), Modes(sijump=True)])
+def test_addresses_wrap(modes: Modes) -> None:
+    """At 2^32 on RV32: in the flow, and in the EPC that is inferred."""
+    parameters = replace(notation.RV64.parameters, iaddress_width_p=32, sijump_p=1)
+    settings = Settings(parameters, modes)
+    packets = "3.3 no_change\n3.0 fffffff8\n2 fffffffc\n3.1 exception 1 tval=0 thaddr=1 fffffff8"
+    flow, code = told(TOP, packets, settings, 32)
+    assert addresses(flow, code) == "f8 fc ! f8"
+    assert (flow.traps["epc"].tolist(), flow.traps["epc_known"].tolist()) == ([0], [1])
+    over = TOP + "0: 00000013 nop\n4: 00028067 jr t0"
+    packets = "3.3 no_change\n3.0 fffffff8\n2 fffffff8\n3.3 ended_rep"
+    flow, code = told(over, packets, settings, 32)
+    assert addresses(flow, code) == "f8 fc 00 04 f8"
+    assert gaps(flow) == []
+    flow, _ = told(TOP, "3.3 no_change\n3.0 fffffff8\n1 N fffffff8", settings, 32)
+    assert gaps(flow) == [("NO_CODE", 0)]
+
+
+def test_loops_of_unknown_length() -> None:
+    """Each packet that reports a place in a circle says so anew; a wait behind it does not."""
+    packets = """
+    3.3 no_change
+    3.0 1020
+    2 1020
+    3.1 interrupt 7 thaddr=1 1080
+    2 1020 updiscon
+    3.1 interrupt 7 thaddr=1 1080
+    2 1020
+    2 1020
+    3.0 1020
+    3.1 interrupt 7 thaddr=1 1080
+    3.3 ended_rep
+    """
+    flow, code = told(CODE, packets)
+    assert addresses(flow, code) == "20 20 ! 80 84 20 ! 80 84 20 20 20 ! 80"
+    assert flow.loops["start"].tolist() == [0x1020] * 3
+    assert flow.loops["count"].tolist() == [1] * 3
+    assert flow.loops["endless"].tolist() == [1] * 3
+    assert flow.loops["packet"].tolist() == [2, 7, 8]
+    starts = flow.runs["start"][flow.loops["run"].astype(int)]
+    assert starts.tolist() == [0x1020] * 3
+    exact, _ = told(CODE, packets, replace(notation.RV64, exact_loops=True))
+    assert not len(exact.loops)
+    assert addresses(exact, code) == addresses(flow, code)

@@ -1,0 +1,200 @@
+"""Loops whose rounds the packets do not tell: what a user sees of them, and what verify makes of
+them (docs/choices.md)."""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import etrace
+from etrace.stretch import EVENT, ROUNDS, Stretch
+from etrace.verify import Comparison, compare
+from specs.isa.control import CodeMap
+from tests.etrace.conftest import Run
+
+#: Two nops and a jump back to the first.
+CODE = CodeMap([(0x1000, bytes.fromhex("13000000 13000000 6ff09fff".replace(" ", "")) * 2)], 64)
+LAP = [0x1000, 0x1004, 0x1008]
+
+
+def stream(
+    pcs: list[int], cuts: list[int], traps: tuple[int, ...] = (), loops: tuple[int, ...] = ()
+) -> Iterator[Stretch]:
+    """Instructions in stretches, with timer interrupts and loops before some of them."""
+    edges = [0, *sorted(cut for cut in cuts if cut < len(pcs)), len(pcs)]
+    for low, high in pairwise(edges):
+        mine = [at for at in traps if low <= at < high or at == high == len(pcs)]
+        events = np.zeros(len(mine), EVENT)
+        events["position"], events["cause"], events["interrupt"] = mine, 7, 1
+        here = [at for at in loops if low <= at < high]
+        rounds = np.zeros(len(here), ROUNDS)
+        rounds["position"], rounds["count"] = here, len(LAP)
+        rounds["start"] = [pcs[at] for at in here]
+        privs = np.full(high - low, 3, np.uint8)
+        yield Stretch(np.array(pcs[low:high], np.uint64), privs, events, loops=rounds)
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [4], [2, 3, 7], list(range(12))])
+@pytest.mark.parametrize("rounds", [0, 1, 2, 50])
+def test_any_number_of_rounds(rounds: int, cuts: list[int]) -> None:
+    expected = stream(LAP * (rounds + 1) + [0x1000], cuts, (3 * rounds + 4,))
+    result = compare(expected, stream([*LAP, 0x1000], cuts, (4,), (3,)), CODE)
+    assert result.difference is None
+    assert (result.loops, result.rounds, result.instructions) == (1, rounds, 4)
+    assert result.traps == 1
+
+
+def test_two_reports_in_one_circle() -> None:
+    """Resynchronisation reports the loop again while it runs."""
+    expected = stream(LAP * 20 + [0x1000, 0x1004], [7], (62,))
+    actual = stream([*LAP, *LAP, 0x1000, 0x1004], [5], (8,), (3, 6, 7))
+    result = compare(expected, actual, CODE)
+    assert result.difference is None
+    assert (result.loops, result.rounds) == (3, 18)
+
+
+def differs(expected: Iterator[Stretch], actual: Iterator[Stretch]) -> Comparison:
+    result = compare(expected, actual, CODE)
+    assert result.difference is not None
+    return result
+
+
+def test_what_is_no_round_is_a_difference() -> None:
+    """Part of a round; another way round; fewer rounds than the trace has; a trap among them."""
+    actual: Callable[[], Iterator[Stretch]] = lambda: stream(  # noqa: E731
+        [*LAP, 0x1000], [], (4,), (3,)
+    )
+    differs(stream([*LAP, *LAP, 0x1000, 0x1004], [], (8,)), actual())
+    differs(stream([*LAP, 0x1000, 0x1008, 0x1000], [], (6,)), actual())
+    differs(stream([0x1000], [], (1,)), actual())
+    differs(stream([*LAP, *LAP, 0x1000], [], (5, 7)), actual())
+    # an instruction of a round that the code does not lead to
+    odd = [0x1000, 0x1008, 0x1004]
+    differs(stream([*LAP, *odd, *odd, 0x1000], [], (10,)), actual())
+
+
+def test_what_follows_is_compared_where_it_stands() -> None:
+    expected = stream(LAP * 9 + [0x1000, 0x1000, 0x1004], [], (28,))
+    result = compare(expected, stream([*LAP, 0x1000, 0x1000, 0x1004], [], (4,), (3,)), CODE)
+    assert result.difference is None
+    expected = stream(LAP * 9 + [0x1000, 0x1000, 0x1008], [], (28,))
+    result = differs(expected, stream([*LAP, 0x1000, 0x1000, 0x1004], [], (4,), (3,)))
+    assert result.difference is not None and result.difference.position == 5
+
+
+OPTIONS = {
+    "plain": (),
+    "instructions": ("--params", "resync.toml"),
+    "modes": ("--mode", "all"),
+    "2.1": ("--mode", "all", "--protocol", "2.1"),
+    "time": ("--time", "mtime", "--time-every", "100"),
+    "context": ("--context-csr", "mscratch"),
+}
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_run_that_waits_in_jumps(
+    options: str, xlen: int, run: Run, firmware: Path, tmp_path: Path
+) -> None:
+    """Verified as it is; no packet is added, and all that the exact trace has is there."""
+    params = tmp_path / "resync.toml"
+    params.write_text('[resync]\nunit = "instructions"\nperiod = 64\n')
+    chosen = [str(params) if each == params.name else each for each in OPTIONS[options]]
+    elf, output = firmware / f"idle_jump-rv{xlen}.elf", tmp_path / "run.etrace"
+    recorded = json.loads(
+        run("record", elf, "-o", output, "--no-console", "--json", *chosen).stdout
+    )
+    assert not any(recorded["added"].values())
+    verified = json.loads(run("verify", output, "--json").stdout)
+    assert verified["same"] and verified["loops"] > 0 and verified["rounds"] > 10_000
+    told = json.loads(run("info", output, "--json").stdout)
+    assert told["loops"] == verified["loops"]
+    assert told["instructions"] == verified["instructions"] < recorded["instructions"]
+
+
+@pytest.fixture(scope="module")
+def waiting(firmware: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("loops") / "run.etrace"
+    etrace.record(firmware / "idle_jump-rv64.elf", path)
+    return path
+
+
+def test_every_format_says_so(waiting: Path, run: Run) -> None:
+    """Each has a row of its own before the instruction where the round begins; pcs alone have not,
+    but standard error says so."""
+    flow = etrace.open(waiting).decode()
+    count = len(flow.loops)
+    assert count == 41
+    text = run("decode", waiting)
+    lines = text.stdout.splitlines()
+    marks = [at for at, line in enumerate(lines) if "an unknown number of times" in line]
+    assert len(marks) == count
+    assert lines[marks[0]].strip() == (
+        "-- loop: 1 instruction from 800000f2, an unknown number of times"
+    )
+    assert "00000000800000f2" in lines[marks[0] + 1]
+    assert text.stderr.count("41 times a loop ran an unknown number of times") == 1
+    rows = [
+        json.loads(line) for line in run("decode", waiting, "--format", "jsonl").stdout.splitlines()
+    ]
+    loops = [at for at, row in enumerate(rows) if "loop" in row]
+    assert len(loops) == count
+    first = rows[loops[0]]
+    assert (first["loop"], first["instructions"], first["rounds"]) == ("endless", 1, None)
+    assert rows[loops[0] + 1]["pc"] == first["pc"] == "0x800000f2"
+    assert rows[loops[0] + 1]["number"] == first["number"]
+    csv = run("decode", waiting, "--format", "csv").stdout.splitlines()
+    assert sum(line.startswith("0,") for line in csv) == count
+    assert csv[csv.index("0,800000f2,0,0,0,0,1,0") + 1].startswith("1,800000f2,")
+    pcs = run("decode", waiting, "--format", "pc")
+    assert "an unknown number of times" in pcs.stderr
+    assert len(pcs.stdout.splitlines()) == flow.instructions
+
+
+def test_against_a_log_of_another_simulator(
+    waiting: Path, run: Run, firmware: Path, tmp_path: Path
+) -> None:
+    """A pc trace tells every round."""
+    exact, log = tmp_path / "exact.etrace", tmp_path / "log.csv"
+    params = tmp_path / "exact.toml"
+    params.write_text('[encoder]\nloops = "exact"\n')
+    run("record", firmware / "idle_jump-rv64.elf", "-o", exact, "--params", params, "--no-console")
+    run("decode", exact, "--format", "csv", "-o", log)
+    values = json.loads(run("verify", waiting, "--against", log, "--json").stdout)
+    assert values["same"] and values["loops"] == 41 and values["rounds"] > 10_000
+    rows = log.read_text().splitlines(keepends=True)
+    second = [at for at, row in enumerate(rows) if row.startswith("1,80000104,")][1]
+    log.write_text("".join(rows[:second] + rows[second + 1 :]))
+    values = json.loads(run("verify", waiting, "--against", log, "--json", code=1).stdout)
+    assert "expected" in values["difference"]["what"]
+
+
+def test_the_cases(run: Run, tmp_path: Path) -> None:
+    """`j .` four times, then an interrupt; and xRET given as itype 14, which is no pause."""
+    header = "itype_0,cause,tval,priv,iaddr_0,context,ctype,iretire_0,ilastsize_0\n"
+    loop, xret = tmp_path / "loop.csv", tmp_path / "xret.csv"
+    loop.write_text(
+        header
+        + "0,0,0,3,80000000,0,0,1,1\n"
+        + "15,0,0,3,80000004,0,0,1,0\n" * 4
+        + "2,7,0,3,80000004,0,0,0,0\n0,0,0,3,80000100,0,0,1,1\n"
+    )
+    xret.write_text(
+        header
+        + "0,0,0,3,80000000,0,0,1,1\n14,0,0,3,80000004,0,0,1,1\n"
+        + "0,0,0,0,80001000,0,0,1,1\n0,0,0,0,80001004,0,0,1,1\n"
+    )
+    for source in (loop, xret):
+        told = json.loads(run("encode", source, "-o", tmp_path / "out.etrace", "--json").stdout)
+        assert sum(told["packets"].values()) == 5
+        assert not any(told["added"].values())
+    narrow = tmp_path / "narrow.toml"
+    narrow.write_text("[parameters]\nitype_width_p = 3\n")
+    told = json.loads(
+        run("encode", xret, "-o", tmp_path / "out.etrace", "--json", "--params", narrow).stdout
+    )
+    assert sum(told["packets"].values()) == 5
