@@ -48,7 +48,8 @@ def same_stack(one, other):
 @njit
 def round_from(regions, table, history, scratch, settings, state):
     """Follow the path from the last retired instruction until it comes by there again:
-    (`NO_ROUND`, `ENDLESS` or `VISIT`; instructions in the round; implicit returns among them).
+    (`NO_ROUND`, `ENDLESS` or `VISIT`; instructions in the round; implicit returns among them; by
+    how many entries the return stack is deeper then).
 
     `scratch`: as long as `history`, which stays as it is.
     """
@@ -77,7 +78,8 @@ def round_from(regions, table, history, scratch, settings, state):
                 steps += U1
             if at == begin:
                 same = not copied or lowest >= history[DEPTH] or same_stack(history, scratch)
-                return ENDLESS if same else VISIT, instructions + steps, implicit
+                deeper = s64(scratch[DEPTH] - history[DEPTH]) if copied else s64(0)
+                return ENDLESS if same else VISIT, instructions + steps, implicit, deeper
         leg = table[(slot << U2) + U1]
         if size_of(table, slot) == U0:
             break
@@ -113,4 +115,4 @@ def round_from(regions, table, history, scratch, settings, state):
         first = regions[region + 2]
         slot = first + ((onward - base) >> U1)
         known = slot
-    return NO_ROUND, U0, 0
+    return NO_ROUND, U0, 0, s64(0)

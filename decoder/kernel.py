@@ -294,13 +294,18 @@ def note_loop(
     """The path met its goal between discontinuities: record it if it may have come by more often
     than the packets tell."""
     state[_at.MET] = 0
-    found, count, returns = round_from(regions, table, history, scratch, settings, state)
+    found, count, returns, deeper = round_from(regions, table, history, scratch, settings, state)
     if found == NO_ROUND:
         return
     if settings[_setting.EXACT_LOOPS if found == ENDLESS else _setting.EXACT_VISITS] != 0:
         return
-    if returns != 0 and settings[_setting.HAS_IRETS] != 0 and form != _format.SYNC:
-        return  # irets tells
+    if form != _format.SYNC:
+        # irets tells, or irdepth
+        if settings[_setting.HAS_IRETS] != 0:
+            if returns != 0:
+                return
+        elif state[_at.DEPTH] >= 0 and deeper != 0:
+            return
     split_run(state, runs, filled)
     n = filled[_N_LOOPS]
     loops[5 * n] = u64(state[_at.RUNS] + filled[_N_RUNS])

@@ -17,6 +17,7 @@ from encoder.queue import (
     HAS_IRETS,
     HIGHEST,
     IRETS,
+    LATELY,
     LOWEST,
     NO_RETURNS,
     NTR,
@@ -206,11 +207,22 @@ def send_landed(options, state, queue, updiscon):
     return True
 
 
+@inlined
+def depth_before_format_3(options, state, memory, follows, branch):
+    """irdepth of the row in hand if a format 3 follows it, by the letter of "Format 2 irreport and
+    irdepth"; NO_RETURNS where it is not reported. With exact visits nothing is ambiguous.
+    """
+    lately = follows and not branch and state[LATELY] != U0
+    if not lately or options[EXACT_VISITS] != 0 or options[HAS_IRETS] != 0:
+        return NO_RETURNS
+    return memory[DEPTH] if memory[DEPTH] != U0 else NO_RETURNS
+
+
 @spliced
-def send_found(options, state, queue, segments, count, notify, updiscon):
+def send_found(options, state, queue, segments, count, notify, updiscon, depth):
     """The address of the row in hand, once more for each earlier visit in V.
 
-    `updiscon` is for the target of an implicit return.
+    `updiscon` is for the target of an implicit return; `depth` is irdepth, or NO_RETURNS.
     """
     if send_landed(options, state, queue, updiscon):
         return
@@ -223,9 +235,9 @@ def send_found(options, state, queue, segments, count, notify, updiscon):
     if options[EXACT_VISITS] != 0 and options[HAS_IRETS] == 0:
         earlier += all_visits(segments, count - 1, cur) - rounds
     for _ in range(earlier):
-        send_address(options, state, queue, cur, U1, U0)
+        send_address(options, state, queue, cur, U1, U0, NO_RETURNS)
         state[ADDED_VISIT] += U1
-    send_address(options, state, queue, cur, notify, U0)
+    send_address(options, state, queue, cur, notify, U0, depth)
 
 
 @inlined
@@ -274,7 +286,9 @@ def complete(
         synchronises = not retires or not exact or not (mispredicted or next_sequential != U0)
         follows = following == NEXT_TRAP or ppccd
         follows |= retires and synchronises and due_after_packet(options, state)
+        depth = depth_before_format_3(options, state, memory, follows, branch)
         if state[CUR_TARGET] != U0:
+            reported = state[CUR_RETURNS]
             send_target(
                 options,
                 state,
@@ -282,7 +296,7 @@ def complete(
                 queue,
                 cur,
                 U1 if follows else U0,
-                state[CUR_RETURNS],
+                reported if reported != NO_RETURNS else depth,
                 state[CUR_AFTER] & AFTER_PREDICTED != U0,
             )
             state[NTR] = U1
@@ -293,8 +307,8 @@ def complete(
             added = 0
             if mispredicted:
                 if exact and options[HAS_IRETS] == 0:
-                    depth = memory[DEPTH]
-                    if depth <= state[HIGHEST] and depth > state[LOWEST]:
+                    entries = memory[DEPTH]
+                    if entries <= state[HIGHEST] and entries > state[LOWEST]:
                         added = ADDED_RETURN
                     elif within(segments, count, address):
                         added = ADDED_RETURN
@@ -330,10 +344,10 @@ def complete(
             if precise != U0 and retires:
                 stops |= was_seen(options, segments, count, address, returns, updiscon)
             if resync or notify != U0 or stops:
-                send_found(options, state, queue, segments, count, notify, landing)
+                send_found(options, state, queue, segments, count, notify, landing, depth)
             elif s64(state[PREDICTED]) == options[MOST_BRANCHES]:
                 if not send_landed(options, state, queue, landing):
-                    send_address(options, state, queue, cur, U0, U0)
+                    send_address(options, state, queue, cur, U0, U0, depth)
             elif state[FAILED] != U0 or (state[BRANCHES] == U31 and state[PREDICTED] < U31):
                 send_branches(options, state, queue)
         if state[CUR_REPORT] != U0:
@@ -379,6 +393,10 @@ def follow_calls(options, state, memory, code, returning, predicted, implicit):
         if state[IRETS] != U0 or mispredicted:
             returns = state[IRETS]
     state[CUR_RETURNS] = returns
+    if is_branch(code) or (CALL_BITS >> code) & U1 != U0:
+        state[LATELY] = U0
+    elif code == RETURN and state[CUR_SEQUENTIAL] == U0:
+        state[LATELY] = U1
     if is_branch(code):
         state[IRETS] = U0
     if implicit:
@@ -611,14 +629,18 @@ def take_block(options, state, memory, queue, segments, code, iaddr, details):
         # a second row that cannot synchronise is the last
         can = not (sequential and (first == U0 or second == last))
         can |= options[EXACT_VISITS] == 0
+        follows = can and due_after_packet(options, state)
+        reported = state[CUR_RETURNS]
+        if reported == NO_RETURNS:
+            reported = depth_before_format_3(options, state, memory, follows, False)
         send_target(
             options,
             state,
             memory,
             queue,
             iaddr,
-            U1 if can and due_after_packet(options, state) else U0,
-            state[CUR_RETURNS],
+            U1 if follows else U0,
+            reported,
             after & AFTER_PREDICTED != U0,
         )
         state[NTR] = U1

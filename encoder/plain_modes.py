@@ -55,6 +55,7 @@ from encoder.queue import (
     IRETS,
     JUMP_TARGET_CACHE,
     LAST_ADDRESS,
+    LATELY,
     LOWEST,
     NTR,
     PACKETS_UNIT,
@@ -440,6 +441,8 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
     if options[UNIT] == PACKETS_UNIT:
         state[RESYNC_COUNT] = u64(count)
     if i > begin:
+        if returns:
+            state[LATELY] = returned_lately(options, state, refs, begin, i - 1, blocks)
         state[CUR_TARGET] = b2u(deferred)
         state[CUR_SENT] = U0
         state[CUR_LATE] = U0
@@ -487,6 +490,25 @@ def rebuild(options, state, segments, refs, anchor, end, partial, blocks):
             state[NESTING] += b2u(is_call(options, reference))
     state[RETURNS] = returned
     state[NESTING] = level
+
+
+@inlined
+def returned_lately(options, state, refs, begin, end, blocks):
+    """`Slot.lately` after refs[begin:end]; `state` is of before, with the row in hand of then."""
+    for k in range(end - 1, begin - 1, -1):
+        reference = u64(refs[k])
+        code = reference & CODE
+        if code & NOT_LOW == U4 or (CALL_BITS >> code) & U1 != U0:
+            return U0
+        details = blocks[s64(reference >> U4), 1]
+        if code == RETURN and not (options[SIJUMP] != 0 and is_inferred_jump(code, details)):
+            return U1
+    code = state[CUR_CODE]
+    if code & NOT_LOW == U4 or (CALL_BITS >> code) & U1 != U0:
+        return U0
+    if code == RETURN and state[CUR_SEQUENTIAL] == U0:
+        return U1
+    return state[LATELY]
 
 
 @inlined

@@ -29,6 +29,7 @@ TIME = int(Slot.time)
 NTR = int(Slot.ntr)
 SEGMENTS = int(Slot.segments)
 IRETS = int(Slot.irets)
+LATELY = int(Slot.lately)
 LOWEST = int(Slot.lowest)
 HIGHEST = int(Slot.highest)
 QUEUED = int(Slot.queued)
@@ -244,9 +245,8 @@ def sent_address(options, state, address):
 
 
 @inlined
-def send_address(options, state, queue, address, notify, updiscon):
-    """An address that a decoder reaches by walking."""
-    returns = NO_RETURNS
+def send_address(options, state, queue, address, notify, updiscon, returns):
+    """An address that a decoder reaches by walking; `returns`: irdepth, if it counts."""
     if options[HAS_IRETS] != 0 and state[IRETS] != U0:
         returns = state[IRETS]
     put_address(options, state, queue, address, notify, updiscon, returns)

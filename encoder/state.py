@@ -54,6 +54,7 @@ class Slot(IntEnum):
     returns = auto()  # implicit returns in the whole trace
     nesting = auto()  # calls less implicit returns in the whole trace, modulo 2^64
     irets = auto()  # implicit returns since the last branch or packet (2.1)
+    lately = auto()  # 1: a return since the last call and the last branch
     lowest = auto()  # implicit returns since the last packet: depths from above this
     highest = auto()  # up to this; 0: there were none
     since_sync = auto()  # bytes since the last synchronisation sequence

@@ -221,13 +221,13 @@ class Decoder:
             if self.p.has_irets and report.depth is not None and not self.is_depth(report):
                 continue
             if report.notify or report.final_branch:
-                self.note_rounds()
+                self.note_rounds(report)
                 return
             if report.updiscon:
                 continue
             if report.depth is None or self.is_depth(report):
                 self.inferred = report
-                self.note_rounds()
+                self.note_rounds(report)
                 return
         raise DecodeError(f"{report.address:#x} is not reached")
 
@@ -261,17 +261,18 @@ class Decoder:
                 self.privilege = privilege
                 self.report(self.pc)
                 if not arrived:
-                    self.note_rounds(synchronises=True)
+                    self.note_rounds()
                 return
             self.report(self.pc)
         raise DecodeError(f"{self.address:#x} is not reached")
 
     # -- what the packets do not tell -------------------------------------------------------------
 
-    def note_rounds(self, synchronises: bool = False) -> None:
+    def note_rounds(self, report: Report | None = None) -> None:
         """The walk stopped at `pc` for good or not: may it be there for more than the first time?
 
         It may if it comes by there again with nothing on the way that a packet would have told.
+        `report` is that of a packet of another format than 3.0.
         """
         saved = self.pc, self.last_pc, self.stack, self.irets, self.synchronised, self.was_predicted
         begin, links, counts = self.pc, self.stack.links, self.stack.counts
@@ -291,9 +292,14 @@ class Decoder:
         same = (self.stack.links, self.stack.counts) == (links, counts)
         returns = self.irets > before
         endless = same or lowest >= len(links)
+        if report is None:
+            told = False
+        elif self.p.has_irets:
+            told = returns
+        else:
+            told = report.depth is not None and self.stack.depth != len(links)
         self.pc, self.last_pc, self.stack, self.irets = saved[:4]
         self.synchronised, self.was_predicted = saved[4:]
-        told = returns and self.p.has_irets and not synchronises
         exact = self.settings.exact_loops if endless else self.settings.exact_visits
         if found and not told and not exact:
             self.outcomes.insert(len(self.outcomes) - 1, Rounds(begin, count, endless))

@@ -110,6 +110,8 @@ class Encoder(Sender):
         #: Execution runs in circles since the last anchor, so that V says nothing.
         self.circling = False
         self.last_check = 0
+        #: Whether there was a return since the last call and the last branch.
+        self.returned_lately = False
         #: What the row before was: an updiscon; an implicit return; a return that went elsewhere
         #: than predicted; or one that did not.
         self.after_updiscon = False
@@ -290,6 +292,10 @@ class Encoder(Sender):
         self.after_predicted = self.is_predicted(cur)
         self.after_returns = self.returns_to_report(cur)
         depth = self.stack.depth
+        if self.is_branch(cur) or self.itype(cur) in (UNINFERABLE_CALL, INFERABLE_CALL):
+            self.returned_lately = False
+        elif self.itype(cur) == RETURN and not self.is_sequential(self.prev, cur):
+            self.returned_lately = True
         if self.is_branch(cur):
             self.irets = 0
         if self.after_implicit:
@@ -349,7 +355,10 @@ class Encoder(Sender):
         self.count_half_words(cur)
         if self.after_updiscon:
             updiscon = self.format_3_follows(cur)
-            self.send_target(cur, updiscon, self.after_returns, self.after_predicted)
+            depth = self.after_returns
+            if depth is None:
+                depth = self.depth_before_format_3(cur)
+            self.send_target(cur, updiscon, depth, self.after_predicted)
             return 3
         if self.begins_circle(cur, v):
             self.circling = True
@@ -444,7 +453,7 @@ class Encoder(Sender):
             if segment.holds(cur.iaddr) and told:
                 self.added["an earlier visit"] += 1
                 self.send_address(cur, True, False)
-        self.send_address(cur, notify, False)
+        self.send_address(cur, notify, False, self.depth_before_format_3(cur))
 
     def sent_landing(self, cur: Row) -> bool:
         """Report the target of an implicit return as if that were an updiscon (2.1)."""
@@ -453,6 +462,15 @@ class Encoder(Sender):
         updiscon = self.next is None or self.format_3_follows(cur)
         self.send_landing(cur, updiscon, self.irets - 1)
         return True
+
+    def depth_before_format_3(self, cur: Row) -> int | None:
+        """*irdepth* of a row before a trap, privilege change or resynchronisation, by the letter
+        of "Format 2 irreport and irdepth": the two cases in which a decoder needs it."""
+        if self.exact_visits or self.p.has_irets or not self.modes.implicit_return:
+            return None
+        if not self.format_3_follows(cur) or self.is_branch(cur) or not self.returned_lately:
+            return None
+        return self.stack.depth or None
 
     def format_3_follows(self, cur: Row) -> bool:
         if self.next is None:

@@ -200,9 +200,14 @@ class Sender:
 
     # -- addresses ------------------------------------------------------------------------------
 
-    def send_address(self, cur: Row, notify: bool, updiscon: bool) -> None:
-        """Format 0.0, 1 or 2 with the address of `cur`, which a decoder reaches by walking."""
-        returns = self.irets if self.p.has_irets and self.irets else None
+    def send_address(
+        self, cur: Row, notify: bool, updiscon: bool, depth: int | None = None
+    ) -> None:
+        """Format 0.0, 1 or 2 with the address of `cur`, which a decoder reaches by walking.
+
+        `depth` is *irdepth* if it is to be reported; *irets* is if it is not 0.
+        """
+        returns = self.irets if self.p.has_irets and self.irets else depth
         self.send(self.with_address(cur, notify, updiscon, returns))
         self.sent_address(cur)
 

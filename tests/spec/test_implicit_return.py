@@ -1,10 +1,12 @@
 """E-Trace 2.0, "Implicit return mode" and "irreport and irdepth"."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.model.adapter import Implementation
 from tests.model.settings import Modes, Parameters, Resync, Settings
-from tests.spec.notation import agree
+from tests.spec.notation import agree, means
 
 ON = Modes(implicit_return=True)
 STACK = Settings(Parameters(iaddress_width_p=64, ecause_width_p=5, return_stack_size_p=2), ON)
@@ -330,3 +332,67 @@ def test_recursion(implementation: Implementation, visits: int) -> None:
         whole(*earlier, *TRAP_PACKETS, start="3.0 1014"),
         STACK,
     )
+
+
+def test_the_depth_before_a_trap_by_the_letter(
+    implementation: Implementation, settings: Settings
+) -> None:
+    """The reported address is behind a return: g, which is one call deep, returned from f. (Nor
+    was there a branch since.)"""
+    flow = f"100c\n3000\n{F}3004\ninterrupt 7 at 3008\n5000"
+    trap = "3.1 interrupt 7 thaddr=1 5000"
+    letter = replace(settings, exact_visits=False)
+    agree(implementation, LISTING, flow, whole("2 3004 irdepth=1", trap, start="3.0 100c"), letter)
+    agree(implementation, LISTING, flow, whole("2 3004 notify", trap, start="3.0 100c"), settings)
+
+
+def test_no_depth_where_nothing_is_left(implementation: Implementation, settings: Settings) -> None:
+    agree(
+        implementation,
+        LISTING,
+        f"1004\n{F}1008\ninterrupt 7 at 100c\n5000",
+        whole("2 1008", "3.1 interrupt 7 thaddr=1 5000", start="3.0 1004"),
+        replace(settings, exact_visits=False),
+    )
+
+
+def test_two_visits_by_the_letter(implementation: Implementation, settings: Settings) -> None:
+    """f is called twice. The packet for the second visit could be for the first: the decoder says
+    so, where the choice "exact" has a packet for each."""
+    code = LISTING.replace("1008: 00000013  nop", "1008: 7f9000ef  jal ra,2000")
+    flow = "1004\n2000\n2004\n1008\n2000\ninterrupt 7 at 2004\n5000"
+    letter = replace(settings, exact_visits=False)
+    packets = whole("2 2000", "3.1 interrupt 7 thaddr=1 5000", start="3.0 1004")
+    means(
+        implementation,
+        code,
+        packets,
+        "1004\nvisit 3 at 2000\n2000\ninterrupt 7 at 2004\n5000",
+        letter,
+    )
+    agree(
+        implementation,
+        code,
+        flow,
+        whole("2 2000 notify", "2 2000", "3.1 interrupt 7 thaddr=1 5000", start="3.0 1004"),
+        settings,
+    )
+
+
+def test_a_loop_with_a_call(implementation: Implementation, settings: Settings) -> None:
+    """The idle loop of many an RTOS: no visit, but a circle, with which nothing is added."""
+    code = LISTING.replace("1008: 00000013  nop", "1008: ffdff06f  j 1004")
+    lap = f"1004\n{F}1008\n"
+    for at, before in (("1004", f"1004\n{F}1008\n"), ("2004", "1004\n2000\n")):
+        last = before.split()[-1]
+        # right behind a return an address has notify
+        packet = f"2 {last} notify" if last == "1008" else f"2 {last}"
+        agree(
+            implementation,
+            code,
+            "1000\n" + lap * 40 + before + f"interrupt 7 at {at}\n5000",
+            whole(packet, "3.1 interrupt 7 thaddr=1 5000"),
+            settings,
+            meant=f"1000\n{before}".replace(f"{last}\n", f"loop 4 at {last}\n{last}\n")
+            + f"interrupt 7 at {at}\n5000",
+        )
