@@ -201,10 +201,15 @@ def _address(c: "Configuration") -> int:
 
 
 def _irdepth(c: "Configuration") -> int:
-    if c.has_irets:
-        return 0
-    stack = c.parameters.return_stack_size_p
-    return stack + (1 if stack > 0 else 0) + c.parameters.call_counter_size_p
+    return c.irdepth_bits
+
+
+def _ioptions(c: "Configuration") -> int:
+    return c.parameters.ioptions_width_p if c.protocol == "2.0" else 0
+
+
+def _doptions(c: "Configuration") -> int:
+    return c.parameters.doptions_width_p if c.protocol == "2.0" else 0
 
 
 def _irets(c: "Configuration") -> int:
@@ -285,11 +290,11 @@ TABLES: tuple[tuple[Field, ...], ...] = (
         Field(Column.ienable, 1),
         Field(Column.encoder_mode, lambda c: 1 if c.protocol == "2.0" else 2),
         Field(Column.qual_status, 2),
-        Field(Column.ioptions, _only("2.0", len(IOPTIONS))),
+        Field(Column.ioptions, _ioptions),
         *(Field(column, _only("2.1", width)) for column, width in STANDARD_SUPPORT),
         Field(Column.denable, 1),
         Field(Column.dloss, 1),
-        Field(Column.doptions, _only("2.0", 4)),
+        Field(Column.doptions, _doptions),
         *(Field(column, _only("2.1", width)) for column, width in STANDARD_DATA_SUPPORT),
     ),
 )
