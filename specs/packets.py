@@ -332,22 +332,3 @@ class Layout:
     def max_bits(self, table: Format) -> int:
         """Bits of the longest packet of a format before compression."""
         return int(self.array[table, 0, 3])
-
-
-def field_bits(field: Field, values: dict[Column, int], configuration: "Configuration") -> int:
-    """Width of `field` in a packet whose earlier fields are `values`; 0 if it is not there."""
-    if field.when == When.EXCEPTION and values[Column.interrupt]:
-        return 0
-    if field.when == When.TRAP_ADDRESS and (
-        configuration.modes.implicit_exception and values[Column.thaddr]
-    ):
-        return 0
-    if field.when == When.SOME_BRANCHES and not values[Column.branches]:
-        return 0
-    if field.when == When.COUNT_ADDRESS and values[Column.branch_fmt] < 2:
-        return 0
-    width = field.bits(configuration)
-    if width == MAP_WIDTH:
-        branches = values[Column.branches]
-        return 31 if branches == 0 else (1 << branches.bit_length()) - 1
-    return width
