@@ -21,13 +21,18 @@ class GapReport:
         self._name = trace.name
         self._ending = Ending(trace.configuration)
         self.count = 0
+        self._edges = 0
+        self._runs = 0
 
     def flows(self) -> Iterator[Flow]:
         """The flow of the trace, watched."""
         for flow in self._trace.flows(self._ending):
-            for gap in flow.gaps[: max(0, _SHOWN - self.count)]:
+            edges = self._trace.edges(flow)
+            for gap in flow.gaps[: max(0, _SHOWN - self.count - self._edges)]:
                 self.tell(gap)
-            self.count += len(flow.gaps)
+            self._edges += edges
+            self.count += len(flow.gaps) - edges
+            self._runs += len(flow.runs)
             yield flow
 
     def tell(self, gap: np.void) -> None:
@@ -35,9 +40,15 @@ class GapReport:
         say(f"{self._name}: {gap_text(gap)}")
 
     def close(self) -> bool:
-        """Say how many gaps were not shown. True if the flow is whole and ended properly."""
+        """Say how many gaps were not shown. True if the flow is whole and ended properly.
+
+        That of a ring's dump may end anywhere.
+        """
+        if not self._runs:
+            self.count += self._edges
         if self.count > _SHOWN:
             say(f"{self._name}: ... and {self.count - _SHOWN:,} more gaps")
         if not self.count and not self._ending.proper:
             say(f"{self._name}: {CUT_SHORT}")
-        return not self.count and self._ending.proper
+        ended = self._ending.proper or (self._trace.seam is not None and self._runs > 0)
+        return not self.count and ended

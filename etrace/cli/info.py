@@ -44,6 +44,7 @@ def command(
             say(f"{one_line(error)}: instructions are not counted")
         inventory = take_inventory(source)
     values = _values(source.name, source.header, inventory)
+    values |= {"lead_in": source.lead_in, "seam": source.seam}
     if as_json:
         sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
     else:
@@ -53,7 +54,7 @@ def command(
         problem = f"{inventory.gaps:,} gap(s)"
     elif not sum(inventory.packets.values()):
         problem = "no packets in the stream"
-    elif not inventory.ended:
+    elif not inventory.ended and (source.seam is None or inventory.instructions == 0):
         problem = CUT_SHORT
     if problem:
         say(f"{source.name}: {problem}")
