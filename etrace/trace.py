@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: `Header.source` of a bare stream.
 BARE = "stream"
 
+#: Bytes kept for `etrace.diagnosis`.
+_HEAD = 1 << 14
+
 #: What `Trace.decode` keeps in memory at most: some 700 million instructions.
 MOST_RUNS = 1 << 27
 
@@ -52,6 +55,8 @@ class Trace:
     lead_in: int = 0
     #: Where a ring buffer's dump was put together.
     seam: int | None = None
+    #: The first bytes of the stream, if it was read from a file.
+    head: bytes = field(default=b"", repr=False)
 
     @property
     def code(self) -> Code:
@@ -331,6 +336,7 @@ def open_for_reading(
             )
         code = code_for(stream.name, header, elf, image, force) if need_code else Code(header.xlen)
         trace = Trace(stream.name, header, code, _stream=stream, dump=dump)
+        trace.head = stream.peek(_HEAD)
         if stream.header is None:
             _find_start(trace, stream, dump)
         elif dump.ring is not None:
@@ -360,6 +366,7 @@ def _find_start(trace: Trace, stream: TraceStream, dump: Dump) -> None:
         head, trace.seam = unrolled(head, stream.base, dump.ring, configuration, trace.name)
         trace._bytes, trace._stream = head, None
     trace.lead_in = lead_in(head[:HEAD], configuration, bool(trace.seam))
+    trace.head = head[: trace.lead_in + _HEAD]
 
 
 def _bare(

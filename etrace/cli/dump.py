@@ -35,6 +35,7 @@ def command(
         raise click.BadParameter(f"--to {last} is before --from {first}")
 
     from etrace import files
+    from etrace.cli.gaps import advise
     from etrace.cli.source import reading
     from etrace.packettext import PacketText
     from specs.flow import Reason
@@ -60,11 +61,13 @@ def command(
                 break
     if not text.number and last != 0:
         say(f"{source.name}: no packets in the stream")
+        advise(source)
         return Exit.CORRUPT
     if text.number < first:
         say(f"{source.name}: --from {first}: the stream has but {text.number:,} packets")
         return Exit.USAGE
     if bad:
         say(f"{source.name}: {bad:,} stretches of bytes that are no packet (marked !)")
+        advise(source)
         return Exit.CORRUPT
     return Exit.OK

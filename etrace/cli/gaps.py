@@ -13,6 +13,14 @@ from specs.flow import Flow
 _SHOWN = 20
 
 
+def advise(trace: Trace) -> None:
+    """Say what parameters or program would fit a trace better that makes little sense."""
+    from etrace.diagnosis import diagnose  # most traces need none
+
+    if advice := diagnose(trace):
+        say(f"{trace.name}: {advice}")
+
+
 class GapReport:
     """Passes the flow of a trace on and reports its gaps: the first in full, then their number."""
 
@@ -48,6 +56,8 @@ class GapReport:
             self.count += self._edges
         if self.count > _SHOWN:
             say(f"{self._name}: ... and {self.count - _SHOWN:,} more gaps")
+        if self.count or not self._runs:
+            advise(self._trace)
         if not self.count and not self._ending.proper:
             say(f"{self._name}: {CUT_SHORT}")
         ended = self._ending.proper or (self._trace.seam is not None and self._runs > 0)

@@ -31,6 +31,7 @@ def command(
 
     Without its program only what the packets alone tell.
     """
+    from etrace.cli.gaps import advise
     from etrace.cli.source import reading
     from etrace.inventory import take_inventory
     from etrace.program import for_header
@@ -58,6 +59,7 @@ def command(
         problem = CUT_SHORT
     if problem:
         say(f"{source.name}: {problem}")
+        advise(source)
         return Exit.CORRUPT
     return Exit.OK
 
