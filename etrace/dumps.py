@@ -87,6 +87,10 @@ def contents(file: Readable, name: str, form: str) -> Contents:
     return Contents(BytesIO(data), base)
 
 
+#: Records parsed at a time, and those of Intel HEX that hold for the ones behind them.
+_RECORDS = 2048
+_EXTENDED = (b":02000002", b":02000004")
+
 #: Characters of a record that has 255 bytes.
 _LONGEST_RECORD = 530
 
@@ -116,15 +120,25 @@ def _parse(text: bytes, name: str, form: str) -> tuple[int, bytes]:
             "or save the dump as binary"
         ) from None
     file = bincopy.BinFile()
-    try:
-        (file.add_ihex if form == "ihex" else file.add_srec)(text.decode())
-    except (bincopy.Error, ValueError) as error:
-        raise InputError(f"{name}: not {form}: {error}") from None
+    add = file.add_ihex if form == "ihex" else file.add_srec
+    extended = b""
+    lines = text.split(b"\n")
+    # in pieces, since scattered records take the square of their number
+    for begin in range(0, len(lines), _RECORDS):
+        piece = [extended, *lines[begin : begin + _RECORDS]]
+        try:
+            add(b"\n".join(piece).decode())
+        except (bincopy.Error, ValueError) as error:
+            raise InputError(f"{name}: not {form}: {error}") from None
+        if len(list(file.segments)) > 1:
+            break
+        extended = next((each for each in reversed(piece) if each[:9] in _EXTENDED), b"")
     areas = [(int(each.address), bytes(each.data)) for each in file.segments]
     if len(areas) != 1:
         shown = ", ".join(f"{len(data):,} bytes at {base:#x}" for base, data in areas[:4])
         raise InputError(
-            f"{name}: {len(areas)} areas of memory ({shown or 'none'}); save the trace buffer alone"
+            f"{name}: several areas of memory, or none ({shown or 'none'}); "
+            "save the trace buffer alone"
         )
     return areas[0]
 
@@ -216,6 +230,8 @@ def _seam(data: bytes, configuration: "Configuration", name: str) -> int:
                 damaged.append((offset, offset + length))
             elif says_ended(row):
                 ended.append(offset + length)
+        if len(damaged) > _MOST_BREAKS:
+            break
     whole = not damaged or damaged[0][0] >= len(data)
     begin = 0 if whole else damaged[0][1]
     lap = range(begin, begin + len(data))
@@ -236,6 +252,8 @@ def _seam(data: bytes, configuration: "Configuration", name: str) -> int:
     )
 
 
+#: More than these need not be counted.
+_MOST_BREAKS = 1000
 #: What is left of the oldest packets may look like a few packets: no further from the seam.
 _NEAR = 256
 
