@@ -58,6 +58,15 @@ def put_pair(low, high, position, value, width):
     return low, high
 
 
+@inlined
+def size_of(start, significant):
+    """Bytes up to the end of a payload that begins at bit `start`.
+
+    It is sign-extended to whole bytes, and on to the end of the packet's last byte.
+    """
+    return (start + ((significant + 7) & ~7) + 7) >> 3
+
+
 @spliced
 def emit_short(layout, framing, state, queue, row, table, out, position):
     """Write a packet that fits 128 bits with what precedes it; no timestamp.
@@ -90,8 +99,7 @@ def emit_short(layout, framing, state, queue, row, table, out, position):
     top = clz64(high ^ sign)
     if top == U64:
         top += clz64(low ^ sign)
-    # the last byte is filled up with the sign
-    size = (max(129 - s64(top), start + 1) + 7) >> 3
+    size = size_of(start, max(129 - s64(top) - start, 1))
     out[position] = framing[6] | (size - framing[1] // 8)
     store64(out, position + 1, low)
     store64(out, position + 9, high)
@@ -165,7 +173,7 @@ def emit_long(layout, framing, state, queue, row, table, timestamp, words, out, 
     start = put(words, start, u64(framing[4]), framing[3])
     end = pack(layout, table, queue, row, words, start)
     sign_extend(words, end)
-    size = (start + significant_bits(words, start, end) + 7) >> 3
+    size = size_of(start, significant_bits(words, start, end))
     out[position] = header | (size - extra - framing[1] // 8)
     position += 1
     for i in range((size + 7) >> 3):

@@ -187,16 +187,27 @@ class _Swapped:
 # -- ring buffers -------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Seam:
+    """Where a ring's newest bytes end and its oldest begin.
+
+    `left_out`: of the newest bytes, those that may be oldest ones that look like packets.
+    """
+
+    pointer: int
+    left_out: int = 0
+
+
 def unrolled(
     data: bytes, base: int, ring: int | str, configuration: "Configuration", name: str
-) -> tuple[bytes, int]:
-    """The bytes of a ring buffer in the order in which they were written, and the write pointer.
+) -> tuple[bytes, Seam]:
+    """The bytes of a ring buffer in the order in which they were written, and where they part.
 
     `ring` as in `Dump`. Raises `InputError` if the pointer is outside, `TraceError` if none is
     given and the packets do not tell it.
     """
     if isinstance(ring, str):
-        pointer = _seam(data, configuration, name)
+        seam = _seam(data, configuration, name)
     else:
         pointer = (ring - base if base and ring >= base else ring) & -_WORD
         if not 0 <= pointer <= len(data):
@@ -204,14 +215,16 @@ def unrolled(
                 f"{name}: --ring {ring:#x}: the buffer has {len(data):,} bytes"
                 + (f" at {base:#x}" if base else "; give trRamWP less trRamStart")
             )
-    return data[pointer:] + data[:pointer], pointer
+        seam = Seam(pointer)
+    whole = data[seam.pointer :] + data[: seam.pointer]
+    return whole[: len(whole) - seam.left_out], seam
 
 
-def _seam(data: bytes, configuration: "Configuration", name: str) -> int:
+def _seam(data: bytes, configuration: "Configuration", name: str) -> Seam:
     """Where the packets of a ring break off: the newest ends there, and the oldest begins.
 
     One lap is looked at that begins with a packet. If tracing has ended, the seam is behind the
-    packet that says so; else where bytes are no packets.
+    packet that says so, exactly; else somewhat before bytes that are no packets.
     """
     import decoder
     from etrace.ending import says_ended
@@ -222,8 +235,11 @@ def _seam(data: bytes, configuration: "Configuration", name: str) -> int:
         reader.feed(data)
     damaged: list[tuple[int, int]] = []
     ended: list[int] = []
+    starts: bool | None = None
     while len(rows := reader.read(final=True)[1]):
         bad = rows[:, Column.reason] != 0
+        if starts is None:
+            starts = bool(not bad[0] and rows[0, Column.table] == Format.SUPPORT)
         for row in rows[bad | (rows[:, Column.table] == Format.SUPPORT)]:
             offset, length = int(row[Column.offset]), int(row[Column.length])
             if row[Column.reason]:
@@ -237,14 +253,14 @@ def _seam(data: bytes, configuration: "Configuration", name: str) -> int:
     lap = range(begin, begin + len(data))
     breaks = sorted({offset % len(data) for offset, _ in damaged if offset in lap})
     behind = sorted({_aligned(data, end % len(data)) for end in ended if end in lap})
-    if len(breaks) == 1:
+    if breaks and breaks[-1] - breaks[0] < _NEAR:
         near = [end for end in behind if (breaks[0] - end) % len(data) < _NEAR]
-        return near[-1] if near else breaks[0] & -_WORD
+        return Seam(near[-1]) if near else Seam(breaks[0] & -_WORD, min(_DOUBT, len(data)))
     if not breaks and len(behind) == 1:
         # idle bytes alone behind the end: the buffer has not wrapped
-        return behind[0] if data[behind[0] :].translate(None, _NULLS) else 0
-    if whole:
-        return 0
+        return Seam(behind[0] if data[behind[0] :].translate(None, _NULLS) else 0)
+    if whole and starts:
+        return Seam(0)
     where = f"at {len(breaks)} places" if breaks else "nowhere"
     raise TraceError(
         f"{name}: the packets of the ring break off {where}, so they do not tell its seam; "
@@ -254,8 +270,9 @@ def _seam(data: bytes, configuration: "Configuration", name: str) -> int:
 
 #: More than these need not be counted.
 _MOST_BREAKS = 1000
-#: What is left of the oldest packets may look like a few packets: no further from the seam.
-_NEAR = 256
+#: What is left of the oldest packets may look like a few packets: no further from the seam, if it
+#: is known; and hardly ever as far, if it is not.
+_NEAR, _DOUBT = 256, 128
 
 
 def _aligned(data: bytes, end: int) -> int:
@@ -268,8 +285,8 @@ def lead_in(head: bytes, configuration: "Configuration", wrapped: bool) -> int:
     """Bytes before the first packet that can be told, in a stream that may start inside one.
 
     `head`: its first bytes. A stream starts with a packet if a format 3 begins it and packets
-    follow, or if nothing before its first synchronisation packet speaks against it. `wrapped`: it
-    is known to start anywhere.
+    follow; else what is behind a synchronisation sequence is a packet for certain; else what looks
+    like packets is taken for such. `wrapped`: it is known to start anywhere.
     """
     import numpy as np
 
@@ -277,25 +294,31 @@ def lead_in(head: bytes, configuration: "Configuration", wrapped: bool) -> int:
     from specs.framing import FramingLayout
     from specs.packets import Column, Format
 
-    rows = decoder.packets(head, configuration)
-    bad = np.flatnonzero(~np.isin(rows[:, Column.reason], (0, Reason.TRUNCATED)))
-    good = int(bad[0]) if len(bad) else len(rows)
-    if not len(bad) and not wrapped:
-        return 0
-    synchronises = rows[:good, Column.table] >= Format.SYNC
-    if synchronises[:1].any() and (good >= _CERTAIN or not len(bad)):
-        return 0
-    if not wrapped and good >= _CERTAIN and synchronises.any():
+    reader = decoder.PacketReader(configuration)
+    reader.feed(head)
+    synchronises: list[bool] = []
+    damage: list[int] = []
+    while not damage and len(synchronises) < _SEEN and len(rows := reader.read(final=True)[1]):
+        for row in rows[:_SEEN].tolist():
+            if row[Column.reason] not in (0, Reason.TRUNCATED):
+                damage = row
+                break
+            synchronises.append(row[Column.table] >= Format.SYNC)
+    certain = len(synchronises) >= _CERTAIN or not damage
+    if certain and synchronises[:1] == [True]:
         return 0
     framing = FramingLayout(configuration)
     if framing.sync_period:
         filled = np.flatnonzero(np.frombuffer(head, np.uint8) & LENGTH_MASK)
         behind = filled[np.diff(filled, prepend=-1) > framing.nulls]
-        return int(behind[0]) if len(behind) else 0
-    return int(rows[good, Column.offset] + rows[good, Column.length]) if len(bad) else 0
+        if len(behind):
+            return int(behind[0])
+    if not damage or (certain and any(synchronises) and not wrapped):
+        return 0
+    return damage[Column.offset] + damage[Column.length]
 
 
-#: So many packets in a row are no accident.
-_CERTAIN = 8
+#: So many packets in a row are no accident; and these are looked at.
+_CERTAIN, _SEEN = 8, 64
 #: Bytes in which a stream's first packet is looked for.
 HEAD = 1 << 18

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from etrace.dumps import HEAD, MOST_RING, PLAIN, Dump, lead_in, unrolled
+from etrace.dumps import HEAD, MOST_RING, PLAIN, Dump, Seam, lead_in, unrolled
 from etrace.ending import Ending
 from etrace.errors import EtraceError, InputError, TraceError
 from etrace.program import Code, for_header
@@ -54,7 +54,7 @@ class Trace:
     #: Bytes before the first packet that can be told: the stream starts inside one.
     lead_in: int = 0
     #: Where a ring buffer's dump was put together.
-    seam: int | None = None
+    seam: Seam | None = None
     #: The first bytes of the stream, if it was read from a file.
     head: bytes = field(default=b"", repr=False)
 
@@ -365,7 +365,7 @@ def _find_start(trace: Trace, stream: TraceStream, dump: Dump) -> None:
             raise InputError(f"{trace.name}: --ring: more than {MOST_RING:,} bytes")
         head, trace.seam = unrolled(head, stream.base, dump.ring, configuration, trace.name)
         trace._bytes, trace._stream = head, None
-    trace.lead_in = lead_in(head[:HEAD], configuration, bool(trace.seam))
+    trace.lead_in = lead_in(head[:HEAD], configuration, bool(trace.seam and trace.seam.pointer))
     trace.head = head[: trace.lead_in + _HEAD]
 
 

@@ -216,9 +216,9 @@ def _irets(c: "Configuration") -> int:
     return 8 if c.has_irets else 0
 
 
-def _only(protocol: str, width: int) -> Callable[["Configuration"], int]:
-    """A field that only `protocol` has."""
-    return lambda c: width if c.protocol == protocol else 0
+def _updated(width: int) -> Callable[["Configuration"], int]:
+    """A field that only protocol 2.1 has."""
+    return lambda c: width if c.protocol == "2.1" else 0
 
 
 def _f0s(c: "Configuration") -> int:
@@ -291,11 +291,11 @@ TABLES: tuple[tuple[Field, ...], ...] = (
         Field(Column.encoder_mode, lambda c: 1 if c.protocol == "2.0" else 2),
         Field(Column.qual_status, 2),
         Field(Column.ioptions, _ioptions),
-        *(Field(column, _only("2.1", width)) for column, width in STANDARD_SUPPORT),
+        *(Field(column, _updated(width)) for column, width in STANDARD_SUPPORT),
         Field(Column.denable, 1),
         Field(Column.dloss, 1),
         Field(Column.doptions, _doptions),
-        *(Field(column, _only("2.1", width)) for column, width in STANDARD_DATA_SUPPORT),
+        *(Field(column, _updated(width)) for column, width in STANDARD_DATA_SUPPORT),
     ),
 )
 

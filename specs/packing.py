@@ -196,6 +196,7 @@ def unpack(layout, words, length, packets, row):
                 packets[row, _IS_IRREPORT] = value ^ previous
             previous = (value >> u64(bits - 1)) & U1
             position += bits
-    if length - position >= 8:
+    # whole bytes, and less than one of padding
+    if length & ~7 > ((position + 7) >> 3) * 8:
         return -1
     return position

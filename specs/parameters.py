@@ -509,7 +509,8 @@ def _cross_check(configuration: Configuration) -> Iterator[str]:
             f"[parameters] irdepth_width_p = {given}: less than the {least} bits that "
             "return_stack_size_p or call_counter_size_p needs"
         )
-    room = MAX_PAYLOAD_BITS - framing.type_width - framing.srcid_width % 8
+    # a trace payload is whole bytes
+    room = (MAX_PAYLOAD_BITS - framing.type_width - framing.srcid_width % 8) // 8 * 8
     if widest_packet(parameters) > room:
         yield (
             f"[parameters] the widest packet (format 3.1) has {widest_packet(parameters)} bits, "

@@ -45,7 +45,7 @@ def command(
             say(f"{one_line(error)}: instructions are not counted")
         inventory = take_inventory(source)
     values = _values(source.name, source.header, inventory)
-    values |= {"lead_in": source.lead_in, "seam": source.seam}
+    values |= {"lead_in": source.lead_in, "seam": source.seam and source.seam.pointer}
     if as_json:
         sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
     else:

@@ -43,7 +43,12 @@ def reading(
         dump=dump,
     ) as trace:
         if trace.seam is not None:
-            say(f"{trace.name}: the ring's oldest byte is at {trace.seam:#x}")
+            say(f"{trace.name}: the ring's oldest byte is at {trace.seam.pointer:#x}")
+            if trace.seam.left_out:
+                say(
+                    f"{trace.name}: the {trace.seam.left_out} bytes before it are left out, since "
+                    "no packet says that tracing ended; --ring POINTER has them"
+                )
         if trace.lead_in:
             say(f"{trace.name}: starts inside a packet: {trace.lead_in:,} bytes are skipped")
         files.refuse_overwriting(output, [each.path for each in trace.header.programs])

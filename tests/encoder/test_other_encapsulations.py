@@ -48,6 +48,25 @@ def test_the_stream_of_another_encoder() -> None:
     assert int(row[Column.address]) << 1 == 0x7FFF_F000
 
 
+@pytest.mark.parametrize("srcid", range(1, 17))
+def test_no_bit_more_than_tells_it(srcid: int) -> None:
+    """Another encoder's tightest packets: as few bytes as hold the significant bits."""
+    given = payloads()
+    plain = configuration(SETTINGS)
+    chosen = _framing(srcid, 0, 0)
+    layout = configuration(SETTINGS, chosen)
+    assert plain is not None and layout is not None
+    alone = packets(b"".join(framing.frame(each, framing.REFERENCE) for each in given), plain)
+    stream = b""
+    for each in given:
+        significant = _number(each).bit_length() + 1
+        length = -(-(srcid % 8 + significant) // 8)
+        value = (_number(each) << srcid | chosen.srcid) % (1 << 8 * (srcid // 8 + length))
+        stream += bytes([length]) + value.to_bytes(srcid // 8 + length, "little")
+    rows = packets(stream, layout)
+    assert np.array_equal(rows[:, Column.format :], alone[:, Column.format :])
+
+
 @pytest.mark.parametrize("timestamp", [0, 24])
 def test_every_width_there_and_back(timestamp: int) -> None:
     """Each payload of a trace by every layout: the fields are those of the payload alone."""
@@ -70,8 +89,8 @@ def test_every_width_there_and_back(timestamp: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [4, 9])
-def test_no_byte_more_than_the_text_asks_for(seed: int) -> None:
-    """The encoder's bytes are the model's, whatever ends inside a byte; the padding is the sign."""
+def test_padding_is_the_sign(seed: int) -> None:
+    """The encoder's bytes are the model's; with the padding the payload is the same number."""
     case, settings = trial(seed)
     wanted = model.encode_bytes(case.rows, settings)
     done = 0

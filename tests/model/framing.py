@@ -67,12 +67,10 @@ def without_sign(bits: str) -> str:
 def frame(payload: bytes, e: Encapsulation, timestamp: int | None = None) -> bytes:
     """One normal packet. The field groups: header, srcID, timestamp, payload (type first).
 
-    Of `payload`, which is a number in two's complement, as many bits are sent as tell it: the
-    encapsulation counts the payload in bits. The padding repeats its sign, so that it tells nothing
-    and a reader that cannot know where it begins may take it for payload.
+    The padding repeats the payload's sign, so that it tells nothing, and a reader that cannot know
+    where it begins may take it for payload.
     """
-    significant = without_sign("".join(_bits(byte, 8) for byte in payload))
-    counted = e.srcid_bits % 8 + e.type_bits + len(significant)
+    counted = e.srcid_bits % 8 + e.type_bits + 8 * len(payload)
     length = -(-counted // 8)
     if not payload or length > MAX_LENGTH:
         raise FramingError(f"{len(payload)} bytes of payload do not fit in a packet")
@@ -83,7 +81,7 @@ def frame(payload: bytes, e: Encapsulation, timestamp: int | None = None) -> byt
             raise FramingError("extend must be 0 if the timestamp's width is 0")
         bits += _bits(timestamp, 8 * e.timestamp_bytes)
     bits += _bits(e.type_, e.type_bits)
-    bits += significant
+    bits += "".join(_bits(byte, 8) for byte in payload)
     bits += bits[-1] * (-len(bits) % 8)
     return bytes(_value(bits[start : start + 8]) for start in range(0, len(bits), 8))
 
