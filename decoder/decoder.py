@@ -40,6 +40,7 @@ class Statistics:
 class Decoder:
     """Decodes one trace stream (E-Trace 2.0, chapter "Decoder"; docs/modes.md).
 
+    `offset` is that of the first byte in the stream.
     `configuration` is the encoder's as far as it is known: modes (and, by protocol 2.1, sizes) are
     what the stream's support packets say. `code` is the program that ran, `most_branches` the
     encoder's largest *branch_count*. Nothing in a trace makes it raise: what cannot be decoded is a
@@ -49,11 +50,15 @@ class Decoder:
     """
 
     def __init__(
-        self, configuration: Configuration, code: CodeMap, most_branches: int = MOST_BRANCHES
+        self,
+        configuration: Configuration,
+        code: CodeMap,
+        most_branches: int = MOST_BRANCHES,
+        offset: int = 0,
     ) -> None:
         announce_compilation("the decoder")
         self.statistics = Statistics()
-        self._reader = PacketReader(configuration, full=False)
+        self._reader = PacketReader(configuration, full=False, offset=offset)
         self._most_branches = most_branches
         self._adopt()
         self._regions, self._table = tables(code)

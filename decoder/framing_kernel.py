@@ -122,7 +122,7 @@ def frame(data, at, end, framing):
             if framing[5] == 0:
                 return _BAD
             total += framing[5]
-        if (framing[1] & 7) + framing[3] + 8 > 8 * length:
+        if (framing[1] & 7) + framing[3] >= 8 * length:
             return _BAD
     return total if at + total <= end else _INCOMPLETE
 
@@ -259,7 +259,7 @@ def read_packet(data, at, total, framing, layout, quick, words, briefs, row, det
     extend = framing[0] == 0 and header & EXTEND != 0
     timestamp_bits = 8 * framing[5] if extend else 0
     start = framing[1] + timestamp_bits + framing[3]
-    bits = (8 * (total - 1) - start) & ~7
+    bits = 8 * (total - 1) - start
     briefs[row, _brief.reason] = U0
     for i in range(WORDS):
         words[i] = U0

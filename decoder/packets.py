@@ -26,8 +26,11 @@ class PacketReader:
     how the packets after it are read.
     """
 
-    def __init__(self, configuration: Configuration, full: bool = True) -> None:
-        """`full` False: packets of formats 0.1, 1 and 2 have but a brief, no row of details."""
+    def __init__(self, configuration: Configuration, full: bool = True, offset: int = 0) -> None:
+        """`full` False: packets of formats 0.1, 1 and 2 have but a brief, no row of details.
+
+        `offset`: that of the first byte in the stream.
+        """
         announce_compilation("the packet reader")
         self._full = full
         #: By which the next packets will be read.
@@ -40,7 +43,7 @@ class PacketReader:
         self._parser = np.zeros(PARSER_STATES, np.int64)
         self._data = np.zeros(PADDING, np.uint8)
         self._begin = self._end = 0
-        self._offset = 0
+        self._offset = offset
         self._words = np.zeros(WORDS, np.uint64)
         self._briefs = np.zeros((_ROWS, BRIEFS), np.uint64)
         self._details = np.zeros((_ROWS, COLUMNS), np.uint64)

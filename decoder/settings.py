@@ -47,8 +47,6 @@ def settings(
     parameters, modes = configuration.parameters, configuration.modes
     context = 0 if parameters.nocontext_p else parameters.context_width_p
     time = 0 if parameters.notime_p else parameters.time_width_p
-    stack = parameters.return_stack_size_p
-    depth_bits = stack + int(stack > 0) + parameters.call_counter_size_p
     following = modes.sijump, modes.implicit_return, modes.branch_prediction
     found = np.zeros(SETTINGS, np.int64)
     found[Setting.LSB] = parameters.iaddress_lsb_p
@@ -62,7 +60,7 @@ def settings(
     found[Setting.JUMP_TARGET_CACHE] = modes.jump_target_cache
     found[Setting.MODES] = any(following) or modes.jump_target_cache
     found[Setting.HAS_IRETS] = configuration.has_irets
-    found[Setting.DEPTH_MASK] = (1 << depth_bits) - 1
+    found[Setting.DEPTH_MASK] = (1 << configuration.irdepth_bits) - 1
     found[Setting.MOST_BRANCHES] = most_branches
     found[Setting.EXACT_LOOPS] = configuration.encoder.loops == "exact"
     found[Setting.EXACT_VISITS] = configuration.encoder.ambiguous == "exact"

@@ -24,6 +24,7 @@ from specs.compiled import announce_compilation
 from specs.framing import FramingLayout
 from specs.packets import COLUMNS, FORMAT_NAMES, Layout
 from specs.packing import WORDS
+from specs.privilege import fits, letters
 from specs.records import rows
 from specs.support import describe
 
@@ -281,16 +282,22 @@ class Encoder:
         width, lsb = parameters.iaddress_width_p, parameters.iaddress_lsb_p
         for table, column, bits, name in (
             (blocks, "iaddr", width, "iaddress_width_p"),
-            (blocks, "priv", parameters.privilege_width_p, "privilege_width_p"),
             (chunk.traps, "iaddr", width, "iaddress_width_p"),
             (chunk.traps, "tval", width, "iaddress_width_p"),
             (chunk.traps, "cause", parameters.ecause_width_p, "ecause_width_p"),
-            (chunk.traps, "priv", parameters.privilege_width_p, "privilege_width_p"),
         ):
             if len(table) and int(table[column].max()) >> bits:
                 raise ingress.IngressError(
                     f"{column} {int(table[column].max()):#x} does not fit {name} = {bits}"
                 )
+        for table in (blocks, chunk.traps):
+            for code in np.unique(table["priv"]).tolist():
+                if not fits(code, parameters.privilege_width_p):
+                    raise ingress.IngressError(
+                        f"priv {code} ({letters(code)}) does not fit "
+                        f"privilege_width_p = {parameters.privilege_width_p}"
+                        + (": one bit tells M and U only" * (parameters.privilege_width_p == 1))
+                    )
         if len(blocks):
             if int(np.bitwise_or.reduce(blocks["iaddr"])) & ((1 << lsb) - 1) or (
                 lsb == 2 and not blocks["ilastsize"].all()

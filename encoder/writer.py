@@ -59,12 +59,12 @@ def put_pair(low, high, position, value, width):
 
 
 @inlined
-def whole_bytes(start, significant):
-    """Bits up to the end of a payload that begins at bit `start`.
+def size_of(start, significant):
+    """Bytes up to the end of a payload that begins at bit `start`.
 
-    It is sign-extended to whole bytes; what is left of the last byte is zero padding.
+    It is sign-extended to whole bytes, and on to the end of the packet's last byte.
     """
-    return start + ((significant + 7) & ~7)
+    return (start + ((significant + 7) & ~7) + 7) >> 3
 
 
 @spliced
@@ -99,12 +99,7 @@ def emit_short(layout, framing, state, queue, row, table, out, position):
     top = clz64(high ^ sign)
     if top == U64:
         top += clz64(low ^ sign)
-    bits = whole_bytes(start, max(129 - s64(top) - start, 1))
-    if bits < 64:
-        low &= (U1 << u64(bits)) - U1
-    elif bits < 128:
-        high &= (U1 << u64(bits - 64)) - U1
-    size = (bits + 7) >> 3
+    size = size_of(start, max(129 - s64(top) - start, 1))
     out[position] = framing[6] | (size - framing[1] // 8)
     store64(out, position + 1, low)
     store64(out, position + 9, high)
@@ -178,10 +173,7 @@ def emit_long(layout, framing, state, queue, row, table, timestamp, words, out, 
     start = put(words, start, u64(framing[4]), framing[3])
     end = pack(layout, table, queue, row, words, start)
     sign_extend(words, end)
-    bits = whole_bytes(start, significant_bits(words, start, end))
-    if bits & 63:
-        words[bits >> 6] &= (U1 << u64(bits & 63)) - U1
-    size = (bits + 7) >> 3
+    size = size_of(start, significant_bits(words, start, end))
     out[position] = header | (size - extra - framing[1] // 8)
     position += 1
     for i in range((size + 7) >> 3):

@@ -13,8 +13,9 @@ from io import BytesIO
 from pathlib import Path
 
 from etrace import files
+from etrace.dumps import Dump
 from etrace.encoding import Encoding
-from etrace.errors import InputError
+from etrace.errors import EtraceError, InputError
 from etrace.filtering import Selection, triggered, windowed
 from etrace.plugin import Loaded
 from etrace.program import Code, load_image, load_programs
@@ -22,7 +23,7 @@ from etrace.recorder import Progress, Sink, Summary
 from etrace.recorder import encode as encode_stream
 from etrace.recorder import record as record_run
 from etrace.sideband import Telling
-from etrace.trace import Trace, in_memory, open_for_reading
+from etrace.trace import Trace, code_for, in_memory, open_for_reading
 from etrace.tracefile import Header
 from specs.parameters import Configuration, ParametersError, load
 
@@ -255,11 +256,15 @@ def open(
     image: Sequence[str] = (),
     platform: str | None = None,
     force: bool = False,
+    input_format: str = "auto",
+    ring: int | str | None = None,
 ) -> Trace:
     """Open a trace file, or a bare packet stream with its `params` and `elf`.
 
-    `image`: `ADDRESS:FILE` binary images. A program whose contents differ from what the trace
-    names raises `ProgramMismatchError` unless `force`. Raises `EtraceError` or `ParametersError`.
+    `image`: `ADDRESS:FILE` binary images. A program that is missing raises `InputError`, one whose
+    contents differ from what the trace names `ProgramMismatchError` unless `force`: at once if
+    `elf` or `image` names it, else when it is needed (`packets` needs none). `input_format`,
+    `ring`: see `etrace.dumps.Dump`. Raises `EtraceError` or `ParametersError`.
     """
     elves = [elf] if isinstance(elf, str | os.PathLike) else list(elf)
     paths = [os.fspath(each) for each in elves]
@@ -268,8 +273,22 @@ def open(
         programs = load_programs(paths)
         chosen = configuration(params, programs[0].xlen if programs else 64)
     name = os.fspath(path)
-    with open_for_reading(name, chosen, paths, image, platform=platform, force=force) as trace:
-        return Trace(name, trace.header, trace.code)
+    with open_for_reading(
+        name,
+        chosen,
+        paths,
+        image,
+        platform=platform,
+        force=force,
+        need_code=bool(paths or image),
+        dump=Dump(input_format, ring),
+    ) as trace:
+        if not paths and not image:
+            try:
+                trace.code = code_for(name, trace.header, paths, image, force)
+            except EtraceError as error:
+                trace.without_code(error)
+        return trace.closed()
 
 
 def _file(params: Params) -> PathLike | None:

@@ -1,21 +1,15 @@
 """Files and pipes: `-` for standard input and output, decompression by content, limits."""
 
-import gzip
-import io
-import lzma
 import os
 import sys
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO
 
 from etrace.errors import InputError, os_error
+from etrace.expand import Readable, expanded
 
 STDIO = "-"
-
-_GZIP_MAGIC = b"\x1f\x8b"
-_XZ_MAGIC = b"\xfd7zXZ\x00"
 
 #: Uncompressed text arrives in pieces of this many bytes.
 _PIECE = 1 << 22
@@ -129,32 +123,12 @@ def text_blocks(path: str) -> Iterator[list[bytes]]:
     """
     with open_input(path) as raw:
         try:
-            yield from _split(_decompressed(raw), shown(path))
-        except EOFError:
-            raise InputError(f"{shown(path)}: compressed file is truncated") from None
-        except (gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-            raise InputError(f"{shown(path)}: broken compressed file: {error}") from None
+            yield from _split(expanded(raw, shown(path)), shown(path))
         except OSError as error:
             raise os_error(shown(path), error) from None
 
 
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-def _decompressed(raw: BinaryIO) -> _Readable:
-    buffered = (
-        raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw))
-    )
-    head = buffered.peek(6)[:6]
-    if head.startswith(_GZIP_MAGIC):
-        return gzip.GzipFile(fileobj=buffered)
-    if head.startswith(_XZ_MAGIC):
-        return lzma.LZMAFile(buffered)
-    return buffered
-
-
-def _split(file: _Readable, name: str) -> Iterator[list[bytes]]:
+def _split(file: Readable, name: str) -> Iterator[list[bytes]]:
     rest = b""
     lines_before = 0
     while piece := file.read(_PIECE):

@@ -55,7 +55,7 @@ class Inventory:
 def take_inventory(trace: Trace) -> Inventory:
     """Count what is in `trace`, in one pass. Without program memory, only what packets tell."""
     inventory = Inventory()
-    reader = decoder.PacketReader(trace.configuration)
+    reader = decoder.PacketReader(trace.configuration, offset=trace.lead_in)
     mix = _Mix()
     flows = _Flows(trace) if trace.code.programs or trace.code.images else None
     for chunk in trace.chunks():
@@ -109,7 +109,8 @@ class _Flows:
     """Instructions, traps, reports, pauses, loops and gaps of the decoded flow."""
 
     def __init__(self, trace: Trace) -> None:
-        self.decoder = decoder.Decoder(trace.configuration, trace.code.map)
+        self._trace = trace
+        self.decoder = decoder.Decoder(trace.configuration, trace.code.map, offset=trace.lead_in)
         self.instructions = 0
         self.gaps = 0
         self.gap_list: list[str] = []
@@ -123,9 +124,9 @@ class _Flows:
         for flow in flows:
             self.instructions += flow.instructions
             self._count(self._discontinuities.add(flow))
-            shown = max(0, _SHOWN - self.gaps)
+            shown = max(0, _SHOWN - len(self.gap_list))
             self.gap_list += [gap_text(gap) for gap in flow.gaps[:shown]]
-            self.gaps += len(flow.gaps)
+            self.gaps += len(flow.gaps) - self._trace.edges(flow)
             self.pauses += len(flow.pauses)
             self.loops += len(flow.loops)
             precise = int(np.count_nonzero(flow.contexts["precise"]))

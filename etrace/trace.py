@@ -10,20 +10,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from etrace.dumps import HEAD, MOST_RING, PLAIN, Dump, Seam, lead_in, unrolled
 from etrace.ending import Ending
-from etrace.errors import InputError, TraceError
+from etrace.errors import EtraceError, InputError, TraceError
 from etrace.program import Code, for_header
 from etrace.reports import Fields
 from etrace.stretch import Stretch, flow_stretches
 from etrace.tracefile import Header, TraceStream, open_trace
 from etrace.verify import Comparison, compare
-from specs.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow
+from specs.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow, Reason
 from specs.parameters import Configuration
 from specs.records import join
 
 if TYPE_CHECKING:
     from etrace.events import TraceEvent
 
+
+#: `Header.source` of a bare stream.
+BARE = "stream"
+
+#: Bytes kept for `etrace.diagnosis`.
+_HEAD = 1 << 14
 
 #: What `Trace.decode` keeps in memory at most: some 700 million instructions.
 MOST_RUNS = 1 << 27
@@ -35,7 +42,7 @@ class Trace:
 
     name: str
     header: Header
-    code: Code
+    _code: Code | EtraceError
     #: Called with instructions and bytes decoded so far.
     progress: Callable[[int, int], None] | None = field(default=None, repr=False)
     _bytes: bytes | None = field(default=None, repr=False)
@@ -43,6 +50,46 @@ class Trace:
     _stream: TraceStream | None = field(default=None, repr=False)
     #: The configuration, and what support packets have said of it since.
     _learned: Configuration | None = field(default=None, repr=False)
+    #: How the file is to be read.
+    dump: Dump = field(default=PLAIN, repr=False)
+    #: Bytes before the first packet that can be told: the stream starts inside one.
+    lead_in: int = 0
+    #: Where a ring buffer's dump was put together.
+    seam: Seam | None = None
+    #: The first bytes of the stream, if it was read from a file.
+    head: bytes = field(default=b"", repr=False)
+
+    @property
+    def code(self) -> Code:
+        """The program's memory; raises `InputError` if what the trace names could not be read."""
+        if isinstance(self._code, EtraceError):
+            raise self._code
+        return self._code
+
+    @code.setter
+    def code(self, code: Code) -> None:
+        self._code = code
+
+    def edges(self, flow: Flow) -> int:
+        """How many gaps of `flow` are but where a bare stream begins or ends.
+
+        That is: packets before the first synchronisation; in a ring's dump, a last packet that is
+        not whole.
+        """
+        if self.header.source != BARE:
+            return 0
+        early = (flow.gaps["reason"] == Reason.NO_SYNC) & (flow.gaps["run"] == 0)
+        late = (flow.gaps["reason"] == Reason.TRUNCATED) & (self.seam is not None)
+        return int(np.count_nonzero(early | late))
+
+    def without_code(self, error: EtraceError) -> None:
+        """Let whatever needs the program raise `error`."""
+        self._code = error
+
+    def closed(self) -> "Trace":
+        """This trace, to be read from its file again each time, or from memory."""
+        self._stream = None
+        return self
 
     @property
     def configuration(self) -> Configuration:
@@ -55,20 +102,27 @@ class Trace:
         return Fields.of(self._learned or self.configuration)
 
     def chunks(self) -> Iterator[bytes]:
-        """The packet stream in pieces."""
+        """The packet stream in pieces, from byte `lead_in` on."""
+        skip = self.lead_in
+        for chunk in self._chunks():
+            if skip < len(chunk):
+                yield chunk[skip:]
+            skip = max(skip - len(chunk), 0)
+
+    def _chunks(self) -> Iterator[bytes]:
         if self._stream is not None:
             yield from self._stream.chunks()
         elif self._bytes is not None:
-            yield from TraceStream(BytesIO(self._bytes), self.name).chunks()
+            yield from TraceStream(BytesIO(self._bytes), self.name, Dump("bin")).chunks()
         else:
-            with open_trace(self.name) as stream:
+            with open_trace(self.name, self.dump) as stream:
                 yield from stream.chunks()
 
     def flows(self, ending: Ending | None = None) -> Iterator[Flow]:
         """The instruction flow in chunks. `ending` is told the bytes as they come."""
         from decoder import Decoder  # not needed to record
 
-        machine = Decoder(self.configuration, self.code.map)
+        machine = Decoder(self.configuration, self.code.map, offset=self.lead_in)
         for chunk in self.chunks():
             if ending is not None:
                 ending.feed(chunk)
@@ -119,7 +173,7 @@ class Trace:
         """The packets: rows of uint64, a column a `specs.packets.Column`, valid until the next."""
         from decoder import PacketReader
 
-        reader = PacketReader(self.configuration)
+        reader = PacketReader(self.configuration, offset=self.lead_in)
         for chunk in self.chunks():
             reader.feed(chunk)
             while len(rows := reader.read()[1]):
@@ -267,12 +321,14 @@ def open_for_reading(
     xlen: int | None = None,
     force: bool = False,
     need_code: bool = True,
+    dump: Dump = PLAIN,
 ) -> Iterator[Trace]:
     """The trace `path` (`-`: standard input) while it is open.
 
-    `configuration` is for a bare stream, and only for one. Raises `InputError` or `TraceError`.
+    `configuration` is for a bare stream, and only for one; so is `dump.ring`. Raises `InputError`
+    or `TraceError`.
     """
-    with open_trace(path) as stream:
+    with open_trace(path, dump) as stream:
         header = stream.header
         if header is None:
             if stream.is_program:
@@ -285,16 +341,39 @@ def open_for_reading(
                 f"{stream.name}: carries its own parameters; leave out --params, which is for bare "
                 "packet streams"
             )
-        if need_code:
-            code = for_header(header, elf, image, force)
-            if not code.programs and not code.images:
-                raise InputError(
-                    f"{stream.name}: names no program; give it with --elf FILE or "
-                    "--image ADDRESS:FILE"
-                )
-        else:
-            code = Code(header.xlen)
-        yield Trace(stream.name, header, code, _stream=stream)
+        code = code_for(stream.name, header, elf, image, force) if need_code else Code(header.xlen)
+        trace = Trace(stream.name, header, code, _stream=stream, dump=dump)
+        trace.head = stream.peek(_HEAD)
+        if stream.header is None:
+            _find_start(trace, stream, dump)
+        elif dump.ring is not None:
+            raise InputError(f"{stream.name}: a trace file, not a ring; leave out --ring")
+        yield trace
+
+
+def code_for(
+    name: str, header: Header, elf: Sequence[str], image: Sequence[str], force: bool
+) -> Code:
+    """The program's memory; raises `InputError` if there is none."""
+    code = for_header(header, elf, image, force)
+    if not code.programs and not code.images:
+        raise InputError(
+            f"{name}: names no program; give it with --elf FILE or --image ADDRESS:FILE"
+        )
+    return code
+
+
+def _find_start(trace: Trace, stream: TraceStream, dump: Dump) -> None:
+    """Where the packets of a bare stream begin, and how those of a ring follow each other."""
+    configuration = trace.configuration
+    head = stream.peek(HEAD if dump.ring is None else MOST_RING + 1)
+    if dump.ring is not None:
+        if len(head) > MOST_RING:
+            raise InputError(f"{trace.name}: --ring: more than {MOST_RING:,} bytes")
+        head, trace.seam = unrolled(head, stream.base, dump.ring, configuration, trace.name)
+        trace._bytes, trace._stream = head, None
+    trace.lead_in = lead_in(head[:HEAD], configuration, bool(trace.seam and trace.seam.pointer))
+    trace.head = head[: trace.lead_in + _HEAD]
 
 
 def _bare(
@@ -312,7 +391,7 @@ def _bare(
         )
     if xlen is None:
         xlen = xlen_of(elf) or (32 if configuration.parameters.iaddress_width_p <= 32 else 64)
-    return Header(configuration=configuration, xlen=xlen, source="stream", platform=platform)
+    return Header(configuration=configuration, xlen=xlen, source=BARE, platform=platform)
 
 
 def xlen_of(elf: Sequence[str]) -> int | None:

@@ -20,7 +20,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 from emu.sideband_options import SidebandOptions
+from etrace.dumps import PLAIN, Contents, Dump, contents
 from etrace.errors import TraceError, os_error
+from etrace.expand import expanded
 from etrace.files import open_input, shown
 from etrace.sideband import from_header, to_header
 from specs.parameters import Configuration, ParametersError, from_dict
@@ -94,9 +96,9 @@ class Header:
 class TraceStream:
     """An open trace: `header` (None for a bare stream), `name`, and the stream's bytes."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, dump: Dump = PLAIN) -> None:
         self.name = name
-        self._file = file
+        self._file = self._contents(file, dump)
         self._ahead = self._read(len(MAGIC))
         self.header: Header | None = None
         if not self._ahead:
@@ -112,6 +114,16 @@ class TraceStream:
         """Whether this is an ELF file given by mistake. No packet stream begins so by itself."""
         return self._ahead.startswith(b"\x7fELF")
 
+    @property
+    def base(self) -> int:
+        """The address of the first byte, of a dump that has addresses; else 0."""
+        return self._file.base
+
+    def peek(self, size: int) -> bytes:
+        """The next `size` bytes of the stream, or all that are left; they are still to come."""
+        self._ahead += self._read(max(size - len(self._ahead), 0))
+        return self._ahead[:size]
+
     def chunks(self) -> Iterator[bytes]:
         """The stream, in pieces, once."""
         ahead, self._ahead = self._ahead, b""
@@ -119,6 +131,12 @@ class TraceStream:
             yield ahead
         while piece := self._read(_PIECE):
             yield piece
+
+    def _contents(self, file: BinaryIO, dump: Dump) -> Contents:
+        try:
+            return contents(expanded(file, self.name), self.name, dump.format)
+        except OSError as error:
+            raise os_error(self.name, error) from None
 
     def _read(self, size: int) -> bytes:
         try:
@@ -154,13 +172,13 @@ class TraceStream:
 
 
 @contextmanager
-def open_trace(path: str) -> Iterator[TraceStream]:
-    """Open the trace file or bare stream `path` (`-`: standard input).
+def open_trace(path: str, dump: Dump = PLAIN) -> Iterator[TraceStream]:
+    """Open the trace file or bare stream `path` (`-`: standard input), expanded if compressed.
 
     Raises `InputError` if it cannot be read, `TraceError` if its header is damaged.
     """
     with open_input(path) as file:
-        yield TraceStream(file, shown(path))
+        yield TraceStream(file, shown(path), dump)
 
 
 def _header(values: Any) -> Header:

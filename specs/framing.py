@@ -1,7 +1,8 @@
 """How packets stand in a byte stream.
 
 * `encap`: Unformatted Trace & Diagnostic Data Packet Encapsulation (chapters 2 and 3): one header
-  byte (length 5 bits, flow 2, extend 1), srcID, timestamp, then type and payload.
+  byte (length 5 bits, flow 2, extend 1), srcID, timestamp, then type and payload, which has all
+  bits up to the last byte's end: 8 * length - type - srcID % 8 of them.
 * `reference`: the one header byte `0x40 | L` of the reference flow's packet files, then L bytes. It
   is the encapsulation with flow 2 and neither srcID, timestamp, type nor null packets.
 """

@@ -201,19 +201,24 @@ def _address(c: "Configuration") -> int:
 
 
 def _irdepth(c: "Configuration") -> int:
-    if c.has_irets:
-        return 0
-    stack = c.parameters.return_stack_size_p
-    return stack + (1 if stack > 0 else 0) + c.parameters.call_counter_size_p
+    return c.irdepth_bits
+
+
+def _ioptions(c: "Configuration") -> int:
+    return c.parameters.ioptions_width_p if c.protocol == "2.0" else 0
+
+
+def _doptions(c: "Configuration") -> int:
+    return c.parameters.doptions_width_p if c.protocol == "2.0" else 0
 
 
 def _irets(c: "Configuration") -> int:
     return 8 if c.has_irets else 0
 
 
-def _only(protocol: str, width: int) -> Callable[["Configuration"], int]:
-    """A field that only `protocol` has."""
-    return lambda c: width if c.protocol == protocol else 0
+def _updated(width: int) -> Callable[["Configuration"], int]:
+    """A field that only protocol 2.1 has."""
+    return lambda c: width if c.protocol == "2.1" else 0
 
 
 def _f0s(c: "Configuration") -> int:
@@ -285,12 +290,12 @@ TABLES: tuple[tuple[Field, ...], ...] = (
         Field(Column.ienable, 1),
         Field(Column.encoder_mode, lambda c: 1 if c.protocol == "2.0" else 2),
         Field(Column.qual_status, 2),
-        Field(Column.ioptions, _only("2.0", len(IOPTIONS))),
-        *(Field(column, _only("2.1", width)) for column, width in STANDARD_SUPPORT),
+        Field(Column.ioptions, _ioptions),
+        *(Field(column, _updated(width)) for column, width in STANDARD_SUPPORT),
         Field(Column.denable, 1),
         Field(Column.dloss, 1),
-        Field(Column.doptions, _only("2.0", 4)),
-        *(Field(column, _only("2.1", width)) for column, width in STANDARD_DATA_SUPPORT),
+        Field(Column.doptions, _doptions),
+        *(Field(column, _updated(width)) for column, width in STANDARD_DATA_SUPPORT),
     ),
 )
 
@@ -327,22 +332,3 @@ class Layout:
     def max_bits(self, table: Format) -> int:
         """Bits of the longest packet of a format before compression."""
         return int(self.array[table, 0, 3])
-
-
-def field_bits(field: Field, values: dict[Column, int], configuration: "Configuration") -> int:
-    """Width of `field` in a packet whose earlier fields are `values`; 0 if it is not there."""
-    if field.when == When.EXCEPTION and values[Column.interrupt]:
-        return 0
-    if field.when == When.TRAP_ADDRESS and (
-        configuration.modes.implicit_exception and values[Column.thaddr]
-    ):
-        return 0
-    if field.when == When.SOME_BRANCHES and not values[Column.branches]:
-        return 0
-    if field.when == When.COUNT_ADDRESS and values[Column.branch_fmt] < 2:
-        return 0
-    width = field.bits(configuration)
-    if width == MAP_WIDTH:
-        branches = values[Column.branches]
-        return 31 if branches == 0 else (1 << branches.bit_length()) - 1
-    return width

@@ -26,6 +26,7 @@ _FORMAT = int(Column.format)
 _SUBFORMAT = int(Column.subformat)
 _INTERRUPT = int(Column.interrupt)
 _THADDR = int(Column.thaddr)
+_PRIVILEGE = int(Column.privilege)
 _ADDRESS = int(Column.address)
 _BRANCHES = int(Column.branches)
 _BRANCH_MAP = int(Column.branch_map)
@@ -152,6 +153,7 @@ def unpack(layout, words, length, packets, row):
 
     `words` is sign-extended from bit `length - 1`. Returns the packet's bits before compression, or
     -1 if `length` is too long for it: then something else than a packet of this layout was read.
+    A *privilege* of one bit is given as the level's code (`specs.privilege`).
     """
     for i in range(_FIRST_FIELD, packets.shape[1]):
         packets[row, i] = U0
@@ -183,6 +185,8 @@ def unpack(layout, words, length, packets, row):
         )
         value = get(words, position, bits)
         packets[row, where] = value
+        if where == _PRIVILEGE and bits == 1:
+            packets[row, where] = value * U3
         if bits > 0:
             if where == _NOTIFY:
                 packets[row, _IS_NOTIFY] = value ^ previous
@@ -192,6 +196,7 @@ def unpack(layout, words, length, packets, row):
                 packets[row, _IS_IRREPORT] = value ^ previous
             previous = (value >> u64(bits - 1)) & U1
             position += bits
-    if length > ((position + 7) >> 3) * 8:
+    # whole bytes, and less than one of padding
+    if length & ~7 > ((position + 7) >> 3) * 8:
         return -1
     return position

@@ -41,6 +41,9 @@ from specs.tables import (
 PROTOCOLS = ("2.0", "2.1")
 PROTOCOL = PROTOCOLS[0]
 
+#: The stack of implicit return mode has this many entries at most, however wide the call counter.
+MOST_NESTED_CALLS = 1 << 20
+
 #: The encapsulation's limit for type, left-over srcID bits and packet, in bits.
 MAX_PAYLOAD_BITS = 248
 
@@ -79,12 +82,14 @@ class Parameters:
         "branch predictor has 2^bpred_size_p entries; 0: none")
     cache_size_p: int = entry(0, (0, 15), "Jump target cache mode",
         "jump target cache has 2^cache_size_p entries; 0: none")
-    call_counter_size_p: int = entry(0, (0, 7), "Implicit return mode",
+    call_counter_size_p: int = entry(0, (0, 32), "Implicit return mode",
         "nested call counter has 2^call_counter_size_p bits; 0: none")
     ctype_width_p: int = entry(1, (1, 2), _INTERFACE, "width of ctype")
     context_width_p: int = entry(1, (0, 64), "Format 3 packets", "width of context")
     time_width_p: int = entry(1, (0, 64), "Format 3 packets", "width of time")
-    ecause_width_p: int = entry(4, (1, 16), "Format 3 subformat 1 - Trap",
+    doptions_width_p: int = entry(4, (0, 64), "Format 3 subformat 3 - Support",
+        "width of doptions (protocol 2.0)")
+    ecause_width_p: int = entry(4, (1, 64), "Format 3 subformat 1 - Trap",
         "width of the exception or interrupt cause")
     ecause_choice_p: int = entry(5, (0, 7), _FILTERING,
         "bits of the exception cause to match by multiple choice")
@@ -104,11 +109,15 @@ class Parameters:
         "width of instruction addresses and of tval")
     iretire_width_p: int = entry(2, (1, 32), _INTERFACE, "width of iretire")
     ilastsize_width_p: int = entry(1, (1, 2), _INTERFACE, "width of ilastsize")
+    ioptions_width_p: int = entry(5, (0, 64), "Format 3 subformat 3 - Support",
+        "width of ioptions (protocol 2.0); a mode whose bit it lacks is as [modes] says")
+    irdepth_width_p: int | None = entry(None, (0, 32), "Format 2 irreport and irdepth",
+        "width of irdepth, where an encoder has it fixed (default: as the sizes need)")
     itype_width_p: int = entry(4, (3, 4), _INTERFACE, "width of itype")
     nocontext_p: int = entry(1, (0, 1), "Format 3 packets", "1: no context in packets")
     notime_p: int = entry(1, (0, 1), "Format 3 packets", "1: no time in packets")
-    privilege_width_p: int = entry(2, (2, 4), "Format 3 packets",
-        "width of the privilege level (M is 3, so two bits at least)")
+    privilege_width_p: int = entry(2, (1, 4), "Format 3 packets",
+        "width of the privilege level; 1: M or U")
     retires_p: int = entry(1, (1, 65536), _INTERFACE,
         "largest number of instructions retired in a block")
     return_stack_size_p: int = entry(0, (0, 15), "Implicit return mode",
@@ -128,6 +137,12 @@ class Parameters:
     ldata_width_p: int = entry(XLEN, (8, 64), _DATA, "width of ldata")
     sdata_width_p: int = entry(XLEN, (8, 64), _DATA, "width of sdata")
     # fmt: on
+
+    @property
+    def least_irdepth_bits(self) -> int:
+        """Bits of *irdepth* that the return stack or the call counter needs."""
+        stack = self.return_stack_size_p
+        return stack + (1 if stack > 0 else 0) + self.call_counter_size_p
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,7 +297,16 @@ class Configuration:
     def nested_calls(self) -> int:
         """Most calls that implicit return mode keeps (docs/modes.md, "Implicit return")."""
         parameters = self.parameters
-        return 1 << (parameters.return_stack_size_p or parameters.call_counter_size_p)
+        most = 1 << (parameters.return_stack_size_p or parameters.call_counter_size_p)
+        return min(most, MOST_NESTED_CALLS)
+
+    @property
+    def irdepth_bits(self) -> int:
+        """Width of *irdepth*; 0 where *irets* stands in its place."""
+        if self.has_irets:
+            return 0
+        given = self.parameters.irdepth_width_p
+        return self.parameters.least_irdepth_bits if given is None else given
 
     @property
     def recursions(self) -> int:
@@ -486,6 +510,12 @@ def _cross_check(configuration: Configuration) -> Iterator[str]:
         width, value = getattr(framing, f"{key}_width"), getattr(framing, key)
         if value >> width:
             yield f"[framing] {key} = {value}: does not fit {key}_width = {width} bits"
+    least, given = parameters.least_irdepth_bits, parameters.irdepth_width_p
+    if given is not None and given < least and not configuration.has_irets:
+        yield (
+            f"[parameters] irdepth_width_p = {given}: less than the {least} bits that "
+            "return_stack_size_p or call_counter_size_p needs"
+        )
     # a trace payload is whole bytes
     room = (MAX_PAYLOAD_BITS - framing.type_width - framing.srcid_width % 8) // 8 * 8
     if widest_packet(parameters) > room:
@@ -501,6 +531,8 @@ def _standard_support_limits(parameters: Parameters) -> Iterator[str]:
     for key in ("return_stack_size_p", "bpred_size_p", "cache_size_p"):
         if getattr(parameters, key) > 7:
             yield f'[parameters] {key}: at most 7 with protocol = "2.1"'
+    if parameters.call_counter_size_p > 15:
+        yield '[parameters] call_counter_size_p: at most 15 with protocol = "2.1"'
     if not parameters.notime_p and (parameters.time_width_p % 16 or parameters.time_width_p > 112):
         yield (
             '[parameters] time_width_p: a multiple of 16, at most 112, with protocol = "2.1"; '

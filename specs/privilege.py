@@ -14,6 +14,17 @@ class Privilege(IntEnum):
     VS = 6
 
 
+def fits(code: int, width: int) -> bool:
+    """Whether a field of `width` bits can tell a level.
+
+    In one bit, 1 is M and 0 is U: it has the lowest bit of the code, and of M and S, which it
+    cannot tell apart, a hart with two levels has M (docs/choices.md, "Privilege of one bit").
+    """
+    if width == 1:
+        return code in (Privilege.U, Privilege.M)
+    return code >> width == 0
+
+
 def letters(code: int) -> str:
     """`U`, `S`, `M`, `D`, `VU`, `VS`; `?` and the number for a reserved code."""
     try:

@@ -1,7 +1,8 @@
 """What support packets (format 3, subformat 3) say of an encoder, and what a decoder learns.
 
-2.0: `ioptions` is implementation defined; ours has a bit a mode (`specs.packets.IOPTIONS`), and
-sizes come from the parameters. 2.1: the standard support packet has modes and sizes.
+2.0: `ioptions` is implementation defined; ours has a bit a mode (`specs.packets.IOPTIONS`), as far
+as `ioptions_width_p` goes, and sizes come from the parameters. 2.1: the standard support packet has
+modes and sizes.
 """
 
 from collections.abc import Mapping
@@ -55,7 +56,8 @@ def learn(configuration: Configuration, packet: Mapping[int, int]) -> Configurat
     parameters, modes = configuration.parameters, configuration.modes
     if configuration.protocol == "2.0":
         options = packet[Column.ioptions]
-        announced = {mode: bool(options >> bit & 1) for bit, mode in enumerate(IOPTIONS)}
+        known = IOPTIONS[: parameters.ioptions_width_p]
+        announced = {mode: bool(options >> bit & 1) for bit, mode in enumerate(known)}
     else:
         announced = {mode: bool(packet[column]) for mode, column in _MODES.items()}
         width = _TIME_UNIT * packet[Column.time_width]

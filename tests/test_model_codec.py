@@ -13,7 +13,7 @@ def random_parameters(rng: Random) -> Parameters:
     return Parameters(
         iaddress_width_p=rng.choice((8, 32, 64)),
         iaddress_lsb_p=rng.randrange(3),
-        ecause_width_p=rng.choice((1, 5, 16)),
+        ecause_width_p=rng.choice((1, 5, 16, 64)),
         privilege_width_p=rng.choice((1, 2, 3)),
         context_width_p=rng.choice((1, 32)),
         nocontext_p=rng.randrange(2),
@@ -21,8 +21,11 @@ def random_parameters(rng: Random) -> Parameters:
         notime_p=rng.randrange(2),
         f0s_width_p=rng.choice((1, 2)),
         cache_size_p=rng.choice((1, 8)),
-        call_counter_size_p=rng.choice((0, 3)),
+        call_counter_size_p=rng.choice((0, 3, 20)),
         return_stack_size_p=rng.choice((0, 3)),
+        ioptions_width_p=rng.choice((0, 5, 7, 32)),
+        doptions_width_p=rng.choice((0, 4, 32)),
+        irdepth_width_p=rng.choice((None, None, 0, 1, 24)),
     )
 
 
@@ -52,6 +55,9 @@ class _Filler(dict[str, int]):
         self.rng = rng
 
     def __missing__(self, name: str) -> int:
+        if name == "privilege":  # one that a single bit can tell
+            self[name] = self.rng.choice((0, 3))
+            return self[name]
         widest = {"branches": 5, "branch_fmt": 2}.get(name, 1)
         self[name] = self.rng.randrange(1 << widest)
         return self[name]

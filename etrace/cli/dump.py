@@ -9,6 +9,11 @@ from etrace.errors import Exit
 @click.command("dump")
 @options.reading
 @options.output("Where to write; - (default) is standard output.")
+@click.option(
+    "--from", "first", type=click.IntRange(min=0), default=0, metavar="N",
+    help="First packet, counted from 0.",
+)  # fmt: skip
+@click.option("--to", "last", type=click.IntRange(min=0), metavar="N", help="Stop before packet N.")
 @options.JSON
 def command(
     trace: str,
@@ -18,15 +23,22 @@ def command(
     platform: str | None,
     force: bool,
     output: str,
+    first: int,
+    last: int | None,
     as_json: bool,
 ) -> int:
     """List every packet of FILE: number, byte offset in the stream, format, fields, bits.
 
     No program is needed. With --json, one object a line.
     """
+    if last is not None and last < first:
+        raise click.BadParameter(f"--to {last} is before --from {first}")
+
     from etrace import files
+    from etrace.cli.gaps import advise
     from etrace.cli.source import reading
     from etrace.packettext import PacketText
+    from specs.flow import Reason
     from specs.packets import Column
 
     bad = 0
@@ -36,15 +48,26 @@ def command(
         ) as source,
         files.open_output(output) as file,
     ):
-        describe = PacketText(source.configuration)
-        line = describe.as_json if as_json else describe.as_text
+        text = PacketText(source.configuration, as_json)
         for rows in source.packets():
-            file.write("".join(map(line, rows.tolist())).encode())
-            bad += int((rows[:, Column.reason] != 0).sum())
-    if not describe.number:
+            before = min(max(first - text.number, 0), len(rows))
+            text.skip(rows[:before])
+            wanted = rows[before:] if last is None else rows[before : last - text.number + before]
+            file.write(text.describe(wanted))
+            bad += int((wanted[:, Column.reason] != 0).sum())
+            if source.seam is not None:  # a ring's last packet need not be whole
+                bad -= int((wanted[:, Column.reason] == Reason.TRUNCATED).sum())
+            if last is not None and text.number >= last:
+                break
+    if not text.number and last != 0:
         say(f"{source.name}: no packets in the stream")
+        advise(source)
         return Exit.CORRUPT
+    if text.number < first:
+        say(f"{source.name}: --from {first}: the stream has but {text.number:,} packets")
+        return Exit.USAGE
     if bad:
         say(f"{source.name}: {bad:,} stretches of bytes that are no packet (marked !)")
+        advise(source)
         return Exit.CORRUPT
     return Exit.OK

@@ -37,6 +37,8 @@ _ELF_MAGIC = b"\x7fELF"
 @options.IMAGE
 @click.option("--params", metavar="FILE.toml", help="Parameters, for a bare stream.")
 @options.FORCE
+@options.INPUT_FORMAT
+@options.RING
 @running.options
 @running.telling
 def command(

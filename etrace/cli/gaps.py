@@ -13,6 +13,14 @@ from specs.flow import Flow
 _SHOWN = 20
 
 
+def advise(trace: Trace) -> None:
+    """Say what parameters or program would fit a trace better that makes little sense."""
+    from etrace.diagnosis import diagnose  # most traces need none
+
+    if advice := diagnose(trace):
+        say(f"{trace.name}: {advice}")
+
+
 class GapReport:
     """Passes the flow of a trace on and reports its gaps: the first in full, then their number;
     and how many loops there are."""
@@ -23,14 +31,19 @@ class GapReport:
         self._ending = Ending(trace.configuration)
         self.count = 0
         self.loops = 0
+        self._edges = 0
+        self._runs = 0
 
     def flows(self) -> Iterator[Flow]:
         """The flow of the trace, watched."""
         for flow in self._trace.flows(self._ending):
-            for gap in flow.gaps[: max(0, _SHOWN - self.count)]:
+            edges = self._trace.edges(flow)
+            for gap in flow.gaps[: max(0, _SHOWN - self.count - self._edges)]:
                 self.tell(gap)
-            self.count += len(flow.gaps)
             self.loops += len(flow.loops)
+            self._edges += edges
+            self.count += len(flow.gaps) - edges
+            self._runs += len(flow.runs)
             yield flow
 
     def tell(self, gap: np.void) -> None:
@@ -39,11 +52,19 @@ class GapReport:
 
     def close(self) -> bool:
         """Say how many gaps were not shown, and what loops there were. True if the flow is whole
-        and ended properly."""
+        and ended properly.
+
+        That of a ring's dump may end anywhere.
+        """
+        if not self._runs:
+            self.count += self._edges
         if self.count > _SHOWN:
             say(f"{self._name}: ... and {self.count - _SHOWN:,} more gaps")
+        if self.count or not self._runs:
+            advise(self._trace)
         if self.loops:
             say(f"{self._name}: {loops_text(self.loops)}")
         if not self.count and not self._ending.proper:
             say(f"{self._name}: {CUT_SHORT}")
-        return not self.count and self._ending.proper
+        ended = self._ending.proper or (self._trace.seam is not None and self._runs > 0)
+        return not self.count and ended

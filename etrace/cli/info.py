@@ -31,6 +31,7 @@ def command(
 
     Without its program only what the packets alone tell.
     """
+    from etrace.cli.gaps import advise
     from etrace.cli.source import reading
     from etrace.inventory import take_inventory
     from etrace.program import for_header
@@ -44,6 +45,7 @@ def command(
             say(f"{one_line(error)}: instructions are not counted")
         inventory = take_inventory(source)
     values = _values(source.name, source.header, inventory)
+    values |= {"lead_in": source.lead_in, "seam": source.seam and source.seam.pointer}
     if as_json:
         sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
     else:
@@ -53,10 +55,11 @@ def command(
         problem = f"{inventory.gaps:,} gap(s)"
     elif not sum(inventory.packets.values()):
         problem = "no packets in the stream"
-    elif not inventory.ended:
+    elif not inventory.ended and (source.seam is None or inventory.instructions == 0):
         problem = CUT_SHORT
     if problem:
         say(f"{source.name}: {problem}")
+        advise(source)
         return Exit.CORRUPT
     return Exit.OK
 

@@ -34,6 +34,44 @@ PLATFORM = click.option(
 )
 
 
+def _keep(ctx: click.Context, option: click.Parameter, value: Any) -> None:
+    """Leave the value where `etrace.cli.source` finds it."""
+    ctx.meta[f"etrace.{option.name}"] = value
+
+
+def _pointer(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
+    pointer: int | str | None = value
+    if value is not None and value != "auto":
+        try:
+            pointer = int(value, 0)
+        except ValueError:
+            raise click.BadParameter(
+                f"{value!r} is no number; without a pointer write --ring=auto, or put --ring last"
+            ) from None
+    _keep(ctx, option, pointer)
+
+
+INPUT_FORMAT = click.option(
+    "--input-format",
+    type=click.Choice(["auto", "bin", "ihex", "srec", "swap16", "swap32", "swap64"]),
+    default="auto",
+    expose_value=False,
+    callback=_keep,
+    help="How FILE has the stream's bytes: as they are, Intel HEX, S-records (auto tells these), "
+    "or with those of each word swapped.",
+)
+RING = click.option(
+    "--ring",
+    is_flag=False,
+    flag_value="auto",
+    metavar="[POINTER]",
+    expose_value=False,
+    callback=_pointer,
+    help="FILE is the dump of a ring buffer: put it in order, from the write pointer, or from "
+    "where the packets break off.",
+)
+
+
 def output(help_text: str, required: bool = False) -> Decorator:
     """The `-o` option; `-` is standard output, and the default unless `required`."""
     names = ("-o", "--output")
@@ -45,6 +83,8 @@ def output(help_text: str, required: bool = False) -> Decorator:
 def reading(function: Callable[..., Any]) -> Callable[..., Any]:
     """Argument and options of the verbs that read a trace."""
     for decorator in (
+        RING,
+        INPUT_FORMAT,
         FORCE,
         PLATFORM,
         click.option("--params", metavar="FILE.toml", help="Parameters, for a bare stream."),

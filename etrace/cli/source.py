@@ -3,8 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import click
+
 from etrace import files
+from etrace.cli import say
 from etrace.cli.progress import ProgressLine
+from etrace.dumps import Dump
 from etrace.trace import Trace, open_for_reading, xlen_of
 from specs.parameters import load
 
@@ -26,9 +30,27 @@ def reading(
     """
     files.refuse_overwriting(output, [path, params, *elf, *map(files.file_of, image)])
     configuration = None if params is None else load(params, xlen_of(elf) or 64)
+    given = click.get_current_context().meta
+    dump = Dump(given.get("etrace.input_format", "auto"), given.get("etrace.ring"))
     with open_for_reading(
-        path, configuration, elf, image, platform=platform, force=force, need_code=need_code
+        path,
+        configuration,
+        elf,
+        image,
+        platform=platform,
+        force=force,
+        need_code=need_code,
+        dump=dump,
     ) as trace:
+        if trace.seam is not None:
+            say(f"{trace.name}: the ring's oldest byte is at {trace.seam.pointer:#x}")
+            if trace.seam.left_out:
+                say(
+                    f"{trace.name}: the {trace.seam.left_out} bytes before it are left out, since "
+                    "no packet says that tracing ended; --ring POINTER has them"
+                )
+        if trace.lead_in:
+            say(f"{trace.name}: starts inside a packet: {trace.lead_in:,} bytes are skipped")
         files.refuse_overwriting(output, [each.path for each in trace.header.programs])
         files.refuse_overwriting(output, [each.path for each in trace.header.images])
         progress = trace.progress = ProgressLine("instructions", listing=True)

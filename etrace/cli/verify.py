@@ -41,6 +41,7 @@ def command(
         raise InputError("standard input: cannot be both the trace and the pc trace")
 
     from etrace import verify
+    from etrace.cli.gaps import advise
     from etrace.cli.source import reading
     from etrace.flowtext import Listing, gap_text
 
@@ -53,6 +54,8 @@ def command(
         outcome = Exit.CORRUPT
     else:
         outcome = Exit.NO
+    if outcome != Exit.OK:
+        advise(source)
     if as_json:
         values = {
             "same": result.same,

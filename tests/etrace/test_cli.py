@@ -297,7 +297,7 @@ def test_params(run: Run, tmp_path: Path) -> None:
     assert "[modes] sijump: needs sijump_p" in stderr
     shown = run("params", "show", "itype_width_p").stdout
     assert shown.startswith("[parameters] itype_width_p: ") and "3-4; default 4" in shown
-    assert run("params", "show").stdout.count("[parameters]") == 40
+    assert run("params", "show").stdout.count("[parameters]") == 43
     assert "did you mean period?" in run("params", "show", "perriod", code=2).stderr
 
 

@@ -12,9 +12,8 @@ from tests.model.settings import Modes, Parameters
 Packet = dict[str, int]
 Field = Callable[[str, int], int]
 
-IOPTIONS_BITS = 5
-DOPTIONS_BITS = 4
-
+#: docs/choices.md, "Privilege of one bit": U and M.
+LEVELS_IN_ONE_BIT = (0, 3)
 
 #: 2.1 draft, "Standard Support Packet format".
 STANDARD_SUPPORT = (
@@ -131,10 +130,10 @@ def _format_3(field: Field, p: Parameters, modes: Modes) -> None:
         field("ienable", 1)
         field("encoder_mode", 1)
         field("qual_status", 2)
-        field("ioptions", IOPTIONS_BITS)
+        field("ioptions", p.ioptions_width_p)
         field("denable", 1)
         field("dloss", 1)
-        field("doptions", DOPTIONS_BITS)
+        field("doptions", p.doptions_width_p)
         return
     if subformat != 2:
         field("branch", 1)
@@ -161,6 +160,10 @@ def to_bits(packet: Packet, p: Parameters, modes: Modes | None = None) -> str:
 
     def write(name: str, width: int) -> int:
         value = packet.get(name, 0) if width == 0 else packet[name]
+        if name == "privilege" and width == 1:
+            if value not in LEVELS_IN_ONE_BIT:
+                raise PayloadError(f"privilege {value} cannot be told in one bit")
+            value = LEVELS_IN_ONE_BIT.index(value)
         if not 0 <= value < 1 << width:
             raise PayloadError(f"{name} = {value:#x} does not fit in {width} bits")
         bits.extend("1" if value >> position & 1 else "0" for position in range(width))
@@ -199,6 +202,8 @@ def from_bytes(payload: bytes, p: Parameters, modes: Modes | None = None) -> Pac
             bit = bits[min(position + offset, len(bits) - 1)]
             value |= int(bit) << offset
         position += width
+        if name == "privilege" and width == 1:
+            value = LEVELS_IN_ONE_BIT[value]
         packet[name] = value
         return value
 
@@ -247,7 +252,7 @@ def support_fields(p: Parameters, modes: Modes, resync_disabled: bool) -> Packet
             "format": 3,
             "subformat": 3,
             "encoder_mode": 0,
-            "ioptions": modes.ioptions,
+            "ioptions": modes.ioptions % (1 << p.ioptions_width_p),
             "denable": 0,
             "dloss": 0,
             "doptions": 0,

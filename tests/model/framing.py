@@ -35,7 +35,7 @@ class Encapsulation:
 
 @dataclass(frozen=True)
 class Framed:
-    """A normal packet found in a stream."""
+    """A normal packet found in a stream; `payload` in as few bytes as tell it."""
 
     offset: int
     flow: int
@@ -58,8 +58,18 @@ def _value(bits: str) -> int:
     return sum(1 << position for position, bit in enumerate(bits) if bit == "1")
 
 
+def without_sign(bits: str) -> str:
+    """The fewest bits, least significant first, that sign extension makes `bits` of; at least 1."""
+    stripped = bits.rstrip(bits[-1:])
+    return stripped + bits[len(stripped) : len(stripped) + 1]
+
+
 def frame(payload: bytes, e: Encapsulation, timestamp: int | None = None) -> bytes:
-    """One normal packet. The field groups: header, srcID, timestamp, payload (type first)."""
+    """One normal packet. The field groups: header, srcID, timestamp, payload (type first).
+
+    The padding repeats the payload's sign, so that it tells nothing, and a reader that cannot know
+    where it begins may take it for payload.
+    """
     counted = e.srcid_bits % 8 + e.type_bits + 8 * len(payload)
     length = -(-counted // 8)
     if not payload or length > MAX_LENGTH:
@@ -72,7 +82,7 @@ def frame(payload: bytes, e: Encapsulation, timestamp: int | None = None) -> byt
         bits += _bits(timestamp, 8 * e.timestamp_bytes)
     bits += _bits(e.type_, e.type_bits)
     bits += "".join(_bits(byte, 8) for byte in payload)
-    bits += "0" * (-len(bits) % 8)
+    bits += bits[-1] * (-len(bits) % 8)
     return bytes(_value(bits[start : start + 8]) for start in range(0, len(bits), 8))
 
 
@@ -103,10 +113,11 @@ def unframe(data: bytes, e: Encapsulation, offset: int = 0) -> Iterator[Framed]:
         timestamp = _value(bits[: 8 * timestamp_bytes]) if extend else None
         bits = bits[8 * timestamp_bytes :]
         type_, bits = _value(bits[: e.type_bits]), bits[e.type_bits :]
-        if len(bits) < 8:
+        if not bits:
             raise FramingError(f"no payload in the packet at byte {offset}")
-        # A trace payload is whole bytes: what is left over is padding.
-        payload = bytes(_value(bits[at : at + 8]) for at in range(0, len(bits) // 8 * 8, 8))
+        bits = without_sign(bits)
+        bits += bits[-1] * (-len(bits) % 8)
+        payload = bytes(_value(bits[at : at + 8]) for at in range(0, len(bits), 8))
         yield Framed(offset, flow, srcid, timestamp, type_, payload)
         offset += size
 

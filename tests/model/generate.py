@@ -400,6 +400,24 @@ def _longest_packet(p: Parameters) -> int:
     return 7 + p.privilege_width_p + time + context + p.ecause_width_p + 2 * p.iaddress_width_p
 
 
+def _as_found_out_there(p: Parameters, case: Case) -> Parameters:
+    """`p` with widths that few encoders have, for one case in three."""
+    rng = Random(f"{case.base} {len(case.rows)} {p.iaddress_width_p}")
+    if rng.random() < 0.67:
+        return p
+    if {row.priv for row in case.rows} <= {0, 3}:
+        p = replace(p, privilege_width_p=rng.choice((1, p.privilege_width_p)))
+    if not p.return_stack_size_p:
+        p = replace(p, call_counter_size_p=rng.choice((0, 8, 12)))
+    return replace(
+        p,
+        ecause_width_p=rng.choice((p.ecause_width_p, 32, 64)),
+        ioptions_width_p=rng.choice((5, 0, 3, 7, 32)),
+        doptions_width_p=rng.choice((4, 0, 32)),
+        irdepth_width_p=rng.choice((None, 20, 32)),
+    )
+
+
 def random_settings(rng: Random, case: Case) -> Settings:
     """Parameters wide enough for the case, modes, and resynchronisation."""
     highest = max([row.iaddr for row in case.rows], default=0)
@@ -423,6 +441,7 @@ def random_settings(rng: Random, case: Case) -> Settings:
         call_counter_size_p=rng.choice((0, 0, 0, 1, 7)),
         return_stack_size_p=rng.choice((0, 0, 0, 1, 7)),
     )
+    parameters = _as_found_out_there(parameters, case)
     excess = _longest_packet(parameters) - LONGEST_PAYLOAD
     if excess > 0:
         shorter = max(parameters.time_width_p - excess, 8)

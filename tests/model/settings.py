@@ -29,6 +29,10 @@ class Parameters:
     return_stack_size_p: int = 0
     sijump_p: int = 0
     ctype_width_p: int = 1
+    ioptions_width_p: int = 5
+    doptions_width_p: int = 4
+    #: Where an encoder has it fixed; else what the sizes need.
+    irdepth_width_p: int | None = None
 
     #: Protocol 2.0; see `UpdatedParameters`.
     protocol_minor: ClassVar[int] = 0
@@ -48,13 +52,15 @@ class Parameters:
         """Width of the *irdepth* field, or of *irets*."""
         if self.has_irets:
             return 8
+        if self.irdepth_width_p is not None:
+            return self.irdepth_width_p
         stack = self.return_stack_size_p
         return stack + (1 if stack > 0 else 0) + self.call_counter_size_p
 
     @property
     def nested_calls(self) -> int:
         """Most calls that implicit return mode keeps (docs/modes.md, "Implicit return")."""
-        return 1 << (self.return_stack_size_p or self.call_counter_size_p)
+        return 1 << min(self.return_stack_size_p or self.call_counter_size_p, 20)
 
     @property
     def recursions(self) -> int:

@@ -114,7 +114,7 @@ def test_every_problem_at_once_with_its_place() -> None:
         r'protocol = "3.0": must be "2.0" or "2.1"',
         r"\[resinc\]: no such table; did you mean resync\?",
         r"\[parameters\] iaddress_widht_p: no such key; did you mean iaddress_width_p\?",
-        r"\[parameters\] ecause_width_p = 99: out of range, must be 1-16",
+        r"\[parameters\] ecause_width_p = 99: out of range, must be 1-64",
         r"\[parameters\] retires_p = true: must be an integer, 1-65536",
         r"\[modes\] sijump = 1: must be true or false",
         r"\[resync\] unit = 3: must be packets, instructions, cycles or off",
@@ -278,3 +278,25 @@ def test_importing_needs_neither_numba_nor_numpy() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert result.stdout.split() == []
+
+
+def test_what_encoders_out_there_have() -> None:
+    """ESP32-C6: privilege 1; PULP: ecause 64, ioptions 7, irdepth 1; QEMU's series: irdepth 3."""
+    found = parse(
+        "privilege_width_p = 1\necause_width_p = 64\ncall_counter_size_p = 20\n"
+        "ioptions_width_p = 7\ndoptions_width_p = 32\n"
+    )
+    assert found.irdepth_bits == 20
+    assert found.nested_calls == 1 << 20
+    assert parse("call_counter_size_p = 32").nested_calls == 1 << 20
+    assert parse("").irdepth_bits == 0
+    assert parse("irdepth_width_p = 3").irdepth_bits == 3
+    again = parse(parse("irdepth_width_p = 3").to_toml())
+    assert again.irdepth_bits == 3
+    assert parse(parse("").to_toml()) == parse("")
+    updated = 'protocol = "2.1"\n[parameters]\nreturn_stack_size_p = 3\nirdepth_width_p = 1\n'
+    assert parse(updated).irdepth_bits == 0
+    (problem,) = problems("return_stack_size_p = 3\nirdepth_width_p = 3\n")
+    assert "irdepth_width_p = 3: less than the 4 bits" in problem
+    (problem,) = problems('protocol = "2.1"\n[parameters]\ncall_counter_size_p = 16\n')
+    assert "call_counter_size_p: at most 15" in problem
