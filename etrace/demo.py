@@ -66,7 +66,7 @@ def demo(xlen: int = 64, output: str | Path | None = None) -> Report:
     Raises `InputError` if the output cannot be written.
     """
     from etrace.api import run_header
-    from etrace.errors import os_error
+    from etrace.files import open_output
 
     with ExitStack() as stack:
         bundled = resources.files("etrace") / "data" / f"demo-rv{xlen}.elf"
@@ -79,10 +79,8 @@ def demo(xlen: int = 64, output: str | Path | None = None) -> Report:
         report, trace = _run(code, header, printed.append)
         report.console.extend(b"".join(printed).decode(errors="replace").splitlines())
     if output is not None:
-        try:
-            Path(output).write_bytes(trace)
-        except OSError as error:
-            raise os_error(str(output), error) from None
+        with open_output(str(output)) as file:
+            file.write(trace)
     return report
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from etrace.ending import Ending
-from etrace.errors import InputError, TraceError
+from etrace.ending import CUT_SHORT, Ending
+from etrace.errors import InputError, TraceError, path_of
 from etrace.program import Code, for_header
 from etrace.reports import Fields
 from etrace.stretch import Stretch, flow_stretches
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST_RUNS = 1 << 27
 
 
-@dataclass
+@dataclass(repr=False)
 class Trace:
     """A trace file, bare stream or bytes in memory, with its parameters and program memory."""
 
@@ -37,12 +37,21 @@ class Trace:
     header: Header
     code: Code
     #: Called with instructions and bytes decoded so far.
-    progress: Callable[[int, int], None] | None = field(default=None, repr=False)
-    _bytes: bytes | None = field(default=None, repr=False)
+    progress: Callable[[int, int], None] | None = None
+    _bytes: bytes | None = None
     #: What was read of a stream that can be read only once (standard input).
-    _stream: TraceStream | None = field(default=None, repr=False)
+    _stream: TraceStream | None = None
     #: The configuration, and what support packets have said of it since.
-    _learned: Configuration | None = field(default=None, repr=False)
+    _learned: Configuration | None = None
+
+    def __repr__(self) -> str:
+        files = [str(each.path) for each in self.code.programs]
+        of = ", ".join(files + [each.path for each in self.code.images])
+        made = {"record": "recorded", "encode": "encoded"}.get(self.header.source, "a bare stream")
+        return (
+            f"<Trace {self.name!r}: RV{self.header.xlen}, {made}, protocol "
+            f"{self.configuration.protocol}, {f'of {of}' if of else 'without a program'}>"
+        )
 
     @property
     def configuration(self) -> Configuration:
@@ -133,7 +142,7 @@ class Trace:
         return events_from_trace(self)
 
     def verify(
-        self, against: str | Path | None = None, semihosting: Path | None = None
+        self, against: str | Path | None = None, semihosting: str | Path | None = None
     ) -> "Verification":
         """Compare with a rerun of the program, or with the pc trace `against`.
 
@@ -142,14 +151,18 @@ class Trace:
         `semihosting`: the directory whose files the rerun may use, as the run did. Raises
         `InputError` if there is nothing to compare with.
         """
-        return verify(self, None if against is None else str(against), semihosting)
+        return verify(
+            self,
+            None if against is None else path_of("against", against),
+            None if semihosting is None else Path(path_of("semihosting", semihosting)),
+        )
 
 
 @dataclass(frozen=True)
 class Verification:
     """The outcome of comparing a trace. `same`: equal up to its proper end, without gaps.
 
-    `remark`: how the longer side goes on, or nothing.
+    `remark`: how the longer side goes on, or nothing. `cut_short`: the trace has no proper end.
     """
 
     instructions: int
@@ -158,6 +171,7 @@ class Verification:
     gaps: npt.NDArray[np.void]
     remark: str
     same: bool
+    cut_short: bool = False
 
 
 def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -> Verification:
@@ -176,16 +190,17 @@ def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -
     )
     other = "the pc trace" if against is not None else "the program"
     remark, same = "", comparison.difference is None and not len(flow.gaps)
+    cut_short = same and comparison.actual_ended and not flow.ended
     if same and not comparison.actual_ended:
         remark, same = f"the trace goes on where {other} ends", False
     elif same and not comparison.expected_ended:
-        if against is not None or not flow.ended:
-            same = False
+        same = against is None
         remark = f"the trace ends here, {other} goes on"
-        if not flow.ended:
-            remark += " (no end-of-trace packet: the recording was cut short)"
+    if cut_short:
+        same = False
+        remark = remark or CUT_SHORT
     return Verification(
-        comparison.instructions, comparison.traps, comparison, flow.gaps, remark, same
+        comparison.instructions, comparison.traps, comparison, flow.gaps, remark, same, cut_short
     )
 
 
@@ -217,10 +232,12 @@ class _UpToGap:
             if len(flow.gaps):
                 self.gaps = flow.gaps[:1]
                 runs = int(self.gaps["run"][0]) - flow.first_run
-                traps, contexts, pauses = (
+                contexts, pauses = (
                     table[table["run"] < self.gaps["run"][0]]
-                    for table in (flow.traps, flow.contexts, flow.pauses)
+                    for table in (flow.contexts, flow.pauses)
                 )
+                # A trap told before the gap happened before it, and behind the runs before it.
+                traps = flow.traps[flow.traps["packet"] < self.gaps["packet"][0]]
                 yield Flow(
                     flow.runs[:runs], traps, contexts, first_run=flow.first_run, pauses=pauses
                 )

@@ -53,20 +53,25 @@ def command(
 
     with (
         reading(trace, elf, image, params, platform, force, output=output) as source,
-        files.open_output(output) as file,
+        files.open_output(output, listing=True) as file,
     ):
         code = source.code
         report = GapReport(source)
         writer = flowtext.WRITERS[format_](
             flowtext.Listing(code.map, code.symbols), lambda: source.fields
         )
+        flows = report.flows()
         for text in flowtext.write_flows(
-            report.flows(),
+            flows,
             writer,
             lambda runs: decoder.pcs(Flow(runs), code.map),
             first,
             last,
         ):
             file.write(text)
+            if file.gone:  # what is not listed is still decoded: gaps in it are told
+                for _ in flows if last is None else ():
+                    pass
+                break
     whole = report.close() if last is None else not report.count
     return Exit.OK if whole else Exit.CORRUPT

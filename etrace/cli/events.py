@@ -94,7 +94,7 @@ def command(
             },
         )
     files.refuse_overwriting(output, [file, *(each.partition(":")[0] for each in plugin)])
-    with files.open_output(output) as sink:
+    with files.open_output(output, listing=True) as sink:
 
         def write(text: str) -> None:
             sink.write(text.encode())

@@ -1,12 +1,11 @@
 """`etrace info`: what a trace is, and what is in it."""
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from etrace.cli import options, say
+from etrace.cli import options, out, say
 from etrace.ending import CUT_SHORT
 from etrace.errors import EtraceError, Exit, one_line
 
@@ -45,7 +44,7 @@ def command(
         inventory = take_inventory(source)
     values = _values(source.name, source.header, inventory)
     if as_json:
-        sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
+        out(json.dumps(values, sort_keys=True) + "\n")
     else:
         _show(source.header, inventory, values)
     problem = ""
@@ -138,7 +137,7 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         rows.append(("losses", f"{inventory.losses:,} times the encoder lost packets"))
     rows.append(("gaps", f"{inventory.gaps:,}"))
     rows += [("", text) for text in inventory.gap_list]
-    sys.stdout.write("".join(f"{name:<13} {text}\n" for name, text in rows))
+    out("".join(f"{name:<13} {text}\n" for name, text in rows))
 
 
 def _told(header: "Header") -> list[str]:

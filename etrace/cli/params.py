@@ -1,10 +1,8 @@
 """`etrace params`: write, check and explain parameter files."""
 
-import sys
-
 import click
 
-from etrace.cli import options, say
+from etrace.cli import options, out, say
 from etrace.errors import Exit
 
 
@@ -53,7 +51,7 @@ def check(files: tuple[str, ...], xlen: str) -> int:
                 say(problem)
             result = Exit.USAGE
         else:
-            sys.stdout.write(f"{path}: ok\n")
+            out(f"{path}: ok\n")
     return result
 
 
@@ -82,7 +80,7 @@ def show(names: tuple[str, ...]) -> int:
                 default = "none"
             if isinstance(default, bool):
                 default = str(default).lower()
-            sys.stdout.write(
+            out(
                 f"[{entry.table}] {entry.name}: {entry.text}\n"
                 f'    {entry.allowed}; default {default}; section "{entry.section}"\n'
             )

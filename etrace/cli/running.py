@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etrace.errors import InputError
+from etrace.stdio import discard_output
 
 if TYPE_CHECKING:
     from etrace.cli.progress import ProgressLine
@@ -177,17 +178,28 @@ def command_line_for(semihosting: Path | None, cmdline: str | None, elf: str) ->
 
 
 class Console:
-    """Shows what the guest prints, on standard output or (not to spoil that) standard error."""
+    """Shows what the guest prints, on standard output or (not to spoil that) standard error.
+
+    Where nobody reads it any more the guest goes on unheard: its exit code is still wanted.
+    """
 
     def __init__(self, to_stderr: bool, progress: "ProgressLine | None" = None) -> None:
         self._terminal = sys.stderr.buffer if to_stderr else sys.stdout.buffer
         self._progress = progress
+        self._gone = False
 
     def __call__(self, data: bytes) -> None:
         if self._progress is not None:
             self._progress.clear()
-        self._terminal.write(data)
-        self._terminal.flush()
+        if self._gone:
+            return
+        try:
+            self._terminal.write(data)
+            self._terminal.flush()
+        except BrokenPipeError:
+            self._gone = True
+            if self._terminal is sys.stdout.buffer:
+                discard_output()
 
 
 def show_reports(plugins: "Sequence[Loaded]") -> None:
