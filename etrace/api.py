@@ -222,12 +222,14 @@ def encode(
     platform: str | None = None,
     xlen: int | None = None,
     ecall_retires: bool = False,
+    check: bool = True,
     encoding: Encoding | None = None,
     selection: Selection | None = None,
 ) -> Trace:
     """Encode retirement events from an ingress CSV (see `etrace.csvin`).
 
-    `elf`, `platform`: the program, if the trace is to be decoded. Otherwise as `record`.
+    `elf`, `platform`: the program, if the trace is to be decoded; with `check`, what it cannot do
+    is an `InputError`. Otherwise as `record`.
     """
     header, code = stream_header(
         params=params,
@@ -241,7 +243,9 @@ def encode(
     path = os.fspath(stream)
 
     def run(sink: Sink) -> Summary:
-        return encode_stream(path, sink, header, code=code, ecall_retires=ecall_retires)
+        return encode_stream(
+            path, sink, header, code=code, ecall_retires=ecall_retires, check=check
+        )
 
     inputs = [path, *(each.path for each in header.programs)]
     return _write(run, output, header, code, [*inputs, _file(params)])[0]
