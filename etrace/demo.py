@@ -126,6 +126,29 @@ def _decode(trace: "Trace") -> tuple[int, dict[tuple[bool, int], int], int]:
     return runs, dict(sorted(traps.items())), gaps
 
 
+def values(report: Report) -> dict[str, object]:
+    """The report as JSON has it."""
+    summary, verification = report.summary, report.verification
+    return {
+        "program": report.name,
+        "xlen": report.xlen,
+        "platform": PLATFORM,
+        "console": report.console,
+        "instructions": summary.instructions,
+        "traps": summary.traps,
+        "packets": summary.packets,
+        "bytes": summary.bytes,
+        "bits_per_instruction": summary.bits_per_instruction,
+        "end": summary.end,
+        "exit_code": summary.guest_exit,
+        "runs": report.runs,
+        "gaps": report.gaps,
+        "same": verification.same,
+        "seconds": report.seconds,
+        "good": report.good,
+    }
+
+
 def show(report: Report) -> None:
     """Print the report to standard output."""
     from rich.console import Console
@@ -198,12 +221,20 @@ def show(report: Report) -> None:
 @click.command("demo")
 @click.option("--xlen", type=click.Choice(["32", "64"]), default="64", help="Which hart.")
 @click.option("-o", "--output", metavar="FILE", help="Keep the trace file.")
-def command(xlen: str, output: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def command(xlen: str, output: str | None, as_json: bool) -> None:
     """Record, decode and check the bundled firmware run."""
     from etrace.errors import Exit
 
     report = demo(int(xlen), output)
-    show(report)
+    if as_json:
+        import json
+
+        from etrace.cli import out
+
+        out(json.dumps(values(report), sort_keys=True) + "\n")
+    else:
+        show(report)
     if report.summary.guest_failed:
         sys.exit(Exit.GUEST)
     if not report.good:

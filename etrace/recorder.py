@@ -219,6 +219,7 @@ def new_machine(
             console=console,
             semihosting=options,
             sideband=header.sideband,
+            tohost=header.tohost,
         )
     except ValueError as error:
         raise InputError(str(error)) from None

@@ -297,7 +297,7 @@ def open_for_reading(
                 "packet streams"
             )
         if need_code:
-            code = for_header(header, elf, image, force)
+            code = for_header(header, elf, image, force, beside=path)
             if not code.programs and not code.images:
                 raise InputError(
                     f"{stream.name}: names no program; give it with --elf FILE or "

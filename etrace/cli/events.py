@@ -1,7 +1,7 @@
 """`etrace events`: interrupts, exceptions, host calls, trap returns."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -56,6 +56,7 @@ def command(
     console: bool,
     semihosting: Path | None,
     cmdline: str | None,
+    tohost: "int | Literal['none'] | None",
     telling: "Telling",
 ) -> int:
     """List the events of a run of ELF, or of a decoded TRACE.
@@ -87,6 +88,7 @@ def command(
                 "--semihosting": semihosting,
                 "--max-instructions": max_instructions,
                 "--cmdline": cmdline,
+                "--tohost": tohost is not None,
                 "--context-csr": telling.context_csr,
                 "--time": telling.time,
                 "--trigger": telling.triggers,
@@ -104,7 +106,8 @@ def command(
         if live:
             outcome = _live(
                 file, plugins, isa, platform, memory, max_instructions, semihosting, cmdline,
-                telling, running.Console(options.stdout_is_shared(output)) if console else None,
+                tohost, telling,
+                running.Console(options.stdout_is_shared(output)) if console else None,
             )  # fmt: skip
         else:
             outcome = _decoded(file, plugins, elf, image, params, platform, force, output)
@@ -158,6 +161,7 @@ def _live(
     max_instructions: int | None,
     semihosting: Path | None,
     cmdline: str | None,
+    tohost: "int | Literal['none'] | None",
     telling: "Telling",
     console: running.Console | None,
 ) -> int:
@@ -172,6 +176,7 @@ def _live(
         memory=memory,
         max_instructions=max_instructions,
         semihosting=running.command_line_for(semihosting, cmdline, elf),
+        tohost=tohost,
         telling=telling,
     )
     machine = recorder.new_machine(code, header, console, semihosting, record=False)

@@ -21,6 +21,8 @@ class GapReport:
         self._name = trace.name
         self._ending = Ending(trace.configuration)
         self.count = 0
+        #: Of the flow so far.
+        self.instructions = 0
 
     def flows(self) -> Iterator[Flow]:
         """The flow of the trace, watched."""
@@ -28,6 +30,7 @@ class GapReport:
             for gap in flow.gaps[: max(0, _SHOWN - self.count)]:
                 self.tell(gap)
             self.count += len(flow.gaps)
+            self.instructions += flow.instructions
             yield flow
 
     def tell(self, gap: np.void) -> None:

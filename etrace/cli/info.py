@@ -36,7 +36,7 @@ def command(
 
     with reading(trace, elf, image, params, platform, force, need_code=False) as source:
         try:
-            source.code = for_header(source.header, elf, image, force)
+            source.code = for_header(source.header, elf, image, force, beside=trace)
         except EtraceError as error:
             if elf or image:
                 raise
@@ -73,6 +73,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
         "memory": [list(region) for region in header.memory],
         "max_instructions": header.max_instructions,
         "semihosting": header.semihosting,
+        "tohost": header.tohost,
         "sideband": None if header.sideband is None else to_header(header.sideband),
         "programs": [{"path": each.path, "sha256": each.sha256} for each in header.programs],
         "images": [
@@ -111,6 +112,8 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         rows.append(("budget", f"{header.max_instructions:,} instructions"))
     if header.semihosting is not None:
         rows.append(("semihosting", f"command line {header.semihosting!r}"))
+    if header.tohost is not None:
+        rows.append(("tohost", header.tohost if header.tohost == "none" else f"{header.tohost:#x}"))
     rows += [("told", text) for text in _told(header)]
     rows += list(_settings(header).items())
     rows.append(("bytes", f"{inventory.bytes:,}"))

@@ -4,10 +4,11 @@ import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from etrace.cli import options as options_
 from etrace.errors import InputError
 from etrace.stdio import discard_output
 
@@ -42,6 +43,21 @@ def _number(text: str) -> int:
     return int(text[:-1] if shift else text, 0) << shift
 
 
+def _tohost(
+    _ctx: click.Context, _param: click.Parameter, text: str | None
+) -> int | Literal["none"] | None:
+    """An address, or the word that there is none."""
+    if text is None or text == "none":
+        return None if text is None else "none"
+    try:
+        address = int(text, 0)
+    except ValueError:
+        address = -1
+    if not 0 <= address < 1 << 64:
+        raise click.BadParameter(f"{text[:40]}: must be an address, as 0x80001000, or none")
+    return address
+
+
 PLUGIN = click.option(
     "--plugin",
     multiple=True,
@@ -74,14 +90,20 @@ _OPTIONS = (
     ),
     click.option(
         "--max-instructions",
-        type=click.IntRange(min=1),
+        type=options_.Count(1),
         metavar="N",
-        help="Stop after N instructions.",
+        help="Stop after N instructions (10M: ten million).",
     ),
     click.option("--console/--no-console", default=True, help="Show what the guest prints [on]."),
     SEMIHOSTING,
     click.option(
         "--cmdline", metavar="TEXT", help="Command line for host calls [the program's name]."
+    ),
+    click.option(
+        "--tohost",
+        callback=_tohost,
+        metavar="ADDRESS|none",
+        help="Where the program writes its exit code [its symbol tohost].",
     ),
 )
 

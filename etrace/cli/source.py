@@ -29,8 +29,9 @@ def reading(
     with open_for_reading(
         path, configuration, elf, image, platform=platform, force=force, need_code=need_code
     ) as trace:
-        files.refuse_overwriting(output, [each.path for each in trace.header.programs])
-        files.refuse_overwriting(output, [each.path for each in trace.header.images])
+        for each in (trace.header, trace.code):
+            files.refuse_overwriting(output, [program.path for program in each.programs])
+            files.refuse_overwriting(output, [image.path for image in each.images])
         progress = trace.progress = ProgressLine("instructions", listing=True)
         try:
             yield trace
