@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,7 @@ class Machine:
     `programs`: from `emu.elf.load`; the first gives width, entry and tohost. `isa`: an ISA string,
     by default what the first program's attributes say. `memory`: more RAM, (base, size) in whole
     4 KiB pages. `record`: whether `run` yields what retires. `console`: receives guest output.
+    `tohost`: its address, for programs without that symbol, or "none": the symbol means nothing.
     `semihosting`: serve host calls; without it an ebreak is a breakpoint exception, marked or not.
     `sideband`: context, time, triggers and windows in what `run` yields; without it there are only
     the triggers that the program itself arms.
@@ -71,6 +72,7 @@ class Machine:
         console: Callable[[bytes], None] | None = None,
         semihosting: SemihostingOptions | None = None,
         sideband: SidebandOptions | None = None,
+        tohost: int | Literal["none"] | None = None,
         chunk_refs: int = CHUNK_REFS,
         chunk_traps: int = CHUNK_TRAPS,
         table_blocks: int = TABLE_BLOCKS,
@@ -106,7 +108,7 @@ class Machine:
         self._reset()
         self.cpu[state.MTIMECMP] = self.cpu[state.TIMER_SINCE] = _ALL_ONES
         self.cpu[state.TOHOST] = _ALL_ONES
-        self._htif = self._host(programs, console)
+        self._htif = self._host(programs, console, tohost)
         self._semihosting: Semihosting | None = None
         if semihosting is not None:
             self._semihosting = Semihosting(semihosting, self.memory, self.xlen, console)
@@ -307,11 +309,14 @@ class Machine:
         cpu[state.REGION_COUNT] = len(self.memory.regions)
 
     def _host(
-        self, programs: list[Program], console: Callable[[bytes], None] | None
+        self,
+        programs: list[Program],
+        console: Callable[[bytes], None] | None,
+        given: int | Literal["none"] | None,
     ) -> Htif | None:
         symbols = {name: s.address for p in reversed(programs) for name, s in p.symbols.items()}
-        tohost = symbols.get("tohost")
-        if tohost is None:
+        tohost = symbols.get("tohost") if given is None else given
+        if tohost is None or tohost == "none":
             return None
         if tohost % 8 or self.memory.view(tohost, 8) is None:
             raise MachineError(f"tohost at {tohost:#x}: not an aligned doubleword of memory")

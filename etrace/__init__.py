@@ -1,43 +1,91 @@
 """RISC-V E-Trace: record firmware runs, encode retirement streams, decode traces.
 
-`record`, `encode` and `open` give a `Trace`; see `etrace.api`. Importing this package is cheap:
-what is heavy is imported when it is first used.
+`record`, `encode` and `open` give a `Trace`:
+
+    trace = etrace.record("fw.elf", "fw.etrace")     # run a program; etrace.open("fw.etrace")
+    flow = trace.decode()                            # a Flow: runs, traps, gaps ... as arrays
+    pcs = trace.pcs(flow)                            # one uint64 an instruction
+    assert trace.verify().same                       # a new run gives the same
+
+Arrays are NumPy records (`specs.flow` describes each). Their codes are enumerations:
+
+    run["ended"]    Ended        flow.runs
+    run["priv"]     Privilege    all tables; 255 is unknown
+    gap["reason"]   Reason       flow.gaps
+    trap["cause"]   cause_name(cause, interrupt) says it in words
+    row[Column.x]   Column       trace.packets(): a column a field
+    event.kind      Kind         trace.events()
+
+How to encode, what to trace and what to tell the encoder: `Encoding`, `Selection`, `Telling`.
+Importing this package is cheap: what is heavy is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING, Any
+
+from etrace.start import begin
+
+begin()
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from etrace.api import encode, open, record
+    from etrace.encoding import Encoding
     from etrace.errors import EtraceError, InputError, ProgramMismatchError, TraceError
+    from etrace.filtering import Selection
+    from etrace.sideband import Telling
     from etrace.trace import Trace, Verification
+    from specs.causes import cause_name
+    from specs.events import Kind
+    from specs.flow import Ended, Flow, Reason
+    from specs.packets import Column
     from specs.parameters import Configuration, ParametersError
+    from specs.privilege import Privilege
 
 __all__ = [
+    "Column",
     "Configuration",
+    "Encoding",
+    "Ended",
     "EtraceError",
+    "Flow",
     "InputError",
+    "Kind",
     "ParametersError",
+    "Privilege",
     "ProgramMismatchError",
+    "Reason",
+    "Selection",
+    "Telling",
     "Trace",
     "TraceError",
     "Verification",
     "__version__",
+    "cause_name",
     "encode",
     "open",
     "record",
 ]
 
 _HOMES = {
+    "Column": "specs.packets",
     "Configuration": "specs.parameters",
+    "Encoding": "etrace.encoding",
+    "Ended": "specs.flow",
     "EtraceError": "etrace.errors",
+    "Flow": "specs.flow",
     "InputError": "etrace.errors",
+    "Kind": "specs.events",
     "ParametersError": "specs.parameters",
+    "Privilege": "specs.privilege",
     "ProgramMismatchError": "etrace.errors",
+    "Reason": "specs.flow",
+    "Selection": "etrace.filtering",
+    "Telling": "etrace.sideband",
     "Trace": "etrace.trace",
     "TraceError": "etrace.errors",
     "Verification": "etrace.trace",
+    "cause_name": "specs.causes",
     "encode": "etrace.api",
     "open": "etrace.api",
     "record": "etrace.api",
@@ -57,3 +105,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"etrace.{name}")
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return value
+
+
+def __dir__() -> list[str]:
+    """So that `help` and completion know what is not imported yet."""
+    return sorted({*globals(), *_HOMES, *_MODULES})

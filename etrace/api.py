@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 from etrace import files
 from etrace.dumps import Dump
@@ -29,6 +30,9 @@ from specs.parameters import Configuration, ParametersError, load
 
 PathLike = str | os.PathLike[str]
 Params = Configuration | PathLike | None
+
+#: Instructions that can be counted.
+MAX_COUNT = 1 << 63
 
 #: Names for `framing`.
 FRAMINGS = ("encap", "reference")
@@ -66,6 +70,7 @@ def run_header(
     image: Sequence[str] = (),
     command: Sequence[str] = (),
     semihosting: str | None = None,
+    tohost: int | Literal["none"] | None = None,
     telling: Telling | None = None,
     encoding: Encoding | None = None,
     selection: Selection | None = None,
@@ -77,8 +82,7 @@ def run_header(
     """
     if not elf:
         raise InputError("no program to run")
-    if max_instructions is not None and max_instructions < 1:
-        raise InputError(f"max_instructions {max_instructions}: must be at least 1")
+    _check_run(max_instructions, tohost)
     programs = load_programs([os.fspath(path) for path in elf])
     code = Code(programs[0].xlen, programs, tuple(load_image(each) for each in image), platform)
     program_references, image_references = code.references()
@@ -109,8 +113,19 @@ def run_header(
         command=tuple(command),
         semihosting=semihosting,
         sideband=sideband,
+        tohost=tohost,
     )
     return header, code
+
+
+def _check_run(max_instructions: object, tohost: object) -> None:
+    """Raise `InputError` for numbers that are none, or that no trace header can carry."""
+    if max_instructions is not None and (
+        not isinstance(max_instructions, int) or not 1 <= max_instructions < MAX_COUNT
+    ):
+        raise InputError(f"max_instructions {max_instructions!r}: must be at least 1, below 2**63")
+    if tohost not in (None, "none") and (not isinstance(tohost, int) or not 0 <= tohost < 1 << 64):
+        raise InputError(f'tohost {tohost!r}: must be an address, "none", or left out')
 
 
 def stream_header(
@@ -166,6 +181,7 @@ def record(
     plugins: Sequence[object] = (),
     semihosting: PathLike | None = None,
     cmdline: str = "",
+    tohost: int | Literal["none"] | None = None,
     telling: Telling | None = None,
     encoding: Encoding | None = None,
     selection: Selection | None = None,
@@ -176,8 +192,9 @@ def record(
     `Configuration`. `console` receives what the guest prints. `plugins`: objects with `attach`
     (see `etrace.plugin.Plugin`); what one raises is raised here, after the trace was ended.
     `semihosting`: serve host calls, with the files of this directory and the command line
-    `cmdline`. `telling`: context, time and triggers for the encoder. `encoding`: modes and protocol
-    by name, on top of `params` (`etrace.encoding.Encoding`). `selection`: what to trace, in words
+    `cmdline`. `tohost`: its address where no symbol says it, "none" if there is none. `telling`:
+    context, time and triggers for the encoder. `encoding`: modes and protocol by name, on top of
+    `params` (`etrace.encoding.Encoding`). `selection`: what to trace, in words
     (`etrace.filtering.Selection`; `params` has the registers). Raises `EtraceError` or
     `ParametersError`; KeyboardInterrupt after the trace was ended properly.
     """
@@ -190,6 +207,7 @@ def record(
         memory=memory,
         max_instructions=max_instructions,
         semihosting=None if semihosting is None else cmdline,
+        tohost=tohost,
         telling=telling,
         encoding=encoding,
         selection=selection,
@@ -223,12 +241,14 @@ def encode(
     platform: str | None = None,
     xlen: int | None = None,
     ecall_retires: bool = False,
+    check: bool = True,
     encoding: Encoding | None = None,
     selection: Selection | None = None,
 ) -> Trace:
     """Encode retirement events from an ingress CSV (see `etrace.csvin`).
 
-    `elf`, `platform`: the program, if the trace is to be decoded. Otherwise as `record`.
+    `elf`, `platform`: the program, if the trace is to be decoded; with `check`, what it cannot do
+    is an `InputError`. Otherwise as `record`.
     """
     header, code = stream_header(
         params=params,
@@ -242,7 +262,9 @@ def encode(
     path = os.fspath(stream)
 
     def run(sink: Sink) -> Summary:
-        return encode_stream(path, sink, header, code=code, ecall_retires=ecall_retires)
+        return encode_stream(
+            path, sink, header, code=code, ecall_retires=ecall_retires, check=check
+        )
 
     inputs = [path, *(each.path for each in header.programs)]
     return _write(run, output, header, code, [*inputs, _file(params)])[0]

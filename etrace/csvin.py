@@ -22,16 +22,19 @@ retires_p 1 such a row (itype 1, cause 3, 8, 9, 10 or 11) is taken as the trap a
 `ecall_retires`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from etrace.csvcolumns import Columns, Row, named, read_header
 from etrace.errors import InputError
 from etrace.files import shown, text_blocks
+from etrace.streamcheck import Fault
 from specs import ingress
 
 _LIMIT = (1 << 64) - 1
+#: Bytes of a reference.
+_REFERENCE = 4
 
 _EXCEPTION, _INTERRUPT, _RESERVED = 1, 2, 7
 _TRAPS = (_EXCEPTION, _INTERRUPT)
@@ -45,11 +48,17 @@ _MAX_ROWS = 1 << 20
 
 
 def chunks(
-    path: str, *, retires_p: int = 1, blocks_p: int = 1, ecall_retires: bool = False
+    path: str,
+    *,
+    retires_p: int = 1,
+    blocks_p: int = 1,
+    ecall_retires: bool = False,
+    check: Callable[[ingress.Chunk], Fault | None] | None = None,
 ) -> Iterator[ingress.Chunk]:
     """The rows of the CSV file `path` (gzip, xz, `-` for standard input) as ingress chunks.
 
-    Raises `InputError` naming file and line. Memory does not grow with the file.
+    `check` says what is wrong with a chunk (`etrace.streamcheck`). Raises `InputError` naming file
+    and line. Memory does not grow with the file.
     """
     name = shown(path)
     columns: Columns | None = None
@@ -68,9 +77,17 @@ def chunks(
         except _RowError as error:
             line = before + first + lines[first:].index(error.line) + 1
             raise InputError(f"{name}: line {line}: {error}") from None
-        before += len(lines)
         if refs:
-            yield rows.chunk(refs)
+            chunk = rows.chunk(refs)
+            if check is not None and (fault := check(chunk)) is not None:
+                line, block = rows.place(lines[first:], fault.at)
+                raise InputError(
+                    f"{name}: line {before + first + line + 1}: column "
+                    f"{named(fault.signal, block)}: {fault.reason}; is a row missing, or the "
+                    "program another? --no-check encodes it all the same"
+                )
+            yield chunk
+        before += len(lines)
     if columns is None:
         raise InputError(f"{name}: empty file; a header line with the column names was expected")
 
@@ -106,6 +123,30 @@ class _Rows(dict[bytes, bytes]):
             self._sidebands.array(),
             fresh,
         )
+
+    def place(self, lines: list[bytes], reference: int) -> tuple[int, int]:
+        """The line (an index) of which a reference of its chunk comes, and the block there."""
+        for at, line in enumerate(lines):
+            count = len(self[line]) // _REFERENCE
+            if reference < count:
+                return at, self._block_of(line, reference)
+            reference -= count
+        raise IndexError("no such reference")
+
+    def _block_of(self, line: bytes, reference: int) -> int:
+        """The block of a row of which its reference number `reference` is."""
+        refs = np.frombuffer(self[line], np.uint32)
+        sides = refs[: reference + 1] & ingress.CODE_MASK == ingress.SIDEBAND_CODE
+        own = reference - int(sides.sum())
+        blocks = self._columns.parse(
+            line.strip().split(b","), lambda reason: _RowError(line, reason)
+        )
+        for number, block in enumerate(blocks):
+            if block["iretire"] or block["itype"]:
+                own -= len(self._block(line, blocks[0], block, number))
+                if own < 0:
+                    return number
+        raise IndexError("no such reference")
 
     def __missing__(self, line: bytes) -> bytes:
         refs = np.array(self._references(line), np.uint32).tobytes()

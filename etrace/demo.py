@@ -66,7 +66,7 @@ def demo(xlen: int = 64, output: str | Path | None = None) -> Report:
     Raises `InputError` if the output cannot be written.
     """
     from etrace.api import run_header
-    from etrace.errors import os_error
+    from etrace.files import open_output
 
     with ExitStack() as stack:
         bundled = resources.files("etrace") / "data" / f"demo-rv{xlen}.elf"
@@ -79,10 +79,8 @@ def demo(xlen: int = 64, output: str | Path | None = None) -> Report:
         report, trace = _run(code, header, printed.append)
         report.console.extend(b"".join(printed).decode(errors="replace").splitlines())
     if output is not None:
-        try:
-            Path(output).write_bytes(trace)
-        except OSError as error:
-            raise os_error(str(output), error) from None
+        with open_output(str(output)) as file:
+            file.write(trace)
     return report
 
 
@@ -126,6 +124,29 @@ def _decode(trace: "Trace") -> tuple[int, dict[tuple[bool, int], int], int]:
             kind = bool(interrupt), int(cause)
             traps[kind] = traps.get(kind, 0) + 1
     return runs, dict(sorted(traps.items())), gaps
+
+
+def values(report: Report) -> dict[str, object]:
+    """The report as JSON has it."""
+    summary, verification = report.summary, report.verification
+    return {
+        "program": report.name,
+        "xlen": report.xlen,
+        "platform": PLATFORM,
+        "console": report.console,
+        "instructions": summary.instructions,
+        "traps": summary.traps,
+        "packets": summary.packets,
+        "bytes": summary.bytes,
+        "bits_per_instruction": summary.bits_per_instruction,
+        "end": summary.end,
+        "exit_code": summary.guest_exit,
+        "runs": report.runs,
+        "gaps": report.gaps,
+        "same": verification.same,
+        "seconds": report.seconds,
+        "good": report.good,
+    }
 
 
 def show(report: Report) -> None:
@@ -200,12 +221,20 @@ def show(report: Report) -> None:
 @click.command("demo")
 @click.option("--xlen", type=click.Choice(["32", "64"]), default="64", help="Which hart.")
 @click.option("-o", "--output", metavar="FILE", help="Keep the trace file.")
-def command(xlen: str, output: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def command(xlen: str, output: str | None, as_json: bool) -> None:
     """Record, decode and check the bundled firmware run."""
     from etrace.errors import Exit
 
     report = demo(int(xlen), output)
-    show(report)
+    if as_json:
+        import json
+
+        from etrace.cli import out
+
+        out(json.dumps(values(report), sort_keys=True) + "\n")
+    else:
+        show(report)
     if report.summary.guest_failed:
         sys.exit(Exit.GUEST)
     if not report.good:

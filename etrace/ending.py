@@ -24,6 +24,15 @@ def says_ended(packet: npt.NDArray[np.uint64]) -> bool:
     )
 
 
+def says_lost(packet: npt.NDArray[np.uint64]) -> bool:
+    """Whether a row of packets says that packets were lost: the last of a trace that ended so."""
+    return (
+        not packet[Column.reason]
+        and int(packet[Column.table]) == Format.SUPPORT
+        and int(packet[Column.qual_status]) == QualStatus.trace_lost
+    )
+
+
 class Ending:
     """Fed with a stream, knows whether tracing ended with its last packet."""
 

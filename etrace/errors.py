@@ -1,5 +1,6 @@
 """The errors of the face: one line each, and the exit code that the command line gives them."""
 
+import os
 from enum import IntEnum
 
 
@@ -11,6 +12,7 @@ class Exit(IntEnum):
     USAGE = 2
     CORRUPT = 3
     GUEST = 4
+    DEFECT = 70
     INTERRUPTED = 130
 
 
@@ -40,6 +42,15 @@ def one_line(error: BaseException) -> str:
     """`error` as one line of printable characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def path_of(name: str, value: object) -> str:
+    """The path `value` of the argument `name`; raises `TypeError` if it is none."""
+    if isinstance(value, str | os.PathLike):
+        path = os.fspath(value)
+        if isinstance(path, str):
+            return path
+    raise TypeError(f"{name}: must be a path (str or Path), not {type(value).__name__}")
 
 
 def os_error(path: str, error: OSError) -> InputError:

@@ -1,15 +1,22 @@
 """Files and pipes: `-` for standard input and output, decompression by content, limits."""
 
+import errno
+import fcntl
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from etrace.errors import InputError, os_error
 from etrace.expand import Readable, expanded
+from etrace.stdio import discard_output
 
 STDIO = "-"
+
+#: What file systems say that have no locks.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 #: Uncompressed text arrives in pieces of this many bytes.
 _PIECE = 1 << 22
@@ -40,56 +47,103 @@ def open_input(path: str) -> Iterator[BinaryIO]:
 class Output:
     """A file (or standard output) that is created when the first byte is written to it.
 
-    So a verb that fails on its inputs leaves an older output alone.
+    So a verb that fails on its inputs leaves an older output alone. Nobody else can write to the
+    file meanwhile: it is locked. `listing`: when the reader of standard output goes away `gone`
+    becomes true and the rest is dropped; otherwise that is a `BrokenPipeError`.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, listing: bool = False) -> None:
         self._path = path
+        self._listing = listing
         self._file: BinaryIO | None = None
+        self.gone = False
 
     def write(self, data: bytes) -> None:
         """Write; raises `InputError` if the file cannot be created or written."""
-        try:
-            self._opened().write(data)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise os_error(shown(self._path, "output"), error) from None
+        with self._told():
+            if not self.gone:
+                self._opened().write(data)
 
     def flush(self) -> None:
-        """Hand over to the system what was written."""
-        if self._file is not None:
-            self._file.flush()
+        """Hand over to the system what was written; raises `InputError`."""
+        with self._told():
+            if self._file is not None:
+                self._file.flush()
 
     def close(self) -> None:
-        """Close; an output that nothing was written to becomes an empty file."""
-        file = self._opened()
-        file.flush()
-        if self._path != STDIO:
-            file.close()
+        """Close; raises `InputError`. An output that nothing was written to is an empty file."""
+        with self._told():
+            file = self._opened()
+            try:
+                file.flush()
+            finally:
+                if self._path != STDIO:
+                    with suppress(OSError):  # what it says has been said by flush()
+                        file.close()
 
     def abandon(self) -> None:
         """Close without creating anything."""
         if self._file is not None:
             self.close()
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors of the system as ours, with the file's name."""
+        try:
+            yield
+        except BrokenPipeError:
+            if not self._listing:
+                raise
+            self.gone = True
+            if self._path == STDIO:
+                discard_output()
+        except OSError as error:
+            if self._path == STDIO:
+                discard_output()
+            raise os_error(shown(self._path, "output"), error) from None
+
     def _opened(self) -> BinaryIO:
         if self._file is None:
             if self._path == STDIO:
                 self._file = sys.stdout.buffer
             else:
-                self._file = open(self._path, "wb")  # noqa: SIM115 - closed by close()
+                self._file = _locked(self._path)
         return self._file
 
 
+def _locked(path: str) -> BinaryIO:
+    """`path`, emptied, for writing by nobody else; raises `InputError` or `OSError`.
+
+    Devices and pipes are not locked, nor files on file systems that have no locks.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    file = os.fdopen(descriptor, "wb")
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise InputError(
+                f"{path}: another etrace is writing to it; wait for its end, or choose another "
+                "output"
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                file.close()
+                raise
+        os.ftruncate(descriptor, 0)
+    return file
+
+
 @contextmanager
-def open_output(path: str) -> Iterator[Output]:
-    """`path` for writing bytes."""
-    output = Output(path)
+def open_output(path: str, listing: bool = False) -> Iterator[Output]:
+    """`path` for writing bytes; `listing`: see `Output`."""
+    output = Output(path, listing)
     try:
         yield output
     except BaseException:
-        output.abandon()
+        with suppress(OSError, InputError):  # what happened first is what is told
+            output.abandon()
         raise
     output.close()
 

@@ -1,8 +1,9 @@
 """The programs that a trace is about: code for the decoder, names for people."""
 
 import hashlib
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from emu import elf
 from emu.elf import Program
 from emu.memory import MachineError
 from etrace.errors import InputError, ProgramMismatchError, os_error
+from etrace.files import STDIO
 from etrace.symbols import Symbols
 from etrace.tracefile import Header, ImageReference, ProgramReference
 
@@ -133,11 +135,15 @@ def for_header(
     elf_paths: Sequence[str] = (),
     image_arguments: Sequence[str] = (),
     force: bool = False,
+    beside: str | None = None,
 ) -> Code:
     """The code that `header` names, or that the caller names instead.
 
+    `beside`: the trace, in whose directory is looked as well for what is not where it was.
     Raises `ProgramMismatchError` if a file is not the one that was traced, unless `force`.
     """
+    if beside is not None and beside != STDIO:
+        header = _moved(header, os.path.dirname(beside))
     try:
         programs = load_programs(elf_paths or [each.path for each in header.programs])
         if image_arguments:
@@ -164,6 +170,42 @@ def for_header(
             f"{header.xlen}-bit hart"
         )
     return Code(header.xlen, programs, images, header.platform)
+
+
+def _moved(header: Header, directory: str) -> Header:
+    """`header` with the paths of files that came along with the trace into `directory`."""
+    return replace(
+        header,
+        programs=tuple(
+            replace(each, path=_place(each.path, each.sha256, directory))
+            for each in header.programs
+        ),
+        images=tuple(
+            replace(each, path=_place(each.path, each.sha256, directory)) for each in header.images
+        ),
+    )
+
+
+def _place(path: str, sha256: str, directory: str) -> str:
+    """Where the file is that was `path`: there, or in `directory`."""
+    near = os.path.join(directory, os.path.basename(path))
+    if not os.path.isfile(near):
+        return path
+    # Something of that name may be where it was, and be another program.
+    if os.path.isfile(path) and (_digest(path) == sha256 or _digest(near) != sha256):
+        return path
+    return near
+
+
+def _digest(path: str) -> str:
+    """The SHA-256 of a file; of nothing, if it cannot be read or is larger than any program."""
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size <= elf.MAX_FILE:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+    return ""
 
 
 def _check_hashes(expected: Sequence[str], files: Sequence[tuple[str, str]]) -> None:

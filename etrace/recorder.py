@@ -24,6 +24,7 @@ from etrace.errors import EtraceError, Exit, InputError
 from etrace.files import shown
 from etrace.plugin import Loaded, blamed
 from etrace.program import Code
+from etrace.streamcheck import StreamCheck
 from etrace.tracefile import Header
 from specs.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN
 from specs.ingress import Chunk, IngressError
@@ -218,6 +219,7 @@ def new_machine(
             console=console,
             semihosting=options,
             sideband=header.sideband,
+            tohost=header.tohost,
         )
     except ValueError as error:
         raise InputError(str(error)) from None
@@ -278,11 +280,13 @@ def encode(
     code: Code | None = None,
     raw: bool = False,
     ecall_retires: bool = False,
+    check: bool = True,
     progress: Progress | None = None,
 ) -> Summary:
     """Encode the ingress CSV `path` to `file`; raises `InputError`.
 
-    `code`: the program, which tells filters of what instructions a block consists.
+    `code`: the program, which tells filters of what instructions a block consists. With `check` the
+    stream must be what it can do.
     """
     encoding = _Encoding(header.configuration, file, code)
     parameters = header.configuration.parameters
@@ -293,6 +297,9 @@ def encode(
         retires_p=parameters.retires_p,
         blocks_p=parameters.blocks_p,
         ecall_retires=ecall_retires,
+        check=StreamCheck(code.map, parameters.itype_width_p)
+        if check and code is not None and code.programs
+        else None,
     ):
         if not started and not raw:
             file.write(header.pack())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from etrace.dumps import HEAD, MOST_RING, PLAIN, Dump, Seam, lead_in, unrolled
-from etrace.ending import Ending
-from etrace.errors import EtraceError, InputError, TraceError
+from etrace.ending import CUT_SHORT, Ending
+from etrace.errors import EtraceError, InputError, TraceError, path_of
+from etrace.files import shown
 from etrace.program import Code, for_header
 from etrace.reports import Fields
 from etrace.stretch import Stretch, flow_stretches
@@ -36,7 +37,7 @@ _HEAD = 1 << 14
 MOST_RUNS = 1 << 27
 
 
-@dataclass
+@dataclass(repr=False)
 class Trace:
     """A trace file, bare stream or bytes in memory, with its parameters and program memory."""
 
@@ -44,20 +45,20 @@ class Trace:
     header: Header
     _code: Code | EtraceError
     #: Called with instructions and bytes decoded so far.
-    progress: Callable[[int, int], None] | None = field(default=None, repr=False)
-    _bytes: bytes | None = field(default=None, repr=False)
+    progress: Callable[[int, int], None] | None = None
+    _bytes: bytes | None = None
     #: What was read of a stream that can be read only once (standard input).
-    _stream: TraceStream | None = field(default=None, repr=False)
+    _stream: TraceStream | None = None
     #: The configuration, and what support packets have said of it since.
-    _learned: Configuration | None = field(default=None, repr=False)
+    _learned: Configuration | None = None
     #: How the file is to be read.
-    dump: Dump = field(default=PLAIN, repr=False)
+    dump: Dump = PLAIN
     #: Bytes before the first packet that can be told: the stream starts inside one.
     lead_in: int = 0
     #: Where a ring buffer's dump was put together.
     seam: Seam | None = None
     #: The first bytes of the stream, if it was read from a file.
-    head: bytes = field(default=b"", repr=False)
+    head: bytes = b""
 
     @property
     def code(self) -> Code:
@@ -69,6 +70,11 @@ class Trace:
     @code.setter
     def code(self, code: Code) -> None:
         self._code = code
+
+    @property
+    def known_code(self) -> Code:
+        """The program's memory, empty if it could not be read."""
+        return Code(self.header.xlen) if isinstance(self._code, EtraceError) else self._code
 
     def edges(self, flow: Flow) -> int:
         """How many gaps of `flow` are but where a bare stream begins or ends.
@@ -90,6 +96,15 @@ class Trace:
         """This trace, to be read from its file again each time, or from memory."""
         self._stream = None
         return self
+
+    def __repr__(self) -> str:
+        files = [str(each.path) for each in self.known_code.programs]
+        of = ", ".join(files + [each.path for each in self.known_code.images])
+        made = {"record": "recorded", "encode": "encoded"}.get(self.header.source, "a bare stream")
+        return (
+            f"<Trace {self.name!r}: RV{self.header.xlen}, {made}, protocol "
+            f"{self.configuration.protocol}, {f'of {of}' if of else 'without a program'}>"
+        )
 
     @property
     def configuration(self) -> Configuration:
@@ -188,7 +203,7 @@ class Trace:
         return events_from_trace(self)
 
     def verify(
-        self, against: str | Path | None = None, semihosting: Path | None = None
+        self, against: str | Path | None = None, semihosting: str | Path | None = None
     ) -> "Verification":
         """Compare with a rerun of the program, or with the pc trace `against`.
 
@@ -197,14 +212,18 @@ class Trace:
         `semihosting`: the directory whose files the rerun may use, as the run did. Raises
         `InputError` if there is nothing to compare with.
         """
-        return verify(self, None if against is None else str(against), semihosting)
+        return verify(
+            self,
+            None if against is None else path_of("against", against),
+            None if semihosting is None else Path(path_of("semihosting", semihosting)),
+        )
 
 
 @dataclass(frozen=True)
 class Verification:
     """The outcome of comparing a trace. `same`: equal up to its proper end, without gaps.
 
-    `remark`: how the longer side goes on, or nothing.
+    `remark`: how the longer side goes on, or nothing. `cut_short`: the trace has no proper end.
     """
 
     instructions: int
@@ -213,6 +232,7 @@ class Verification:
     gaps: npt.NDArray[np.void]
     remark: str
     same: bool
+    cut_short: bool = False
 
 
 def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -> Verification:
@@ -231,16 +251,17 @@ def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -
     )
     other = "the pc trace" if against is not None else "the program"
     remark, same = "", comparison.difference is None and not len(flow.gaps)
+    cut_short = same and comparison.actual_ended and not flow.ended
     if same and not comparison.actual_ended:
         remark, same = f"the trace goes on where {other} ends", False
     elif same and not comparison.expected_ended:
-        if against is not None or not flow.ended:
-            same = False
+        same = against is None
         remark = f"the trace ends here, {other} goes on"
-        if not flow.ended:
-            remark += " (no end-of-trace packet: the recording was cut short)"
+    if cut_short:
+        same = False
+        remark = remark or CUT_SHORT
     return Verification(
-        comparison.instructions, comparison.traps, comparison, flow.gaps, remark, same
+        comparison.instructions, comparison.traps, comparison, flow.gaps, remark, same, cut_short
     )
 
 
@@ -272,10 +293,12 @@ class _UpToGap:
             if len(flow.gaps):
                 self.gaps = flow.gaps[:1]
                 runs = int(self.gaps["run"][0]) - flow.first_run
-                traps, contexts, pauses, loops = (
+                contexts, pauses, loops = (
                     table[table["run"] < self.gaps["run"][0]]
-                    for table in (flow.traps, flow.contexts, flow.pauses, flow.loops)
+                    for table in (flow.contexts, flow.pauses, flow.loops)
                 )
+                # A trap told before the gap happened before it, and behind the runs before it.
+                traps = flow.traps[flow.traps["packet"] < self.gaps["packet"][0]]
                 yield Flow(
                     flow.runs[:runs],
                     traps,
@@ -341,7 +364,9 @@ def open_for_reading(
                 f"{stream.name}: carries its own parameters; leave out --params, which is for bare "
                 "packet streams"
             )
-        code = code_for(stream.name, header, elf, image, force) if need_code else Code(header.xlen)
+        code = Code(header.xlen)
+        if need_code:
+            code = code_for(path, header, elf, image, force)
         trace = Trace(stream.name, header, code, _stream=stream, dump=dump)
         trace.head = stream.peek(_HEAD)
         if stream.header is None:
@@ -354,11 +379,11 @@ def open_for_reading(
 def code_for(
     name: str, header: Header, elf: Sequence[str], image: Sequence[str], force: bool
 ) -> Code:
-    """The program's memory; raises `InputError` if there is none."""
-    code = for_header(header, elf, image, force)
+    """The memory of the program of the trace file `name`; raises `InputError` if there is none."""
+    code = for_header(header, elf, image, force, beside=name)
     if not code.programs and not code.images:
         raise InputError(
-            f"{name}: names no program; give it with --elf FILE or --image ADDRESS:FILE"
+            f"{shown(name)}: names no program; give it with --elf FILE or --image ADDRESS:FILE"
         )
     return code
 

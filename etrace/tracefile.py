@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from emu.sideband_options import SidebandOptions
 from etrace.dumps import PLAIN, Contents, Dump, contents
@@ -70,6 +70,8 @@ class Header:
     semihosting: str | None = None
     #: What the hart told besides what retired: it also says where blocks end.
     sideband: SidebandOptions | None = None
+    #: Where the program tells the host, if no symbol says so; "none": nowhere, whatever it says.
+    tohost: int | Literal["none"] | None = None
 
     def pack(self) -> bytes:
         """The bytes before the stream."""
@@ -87,6 +89,8 @@ class Header:
         }
         if self.semihosting is not None:
             values["semihosting"] = self.semihosting
+        if self.tohost is not None:
+            values["tohost"] = self.tohost
         if self.sideband is not None:
             values["sideband"] = to_header(self.sideband)
         text = json.dumps(values, sort_keys=True, indent=1).encode() + b"\n"
@@ -209,6 +213,7 @@ def _header(values: Any) -> Header:
         command=tuple(_text(each) for each in _list(values["command"])),
         semihosting=_optional_text(values.get("semihosting")),
         sideband=from_header(values.get("sideband")),
+        tohost=_tohost(values.get("tohost")),
     )
 
 
@@ -232,6 +237,10 @@ def _text(value: Any) -> str:
 
 def _optional_text(value: Any) -> str | None:
     return None if value is None else _text(value)
+
+
+def _tohost(value: Any) -> int | Literal["none"] | None:
+    return value if value is None or value == "none" else _natural(value)
 
 
 def _natural(value: Any) -> int:

@@ -430,9 +430,11 @@ class _Comparing:
     def _last_traps(self) -> str:
         """What differs in the traps after the last common instruction.
 
-        If only `actual` has ended, it may just have ended before them.
+        If only `actual` has ended, or ended at a gap, it may just have ended before them.
         """
         expected, actual = self.expected.traps, self.actual.traps
+        if not len(actual) and self.actual.ended and not self.complete(True):
+            return ""
         if len(actual) or (len(expected) and not (self.actual.ended and not self.expected.ended)):
             return _trap_difference(expected, actual)
         return ""

@@ -1,8 +1,8 @@
 """The `etrace` command. Verbs live in their own modules and are imported when they are used.
 
 Exit codes: 0 ok; 1 "no" (verify differs); 2 usage, parameters or a plugin that raised; 3 corrupt
-trace; 4 the guest failed; 130 Ctrl-C; `run` gives the program's own.
-Errors are one line each on standard error.
+trace; 4 the guest failed; 70 a defect of ours; 130 Ctrl-C; `run` gives the program's own.
+Errors are one line each on standard error. A reader that goes away changes no exit code.
 """
 
 import os
@@ -17,6 +17,7 @@ import click
 from etrace import __version__
 from etrace.cli.interrupts import Interrupts
 from etrace.errors import EtraceError, Exit, one_line
+from etrace.stdio import discard_output
 
 #: Verb: its module, and its line in `etrace --help`.
 VERBS = {
@@ -35,7 +36,8 @@ VERBS = {
 
 _EPILOG = (
     "Exit codes: 0 ok, 1 no (verify differs), 2 usage, parameters or a plugin that raised, "
-    "3 corrupt trace, 4 the guest failed, 130 Ctrl-C; `run` gives the program's own."
+    "3 corrupt trace, 4 the guest failed, 70 a defect of etrace (ETRACE_DEBUG=1 shows where), "
+    "130 Ctrl-C; `run` gives the program's own."
 )
 
 
@@ -71,7 +73,7 @@ class _Verbs(click.Group):
         try:
             return super().make_context(*args, **others)
         except BrokenPipeError:  # the reader of --help has gone
-            _discard_output()
+            discard_output()
             raise click.exceptions.Exit(Exit.OK) from None
         except OSError as error:
             raise click.exceptions.Exit(_report(error)) from None
@@ -81,14 +83,14 @@ class _Verbs(click.Group):
         try:
             with interrupts:
                 result = super().invoke(ctx)
-                sys.stdout.flush()
+                out("")
                 return result
-        except BrokenPipeError:
-            _discard_output()
+        except BrokenPipeError:  # the reader of a trace has gone
+            discard_output()
             return Exit.OK
         except KeyboardInterrupt:
             return Exit.INTERRUPTED
-        except click.ClickException:
+        except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
             return Exit.INTERRUPTED if interrupts.missed else _report(error)
@@ -127,6 +129,15 @@ def say(line: str) -> None:
         print(f"etrace: {line}", file=sys.stderr, flush=True)
 
 
+def out(text: str) -> None:
+    """Write `text` to standard output. That its reader has gone changes no verdict."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+
+
 def _replace_closed_streams() -> None:
     """Put something in the place of standard streams that were closed before we began.
 
@@ -144,8 +155,8 @@ def _replace_closed_streams() -> None:
 
 
 def _report(error: Exception) -> Exit:
-    """Say what went wrong in one line (one a problem, for parameters); anything unexpected is a
-    defect of ours and goes on as it is."""
+    """Say what went wrong in one line (one a problem, for parameters). Anything unexpected is a
+    defect of ours: `ETRACE_DEBUG` shows its traceback."""
     from specs.parameters import ParametersError
 
     if isinstance(error, ParametersError):
@@ -159,19 +170,21 @@ def _report(error: Exception) -> Exit:
         return error.exit_code
     if isinstance(error, OSError):
         if error.filename is None:
-            _discard_output()
-        say(f"{error.filename or 'output'}: {error.strerror or one_line(error)}")
+            discard_output()
+        say(f"{error.filename or 'standard output'}: {error.strerror or one_line(error)}")
         return Exit.USAGE
-    raise error
+    if isinstance(error, MemoryError):
+        say("not enough memory for this; a smaller part of it may fit")
+        return Exit.USAGE
+    if os.environ.get("ETRACE_DEBUG"):
+        import traceback
 
-
-def _discard_output() -> None:
-    """The reader has gone, or the disk is full: keep the interpreter from complaining when it
-    flushes at exit."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
+        traceback.print_exception(error)
+    say(
+        f"{type(error).__name__}: {one_line(error)}; that is a defect of etrace {__version__}: "
+        "please report it, with what ETRACE_DEBUG=1 in the environment shows"
+    )
+    return Exit.DEFECT
 
 
 @click.group(

@@ -1,7 +1,5 @@
 """`etrace completion`: the script that makes a shell complete etrace's verbs and options."""
 
-import sys
-
 import click
 from click.shell_completion import get_completion_class
 
@@ -16,9 +14,9 @@ def command(shell: str) -> int:
     bash, zsh: put `eval "$(etrace completion bash)"` into ~/.bashrc (zsh: ~/.zshrc).
     fish: `etrace completion fish > ~/.config/fish/completions/etrace.fish`.
     """
-    from etrace.cli import main
+    from etrace.cli import main, out
 
     kind = get_completion_class(shell)
     assert kind is not None
-    sys.stdout.write(kind(main, {}, "etrace", "_ETRACE_COMPLETE").source())
+    out(kind(main, {}, "etrace", "_ETRACE_COMPLETE").source())
     return Exit.OK

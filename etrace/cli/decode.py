@@ -2,7 +2,7 @@
 
 import click
 
-from etrace.cli import options
+from etrace.cli import options, say
 from etrace.errors import Exit
 
 
@@ -17,14 +17,13 @@ from etrace.errors import Exit
     help="text: a listing; csv: a Spike-style pc trace; jsonl: an object a line; "
     "pc: one hexadecimal pc a line.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 @options.output("Where to write; - (default) is standard output.")
 @click.option(
-    "--from", "first", type=click.IntRange(min=0), default=0, metavar="N",
+    "--from", "first", type=options.Count(), default=0, metavar="N",
     help="First instruction, counted from 0.",
 )  # fmt: skip
-@click.option(
-    "--to", "last", type=click.IntRange(min=0), metavar="N", help="Stop before instruction N."
-)
+@click.option("--to", "last", type=options.Count(), metavar="N", help="Stop before instruction N.")
 def command(
     trace: str,
     elf: tuple[str, ...],
@@ -33,6 +32,7 @@ def command(
     platform: str | None,
     force: bool,
     format_: str,
+    as_json: bool,
     output: str,
     first: int,
     last: int | None,
@@ -53,20 +53,28 @@ def command(
 
     with (
         reading(trace, elf, image, params, platform, force, output=output) as source,
-        files.open_output(output) as file,
+        files.open_output(output, listing=True) as file,
     ):
         code = source.code
         report = GapReport(source)
-        writer = flowtext.WRITERS[format_](
+        writer = flowtext.WRITERS["jsonl" if as_json else format_](
             flowtext.Listing(code.map, code.symbols), lambda: source.fields
         )
+        flows = report.flows()
         for text in flowtext.write_flows(
-            report.flows(),
+            flows,
             writer,
             lambda runs: decoder.pcs(Flow(runs), code.map),
             first,
             last,
         ):
             file.write(text)
+            if file.gone:  # what is not listed is still decoded: gaps in it are told
+                for _ in flows if last is None else ():
+                    pass
+                break
     whole = report.close() if last is None else not report.count
+    if first and report.instructions <= first:
+        say(f"{source.name}: --from {first:,}: there are {report.instructions:,} instructions")
+        return Exit.USAGE if whole else Exit.CORRUPT
     return Exit.OK if whole else Exit.CORRUPT

@@ -3,6 +3,7 @@
 import click
 
 from etrace.cli import options, say
+from etrace.ending import CUT_SHORT, says_ended, says_lost
 from etrace.errors import Exit
 
 
@@ -42,18 +43,21 @@ def command(
     from specs.packets import Column
 
     bad = 0
+    final = None
     with (
         reading(
             trace, elf, image, params, platform, force, need_code=False, output=output
         ) as source,
-        files.open_output(output) as file,
+        files.open_output(output, listing=True) as file,
     ):
         text = PacketText(source.configuration, as_json)
         for rows in source.packets():
             before = min(max(first - text.number, 0), len(rows))
             text.skip(rows[:before])
             wanted = rows[before:] if last is None else rows[before : last - text.number + before]
-            file.write(text.describe(wanted))
+            if not file.gone:
+                file.write(text.describe(wanted))
+            final = rows[-1].copy()
             bad += int((wanted[:, Column.reason] != 0).sum())
             if source.seam is not None:  # a ring's last packet need not be whole
                 bad -= int((wanted[:, Column.reason] == Reason.TRUNCATED).sum())
@@ -69,5 +73,9 @@ def command(
     if bad:
         say(f"{source.name}: {bad:,} stretches of bytes that are no packet (marked !)")
         advise(source)
+        return Exit.CORRUPT
+    to_the_end = last is None and source.seam is None
+    if to_the_end and final is not None and not (says_ended(final) or says_lost(final)):
+        say(f"{source.name}: {CUT_SHORT}")
         return Exit.CORRUPT
     return Exit.OK

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Take ecall and ebreak rows with iretire 1 literally, as retired.",
 )
+@click.option(
+    "--check/--no-check",
+    default=True,
+    help="With --elf: refuse what the program cannot do [on].",
+)
 @encodings.choosing
 @filtering.selecting
 @options.JSON
@@ -46,6 +51,7 @@ def command(
     platform: str | None,
     xlen: str | None,
     ecall_retires: bool,
+    check: bool,
     encoding: "Encoding",
     selection: "Selection",
     as_json: bool,
@@ -77,6 +83,7 @@ def command(
             code=code,
             raw=raw,
             ecall_retires=ecall_retires,
+            check=check,
             progress=progress,
         )
     progress.clear()

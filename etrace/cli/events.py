@@ -1,7 +1,7 @@
 """`etrace events`: interrupts, exceptions, host calls, trap returns."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -58,6 +58,7 @@ def command(
     console: bool,
     semihosting: Path | None,
     cmdline: str | None,
+    tohost: "int | Literal['none'] | None",
     telling: "Telling",
 ) -> int:
     """List the events of a run of ELF, or of a decoded TRACE.
@@ -89,6 +90,7 @@ def command(
                 "--semihosting": semihosting,
                 "--max-instructions": max_instructions,
                 "--cmdline": cmdline,
+                "--tohost": tohost is not None,
                 "--context-csr": telling.context_csr,
                 "--time": telling.time,
                 "--trigger": telling.triggers,
@@ -96,7 +98,7 @@ def command(
             },
         )
     files.refuse_overwriting(output, [file, *(each.partition(":")[0] for each in plugin)])
-    with files.open_output(output) as sink:
+    with files.open_output(output, listing=True) as sink:
 
         def write(text: str) -> None:
             sink.write(text.encode())
@@ -106,7 +108,8 @@ def command(
         if live:
             outcome = _live(
                 file, plugins, isa, platform, memory, max_instructions, semihosting, cmdline,
-                telling, running.Console(options.stdout_is_shared(output)) if console else None,
+                tohost, telling,
+                running.Console(options.stdout_is_shared(output)) if console else None,
             )  # fmt: skip
         else:
             outcome = _decoded(file, plugins, elf, image, params, platform, force, output)
@@ -160,6 +163,7 @@ def _live(
     max_instructions: int | None,
     semihosting: Path | None,
     cmdline: str | None,
+    tohost: "int | Literal['none'] | None",
     telling: "Telling",
     console: running.Console | None,
 ) -> int:
@@ -174,6 +178,7 @@ def _live(
         memory=memory,
         max_instructions=max_instructions,
         semihosting=running.command_line_for(semihosting, cmdline, elf),
+        tohost=tohost,
         telling=telling,
     )
     machine = recorder.new_machine(code, header, console, semihosting, record=False)

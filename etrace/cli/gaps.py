@@ -33,6 +33,8 @@ class GapReport:
         self.loops = 0
         self._edges = 0
         self._runs = 0
+        #: Of the flow so far.
+        self.instructions = 0
 
     def flows(self) -> Iterator[Flow]:
         """The flow of the trace, watched."""
@@ -44,6 +46,7 @@ class GapReport:
             self._edges += edges
             self.count += len(flow.gaps) - edges
             self._runs += len(flow.runs)
+            self.instructions += flow.instructions
             yield flow
 
     def tell(self, gap: np.void) -> None:

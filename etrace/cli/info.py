@@ -1,12 +1,11 @@
 """`etrace info`: what a trace is, and what is in it."""
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from etrace.cli import options, say
+from etrace.cli import options, out, say
 from etrace.ending import CUT_SHORT
 from etrace.errors import EtraceError, Exit, one_line
 
@@ -38,7 +37,7 @@ def command(
 
     with reading(trace, elf, image, params, platform, force, need_code=False) as source:
         try:
-            source.code = for_header(source.header, elf, image, force)
+            source.code = for_header(source.header, elf, image, force, beside=trace)
         except EtraceError as error:
             if elf or image:
                 raise
@@ -47,7 +46,7 @@ def command(
     values = _values(source.name, source.header, inventory)
     values |= {"lead_in": source.lead_in, "seam": source.seam and source.seam.pointer}
     if as_json:
-        sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
+        out(json.dumps(values, sort_keys=True) + "\n")
     else:
         _show(source.header, inventory, values)
     problem = ""
@@ -77,6 +76,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
         "memory": [list(region) for region in header.memory],
         "max_instructions": header.max_instructions,
         "semihosting": header.semihosting,
+        "tohost": header.tohost,
         "sideband": None if header.sideband is None else to_header(header.sideband),
         "programs": [{"path": each.path, "sha256": each.sha256} for each in header.programs],
         "images": [
@@ -116,6 +116,8 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         rows.append(("budget", f"{header.max_instructions:,} instructions"))
     if header.semihosting is not None:
         rows.append(("semihosting", f"command line {header.semihosting!r}"))
+    if header.tohost is not None:
+        rows.append(("tohost", header.tohost if header.tohost == "none" else f"{header.tohost:#x}"))
     rows += [("told", text) for text in _told(header)]
     rows += list(_settings(header).items())
     rows.append(("bytes", f"{inventory.bytes:,}"))
@@ -145,7 +147,7 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         rows.append(("losses", f"{inventory.losses:,} times the encoder lost packets"))
     rows.append(("gaps", f"{inventory.gaps:,}"))
     rows += [("", text) for text in inventory.gap_list]
-    sys.stdout.write("".join(f"{name:<13} {text}\n" for name, text in rows))
+    out("".join(f"{name:<13} {text}\n" for name, text in rows))
 
 
 def _told(header: "Header") -> list[str]:

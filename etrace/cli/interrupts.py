@@ -1,4 +1,4 @@
-"""Ctrl-C while a kernel is being compiled."""
+"""Ctrl-C while a verb runs, and while a kernel is being compiled."""
 
 import os
 import signal
@@ -6,12 +6,14 @@ import sys
 from threading import Timer
 from typing import Any
 
+from etrace.start import leave
+
 #: Seconds after which a missed Ctrl-C is tried again.
 _AGAIN = 0.2
 
 
 class Interrupts:
-    """Catches the Ctrl-C that Python drops.
+    """Has Ctrl-C raise KeyboardInterrupt from here on, and catches the one that Python drops.
 
     The compiler calls back from C, and a KeyboardInterrupt there goes nowhere: Python prints a
     traceback and goes on. LLVM works for seconds and then calls back, so that is where most of
@@ -23,11 +25,16 @@ class Interrupts:
         self._timer: Timer | None = None
 
     def __enter__(self) -> "Interrupts":
+        self._quick = signal.getsignal(signal.SIGINT) is leave
+        if self._quick:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self._previous = sys.unraisablehook
         sys.unraisablehook = self._unraisable
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._quick:
+            signal.signal(signal.SIGINT, leave)
         sys.unraisablehook = self._previous
         if self._timer is not None:
             self._timer.cancel()

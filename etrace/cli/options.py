@@ -8,6 +8,36 @@ import click
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+#: Decimal, unlike sizes of memory.
+_COUNTS = {"K": 10**3, "M": 10**6, "G": 10**9}
+_MOST = (1 << 63) - 1
+
+
+class Count(click.ParamType[int]):
+    """A number of instructions, at least `least`: 10000000, 10_000_000 or 10M."""
+
+    name = "count"
+
+    def __init__(self, least: int = 0) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value)
+        factor = _COUNTS.get(text[-1:].upper(), 1)
+        digits = text[:-1] if factor > 1 else text
+        plain = digits.replace("_", "")
+        number = int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 20 else -1
+        if not self._least <= number * factor <= _MOST:
+            self.fail(
+                f"{text[:40]!r}: must be a number from {self._least:,} on, as 5000, 10k, 10M or 1G",
+                param,
+                ctx,
+            )
+        return number * factor
+
+
 PARAMS = click.option(
     "--params", metavar="FILE.toml", help="Parameter file (see `etrace params new`)."
 )

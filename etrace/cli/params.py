@@ -1,10 +1,11 @@
 """`etrace params`: write, check and explain parameter files."""
 
-import sys
+import json
+from dataclasses import asdict
 
 import click
 
-from etrace.cli import options, say
+from etrace.cli import options, out, say
 from etrace.errors import Exit
 
 
@@ -18,18 +19,25 @@ def command() -> None:
     """
 
 
+def _json(value: object) -> str:
+    """A line of JSON."""
+    return json.dumps(value, sort_keys=True) + "\n"
+
+
 @command.command("new")
 @options.output("File to write; - (default) is standard output.")
 @click.option(
     "--xlen", type=click.Choice(["32", "64"]), default="64", show_default=True, help="Hart width."
 )
 @click.option("--plain", is_flag=True, help="Without comments.")
-def new(output: str, xlen: str, plain: bool) -> int:
+@options.JSON
+def new(output: str, xlen: str, plain: bool, as_json: bool) -> int:
     """Write a parameter file with every key, its default and its range."""
     from etrace.files import open_output
     from specs.parameters import Configuration
 
-    text = Configuration.default(int(xlen)).to_toml(commented=not plain)
+    default = Configuration.default(int(xlen))
+    text = _json(default.to_dict()) if as_json else default.to_toml(commented=not plain)
     with open_output(output) as file:
         file.write(text.encode())
     return Exit.OK
@@ -40,7 +48,8 @@ def new(output: str, xlen: str, plain: bool) -> int:
 @click.option(
     "--xlen", type=click.Choice(["32", "64"]), default="64", show_default=True, help="Hart width."
 )
-def check(files: tuple[str, ...], xlen: str) -> int:
+@options.JSON
+def check(files: tuple[str, ...], xlen: str, as_json: bool) -> int:
     """Check parameter files; every problem of each is told. Exit code 2 if there is one."""
     from specs.parameters import ParametersError, load
 
@@ -49,17 +58,24 @@ def check(files: tuple[str, ...], xlen: str) -> int:
         try:
             load(path, int(xlen))
         except ParametersError as error:
-            for problem in error.problems:
-                say(problem)
+            problems = error.problems
             result = Exit.USAGE
         else:
-            sys.stdout.write(f"{path}: ok\n")
+            problems = []
+        if as_json:
+            out(_json({"file": path, "problems": list(problems)}))
+            continue
+        for problem in problems:
+            say(problem)
+        if not problems:
+            out(f"{path}: ok\n")
     return result
 
 
 @command.command("show")
 @click.argument("names", nargs=-1, metavar="[NAME...]")
-def show(names: tuple[str, ...]) -> int:
+@options.JSON
+def show(names: tuple[str, ...], as_json: bool) -> int:
     """Explain the parameters NAME (whole or part of a name; default: all)."""
     from specs.parameters import entries
 
@@ -77,12 +93,15 @@ def show(names: tuple[str, ...]) -> int:
             say(f"{name}: no such parameter" + (f"; did you mean {close[0]}?" if close else ""))
             result = Exit.USAGE
         for entry in exact or matches:
+            if as_json:
+                out(_json(asdict(entry)))
+                continue
             default = "the hart's width" if entry.default == "xlen" else entry.default
             if default is None:
                 default = "none"
             if isinstance(default, bool):
                 default = str(default).lower()
-            sys.stdout.write(
+            out(
                 f"[{entry.table}] {entry.name}: {entry.text}\n"
                 f'    {entry.allowed}; default {default}; section "{entry.section}"\n'
             )

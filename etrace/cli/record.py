@@ -1,7 +1,7 @@
 """`etrace record`: run a firmware and write its trace."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -45,6 +45,7 @@ def command(
     console: bool,
     semihosting: Path | None,
     cmdline: str | None,
+    tohost: "int | Literal['none'] | None",
     plugin: tuple[str, ...],
     telling: "Telling",
     encoding: "Encoding",
@@ -70,6 +71,7 @@ def command(
         image=image,
         command=options.command_line(),
         semihosting=running.command_line_for(semihosting, cmdline, elf[0]),
+        tohost=tohost,
         telling=telling,
         encoding=encoding,
         selection=selection,

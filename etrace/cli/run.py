@@ -1,7 +1,7 @@
 """`etrace run`: run a firmware, without tracing it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -28,6 +28,7 @@ def command(
     console: bool,
     semihosting: Path | None,
     cmdline: str | None,
+    tohost: "int | Literal['none'] | None",
     plugin: tuple[str, ...],
     telling: "Telling",
 ) -> int:
@@ -47,6 +48,7 @@ def command(
         memory=memory,
         max_instructions=max_instructions,
         semihosting=running.command_line_for(semihosting, cmdline, elf[0]),
+        tohost=tohost,
         telling=telling,
     )
     plugins = [load(each) for each in plugin]

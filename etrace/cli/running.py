@@ -4,11 +4,13 @@ import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from etrace.cli import options as options_
 from etrace.errors import InputError
+from etrace.stdio import discard_output
 
 if TYPE_CHECKING:
     from etrace.cli.progress import ProgressLine
@@ -39,6 +41,21 @@ _SUFFIXES = {"K": 10, "M": 20, "G": 30}
 def _number(text: str) -> int:
     shift = _SUFFIXES.get(text[-1:].upper(), 0)
     return int(text[:-1] if shift else text, 0) << shift
+
+
+def _tohost(
+    _ctx: click.Context, _param: click.Parameter, text: str | None
+) -> int | Literal["none"] | None:
+    """An address, or the word that there is none."""
+    if text is None or text == "none":
+        return None if text is None else "none"
+    try:
+        address = int(text, 0)
+    except ValueError:
+        address = -1
+    if not 0 <= address < 1 << 64:
+        raise click.BadParameter(f"{text[:40]}: must be an address, as 0x80001000, or none")
+    return address
 
 
 PLUGIN = click.option(
@@ -73,14 +90,20 @@ _OPTIONS = (
     ),
     click.option(
         "--max-instructions",
-        type=click.IntRange(min=1),
+        type=options_.Count(1),
         metavar="N",
-        help="Stop after N instructions.",
+        help="Stop after N instructions (10M: ten million).",
     ),
     click.option("--console/--no-console", default=True, help="Show what the guest prints [on]."),
     SEMIHOSTING,
     click.option(
         "--cmdline", metavar="TEXT", help="Command line for host calls [the program's name]."
+    ),
+    click.option(
+        "--tohost",
+        callback=_tohost,
+        metavar="ADDRESS|none",
+        help="Where the program writes its exit code [its symbol tohost].",
     ),
 )
 
@@ -177,17 +200,28 @@ def command_line_for(semihosting: Path | None, cmdline: str | None, elf: str) ->
 
 
 class Console:
-    """Shows what the guest prints, on standard output or (not to spoil that) standard error."""
+    """Shows what the guest prints, on standard output or (not to spoil that) standard error.
+
+    Where nobody reads it any more the guest goes on unheard: its exit code is still wanted.
+    """
 
     def __init__(self, to_stderr: bool, progress: "ProgressLine | None" = None) -> None:
         self._terminal = sys.stderr.buffer if to_stderr else sys.stdout.buffer
         self._progress = progress
+        self._gone = False
 
     def __call__(self, data: bytes) -> None:
         if self._progress is not None:
             self._progress.clear()
-        self._terminal.write(data)
-        self._terminal.flush()
+        if self._gone:
+            return
+        try:
+            self._terminal.write(data)
+            self._terminal.flush()
+        except BrokenPipeError:
+            self._gone = True
+            if self._terminal is sys.stdout.buffer:
+                discard_output()
 
 
 def show_reports(plugins: "Sequence[Loaded]") -> None:

@@ -51,8 +51,10 @@ def reading(
                 )
         if trace.lead_in:
             say(f"{trace.name}: starts inside a packet: {trace.lead_in:,} bytes are skipped")
-        files.refuse_overwriting(output, [each.path for each in trace.header.programs])
-        files.refuse_overwriting(output, [each.path for each in trace.header.images])
+        # without its program a trace still tells packets
+        for each in (trace.header, trace.known_code):
+            files.refuse_overwriting(output, [program.path for program in each.programs])
+            files.refuse_overwriting(output, [image.path for image in each.images])
         progress = trace.progress = ProgressLine("instructions", listing=True)
         try:
             yield trace

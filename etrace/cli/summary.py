@@ -1,11 +1,10 @@
 """What a recording or an encoding came to, in one line or as JSON."""
 
 import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from etrace.cli import say
+from etrace.cli import out, say
 
 if TYPE_CHECKING:
     from etrace.recorder import Summary
@@ -15,7 +14,7 @@ def show_summary(summary: "Summary", as_json: bool) -> None:
     """One line on standard error; with `as_json` an object on standard output."""
     if as_json:
         values = {**asdict(summary), "bits_per_instruction": summary.bits_per_instruction}
-        sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
+        out(json.dumps(values, sort_keys=True) + "\n")
         return
     packets = sum(summary.packets.values())
     parts = [f"{packets:,} packets", f"{summary.bytes:,} bytes"]

@@ -1,12 +1,12 @@
 """`etrace verify`: is the trace what the program does?"""
 
 import json
-import sys
 from pathlib import Path
 
 import click
 
-from etrace.cli import options, running, say
+from etrace.cli import options, out, running, say
+from etrace.ending import CUT_SHORT
 from etrace.errors import Exit, InputError
 from etrace.files import STDIO
 
@@ -35,7 +35,8 @@ def command(
 
     Instruction by instruction, traps included: address, privilege, cause, tval, epc; with a rerun,
     also what the packets have of context and time, and where tracing pauses. The exit code
-    is 0 if all are equal, 1 at the first difference, 3 if the trace has a gap before that.
+    is 0 if all are equal, 1 at the first difference, 3 if before that the trace has a gap or ends
+    without having been ended.
     """
     if trace == against == STDIO:
         raise InputError("standard input: cannot be both the trace and the pc trace")
@@ -50,12 +51,14 @@ def command(
     difference = result.comparison.difference
     if result.same:
         outcome = Exit.OK
-    elif difference is None and len(result.gaps):
+    elif difference is None and (len(result.gaps) or result.cut_short):
         outcome = Exit.CORRUPT
     else:
         outcome = Exit.NO
     if outcome != Exit.OK:
         advise(source)
+    if result.cut_short:
+        say(f"{source.name}: {CUT_SHORT}")
     if as_json:
         values = {
             "same": result.same,
@@ -66,6 +69,7 @@ def command(
             "loops": result.comparison.loops,
             "rounds": result.comparison.rounds,
             "remark": result.remark,
+            "cut_short": result.cut_short,
             "gaps": [gap_text(gap) for gap in result.gaps],
             "difference": None
             if difference is None
@@ -76,7 +80,7 @@ def command(
                 "offset": difference.offset,
             },
         }
-        sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
+        out(json.dumps(values, sort_keys=True) + "\n")
         return outcome
     counts = f"{_counted(result.instructions, 'instruction')} and {_counted(result.traps, 'trap')}"
     if result.comparison.reports:
@@ -91,14 +95,16 @@ def command(
     if difference is not None:
         listing = Listing(source.code.map, source.code.symbols)
         lines = verify.difference_lines(difference, listing.line)
-        sys.stdout.write(f"{source.name}: differs after {counts}\n" + "\n".join(lines) + "\n")
+        out(f"{source.name}: differs after {counts}\n" + "\n".join(lines) + "\n")
     elif len(result.gaps):
         say(f"{source.name}: {gap_text(result.gaps[0])}")
-        sys.stdout.write(f"{source.name}: the same up to a gap, after {counts}\n")
+        out(f"{source.name}: the same up to a gap, after {counts}\n")
     else:
         verdict = "the same" if result.same else "differs"
+        if result.cut_short:
+            verdict = "the same up to its end"
         remark = f"; {result.remark}" if result.remark else ""
-        sys.stdout.write(f"{source.name}: {verdict}, {counts}{remark}\n")
+        out(f"{source.name}: {verdict}, {counts}{remark}\n")
     return outcome
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.etrace.conftest import Run
+from tests.etrace.conftest import ROOT, Run
 
 Command = tuple[list[str], dict[str, str]]
 
@@ -63,16 +63,45 @@ def test_a_csv_from_stdin(etrace_command: Command, golden: Path, tmp_path: Path,
     assert stdout == (tmp_path / "a").read_bytes()
 
 
-@pytest.mark.parametrize("verb", [["decode"], ["dump"], ["dump", "--json"]])
+def unread(etrace_command: Command, *arguments: object) -> tuple[int, list[str]]:
+    """Exit code and errors of the command where nobody reads its standard output."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    process = start(etrace_command, *arguments, stdout=write_end)
+    os.close(write_end)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    return process.returncode, errors(stderr)
+
+
+@pytest.mark.parametrize("verb", [["decode"], ["dump"], ["dump", "--json"], ["events"], ["info"]])
 def test_a_closed_pipe_is_no_error(
     etrace_command: Command, traps_trace: Path, verb: list[str]
 ) -> None:
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    process = start(etrace_command, *verb, traps_trace, stdout=write_end)
-    os.close(write_end)
-    _, stderr = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, errors(stderr)) == (0, [])
+    assert unread(etrace_command, *verb, traps_trace) == (0, [])
+
+
+def test_a_verdict_does_not_need_a_reader(
+    etrace_command: Command, traps_trace: Path, firmware: Path, tmp_path: Path, run: Run
+) -> None:
+    cut = tmp_path / "cut.etrace"
+    cut.write_bytes(traps_trace.read_bytes()[:-3])
+    for verb in (["verify"], ["decode"], ["dump"], ["events"], ["info"], ["info", "--json"]):
+        code, told = unread(etrace_command, *verb, cut)
+        assert code == 3, (verb, told)
+        assert len(told) == 1, told
+    code, told = unread(etrace_command, "verify", traps_trace, "--against", __file__)
+    assert code == 2, told
+    other = firmware / "nested-rv64.elf"
+    run("record", other, "-o", cut, "--max-instructions", 400)
+    pcs = tmp_path / "pcs.csv"
+    rows = run("decode", cut, "--format", "csv").stdout.splitlines(keepends=True)
+    pcs.write_text("".join(rows[:10] + rows[11:]))
+    assert unread(etrace_command, "verify", cut, "--against", pcs)[0] == 1
+    assert unread(etrace_command, "params", "check", __file__)[0] == 2
+    # Its console has no listener, but how the guest ends is still wanted.
+    program = ["run", ROOT / "etrace" / "data" / "demo-rv64.elf", "--max-instructions", 20_000]
+    assert run(*program, code=4).stdout
+    assert unread(etrace_command, *program)[0] == 4
 
 
 def test_a_full_disk_is_told_in_one_line(etrace_command: Command, traps_trace: Path) -> None:
@@ -113,8 +142,9 @@ def test_sudden_death_leaves_whole_packets(
     process.communicate(timeout=PATIENCE)
     result = run("decode", trace, "--format", "pc", "--to", 1000)
     assert len(result.stdout.split()) == 1000
-    verdict = run("verify", trace, code=1).stdout
-    assert "the recording was cut short" in verdict
+    verdict = run("verify", trace, code=3)
+    assert "the recording was cut short" in verdict.stderr
+    assert "the same up to its end" in verdict.stdout
 
 
 def test_help_is_quick_and_imports_nothing_heavy(etrace_command: Command) -> None:

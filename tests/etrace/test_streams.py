@@ -1,8 +1,12 @@
 """What is written where: no input is destroyed, and standard streams may be closed or full."""
 
+import fcntl
+import os
 import subprocess
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import etrace
@@ -176,3 +180,115 @@ def test_ctrl_c_in_a_callback_of_the_compiler_is_not_lost(etrace_command: Comman
             timeout=15,
         )
         assert (done.returncode, done.stderr) == (130, b""), arguments
+
+
+def test_a_trace_cut_between_packets_is_cut_short(run: Run, recording: tuple[Path, Path]) -> None:
+    """As one that was cut within a packet: exit code 3, whatever verb looks at it."""
+    _, trace = recording
+    whole = trace.read_bytes()
+    stream = 16 + int.from_bytes(whole[12:16], "little")
+    packets = np.concatenate([rows.copy() for rows in etrace.open(trace).packets()])
+    for packet in (packets[-1], packets[-2], packets[len(packets) // 2]):
+        trace.write_bytes(whole[: stream + int(packet[Column.offset])])
+        for verb in ("info", "decode", "verify", "events", "dump"):
+            result = run(verb, trace, code=3)
+            assert "the recording was cut short" in result.stdout + result.stderr, verb
+        verdict = etrace.open(trace).verify()
+        assert verdict.cut_short and not verdict.same
+        assert '"cut_short": true' in run("verify", trace, "--json", code=3).stdout
+    trace.write_bytes(whole)
+    for verb in ("info", "decode", "verify", "events", "dump"):
+        run(verb, trace)
+
+
+def test_two_recordings_to_one_output(
+    etrace_command: Command, counting_elf: Path, recording: tuple[Path, Path], run: Run
+) -> None:
+    command, environment = etrace_command
+    elf, trace = recording
+    with subprocess.Popen(
+        [*command, "record", str(counting_elf), "-o", str(trace)],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    ) as first:
+        deadline = time.monotonic() + 240
+        while trace.stat().st_size < 200_000:
+            assert first.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        refused = f"etrace: {trace}: another etrace is writing to it; wait for its end"
+        for arguments in (["record", elf], ["decode", trace], ["demo"]):
+            if arguments == ["decode", trace]:
+                continue  # it is its input
+            result = run(*arguments, "-o", trace, code=2)
+            assert result.stderr.splitlines()[-1].startswith(refused), arguments
+        first.terminate()
+    before = trace.read_bytes()
+    assert before.startswith(b"\x89ETRACE\n") and len(before) >= 200_000
+    run("decode", trace, "--to", 1000)
+    run("record", elf, "-o", trace)  # whoever had it has gone
+    run("verify", trace)
+
+
+def test_devices_are_not_locked(run: Run, recording: tuple[Path, Path]) -> None:
+    elf, _ = recording
+    with open(os.devnull, "wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        run("record", elf, "-o", os.devnull)
+
+
+def test_a_full_disk_is_named(run: Run, recording: tuple[Path, Path]) -> None:
+    elf, trace = recording
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+    for arguments in (["record", elf], ["decode", trace], ["dump", trace], ["events", trace]):
+        result = run(*arguments, "-o", "/dev/full", code=2)
+        assert result.stderr.splitlines()[-1] == "etrace: /dev/full: No space left on device"
+    with pytest.raises(InputError, match="/dev/full: No space left"):
+        etrace.record(elf, "/dev/full")
+
+
+def test_a_defect_of_ours_is_told_in_one_line(
+    etrace_command: Command, recording: tuple[Path, Path]
+) -> None:
+    command, environment = etrace_command
+    _, trace = recording
+    program = (
+        "import etrace.inventory\n"
+        "def take_inventory(trace): raise RuntimeError('a\\nb')\n"
+        "etrace.inventory.take_inventory = take_inventory\n"
+        "from etrace.cli import main\n"
+        "main()\n"
+    )
+    arguments = [command[0], "-c", program, "info", str(trace)]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True)
+    assert done.returncode == 70
+    assert done.stderr.startswith("etrace: RuntimeError: a b; that is a defect of etrace ")
+    assert done.stderr.count("\n") == 1
+    environment = {**environment, "ETRACE_DEBUG": "1"}
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True)
+    assert done.returncode == 70
+    assert "Traceback" in done.stderr and "in take_inventory" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["etrace.cli", "click", "etrace.cli.info", "numpy", "numba", "llvmlite", "etrace.inventory"],
+)
+def test_ctrl_c_while_it_starts(
+    etrace_command: Command, recording: tuple[Path, Path], module: str
+) -> None:
+    """At whatever import of ours or of the libraries it comes: no traceback."""
+    command, environment = etrace_command
+    _, trace = recording
+    program = (
+        "import signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        f"sys.argv = ['/usr/bin/etrace', 'info', {str(trace)!r}]\n"
+        "from etrace.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([command[0], "-c", program], env=environment, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")

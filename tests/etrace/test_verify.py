@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import etrace
 from etrace.stretch import EVENT, Stretch
 from etrace.verify import Comparison, compare, difference_lines
 from specs.isa.control import CodeMap
+from tests.etrace.conftest import Run
 
 NOP = 0x13
 CODE = CodeMap([(0x1000, NOP.to_bytes(4, "little") * 64)], 64)
@@ -186,3 +189,28 @@ def test_a_difference_is_shown_with_its_surroundings() -> None:
     assert [line.split()[-1] for line in lines[1:6]] == [f"<{pc:x}>" for pc, _ in rows[3:8]]
     assert "         8 - <1020>" in lines[6]
     assert "         8 + <2000>" in lines[10]
+
+
+def test_traps_before_a_gap_are_compared(tmp_path: Path, run: Run, firmware: Path) -> None:
+    """They stand between the last run before the gap and the gap, by their packets."""
+    trace = tmp_path / "t.etrace"
+    params = tmp_path / "drop.toml"
+    params.write_text('[sink]\nkind = "drop"\nrate = 1\nper = 1\ncapacity = 128\nresume = 88\n')
+    run("record", firmware / "trap_loop-rv64.elf", "-o", trace, "--params", params, code=4)
+    recorded = etrace.open(trace)
+    flow = recorded.decode()
+    assert len(flow.gaps) and flow.gaps["run"][0] == flow.traps["run"][0]
+    before = int((flow.traps["packet"] < flow.gaps["packet"][0]).sum())
+    assert before > 2
+    result = recorded.verify()
+    assert (result.comparison.difference, result.traps) == (None, before)
+    assert "the same up to a gap" in run("verify", trace, code=3).stdout
+
+
+def test_semihosting_directory_as_text(tmp_path: Path, firmware: Path) -> None:
+    elf = firmware / "nested-rv64.elf"
+    trace = etrace.record(elf, semihosting=str(tmp_path), max_instructions=1000)
+    assert trace.verify(semihosting=str(tmp_path)).same
+    assert trace.verify(semihosting=tmp_path).same
+    with pytest.raises(TypeError, match="semihosting: must be a path"):
+        trace.verify(semihosting=7)  # type: ignore[arg-type]
