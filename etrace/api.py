@@ -7,6 +7,7 @@ assert trace.verify().same
 """
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -168,6 +169,7 @@ def record(
     telling: Telling | None = None,
     encoding: Encoding | None = None,
     selection: Selection | None = None,
+    max_size: int | None = None,
 ) -> Trace:
     """Run the firmware `elf` (or several ELF files) and record its trace.
 
@@ -177,8 +179,9 @@ def record(
     `semihosting`: serve host calls, with the files of this directory and the command line
     `cmdline`. `telling`: context, time and triggers for the encoder. `encoding`: modes and protocol
     by name, on top of `params` (`etrace.encoding.Encoding`). `selection`: what to trace, in words
-    (`etrace.filtering.Selection`; `params` has the registers). Raises `EtraceError` or
-    `ParametersError`; KeyboardInterrupt after the trace was ended properly.
+    (`etrace.filtering.Selection`; `params` has the registers). `max_size`: end the trace when the
+    stream has more bytes. Raises `EtraceError` or `ParametersError`; KeyboardInterrupt (and SIGTERM
+    and SIGHUP do what they do) after the trace was ended properly.
     """
     header, code = run_header(
         [elf] if isinstance(elf, str | os.PathLike) else list(elf),
@@ -203,13 +206,20 @@ def record(
             progress=progress,
             plugins=[Loaded(type(each).__name__, None, each) for each in plugins],
             semihosting=None if semihosting is None else Path(semihosting),
+            max_size=max_size,
         )
 
     inputs = [each.path for each in header.programs]
     trace, summary = _write(run, output, header, code, [*inputs, _file(params)])
-    if summary.interrupted:
-        raise KeyboardInterrupt
+    _signal_again(summary)
     return trace
+
+
+def _signal_again(summary: Summary) -> None:
+    """Now that the trace is whole, let the signal that ended it do what it does."""
+    if summary.signal is not None:
+        signal.raise_signal(signal.Signals[summary.signal])
+        raise KeyboardInterrupt
 
 
 def encode(
@@ -224,6 +234,7 @@ def encode(
     ecall_retires: bool = False,
     encoding: Encoding | None = None,
     selection: Selection | None = None,
+    max_size: int | None = None,
 ) -> Trace:
     """Encode retirement events from an ingress CSV (see `etrace.csvin`).
 
@@ -241,10 +252,14 @@ def encode(
     path = os.fspath(stream)
 
     def run(sink: Sink) -> Summary:
-        return encode_stream(path, sink, header, code=code, ecall_retires=ecall_retires)
+        return encode_stream(
+            path, sink, header, code=code, ecall_retires=ecall_retires, max_size=max_size
+        )
 
     inputs = [path, *(each.path for each in header.programs)]
-    return _write(run, output, header, code, [*inputs, _file(params)])[0]
+    trace, summary = _write(run, output, header, code, [*inputs, _file(params)])
+    _signal_again(summary)
+    return trace
 
 
 def open(
