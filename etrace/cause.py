@@ -7,6 +7,7 @@ not the one that repeats at the end.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from etrace.hints import MemoryMap, Surroundings, hint
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 #: Traps between two instructions that are listed, at either end.
 _FEW = 2
-#: Before the first thing to do, and before another.
-_LABELS = ("what to do", "besides   ")
+#: Columns of what is said in words.
+_WIDTH = 100
 #: Bytes of an instruction whose size is not known.
 _UNKNOWN_SIZE = 2
 
@@ -62,6 +63,7 @@ class Account:
 
     `chain`: the traps that nothing returned from, the first one first. `last`: the last
     instructions, and between them traps and what a trace leaves out (text). `hints`: what to do.
+    `failed`: the program could not go on, so that the first of the traps is the cause of the end.
     `unknown`: what the source of the account cannot know.
     """
 
@@ -70,6 +72,7 @@ class Account:
     chain: tuple[Trap, ...]
     last: tuple[Place | Trap | str, ...]
     hints: tuple[str, ...]
+    failed: bool = True
     unknown: str = ""
 
     @property
@@ -77,17 +80,12 @@ class Account:
         """The first cause: an exception, unless there are only interrupts."""
         return first_cause(self.chain)
 
-    def briefly(self) -> "Account":
-        """This account for a run that did not fail: where it was, and open exceptions."""
-        if all(trap.interrupt for trap in self.chain):
-            return replace(self, chain=(), hints=(), last=())
-        return self
-
     def values(self) -> dict[str, Any]:
         """For JSON."""
         first = self.first
         return {
             "what": self.what,
+            "failed": self.failed,
             "where": None if self.where is None else self.where.values(),
             "first_cause": None if first is None else first.values(),
             "traps": [trap.values() for trap in self.chain],
@@ -98,30 +96,33 @@ class Account:
         }
 
     def lines(self, digits: int) -> list[str]:
-        """For people: first cause, what followed, what to do, the last instructions."""
-        lines = []
+        """For people: first cause, what followed, what to do, the last instructions.
+
+        Of a run that did not fail, where it was; and traps only if exceptions are among them.
+        """
         first = self.first
-        if first is not None:
-            at = self.chain.index(first)
-            if at:
-                lines.append(f"  while in      {_in_one_line(self.chain[at - 1])}")
-            lines.append(f"  first cause   {_in_one_line(first)}")
-            if first.epc is not None and first.epc.text and not first.interrupt:
-                lines.append(f"                {first.epc.text}")
-            lines += _followed(self.chain[at:])
-        elif self.where is not None:
-            lines.append(f"  where         {self.where}")
-        for label, each in zip(_LABELS, self.hints, strict=False):
-            lines.append(f"  {label}    {each}")
+        told = []
+        if self.where is not None and (first is None or not self.failed):
+            told.append(("where", str(self.where)))
+        if first is not None and (self.failed or not first.interrupt):
+            told += _story(self.chain, "first cause" if self.failed else "open trap")
+        elif first is not None:
+            told.append(("handling", _in_one_line(first)))
+        told += zip(("what to do", "besides"), self.hints, strict=False)
         if self.unknown:
-            lines.append(f"  not traced    {self.unknown}")
-        if self.last:
-            number = sum(isinstance(each, Place) for each in self.last)
-            lines.append(
-                f"  the last {number} instructions" if number > 1 else "  the last instruction"
+            told.append(("not traced", self.unknown))
+        lines = []
+        for label, text in told:
+            lines += wrap(
+                text, _WIDTH, initial_indent=f"  {label:<13} ", subsequent_indent=" " * 16
             )
-            lines += [f"    {_listed(each, digits)}" for each in self.last]
-        return lines
+        if not self.last or (first is None and not self.failed and self.where is not None):
+            return lines
+        number = sum(isinstance(each, Place) for each in self.last)
+        lines.append(
+            f"  the last {number} instructions" if number > 1 else "  the last instruction"
+        )
+        return lines + [f"    {_listed(*each, digits)}" for each in _together(self.last)]
 
 
 def first_cause(chain: Sequence[Trap]) -> Trap | None:
@@ -131,7 +132,7 @@ def first_cause(chain: Sequence[Trap]) -> Trap | None:
 
 
 def of_run(
-    machine: "Machine", history: History, code: "Code", header: "Header", what: str
+    machine: "Machine", history: History, code: "Code", header: "Header", what: str, failed: bool
 ) -> Account:
     """The account of a run that has just ended, in the words `what`."""
 
@@ -140,7 +141,8 @@ def of_run(
 
     memory = [(each.base, each.end, each.writable) for each in machine.memory.regions]
     around = _surroundings(word, code, header, memory)
-    return _account(history, around, what, around.places.at(machine.pc))
+    account = _account(history, around, what, around.places.at(machine.pc))
+    return replace(account, failed=failed)
 
 
 def of_trace(history: History, code: "Code", header: "Header") -> Account:
@@ -150,27 +152,28 @@ def of_trace(history: History, code: "Code", header: "Header") -> Account:
     listing = Listing(code.map, code.symbols)
     around = _surroundings(listing.word, code, header, _memory_of(header, code))
     account = _account(history, around, "", None)
-    return replace(account, what=_seen(account), unknown=_NOT_TRACED)
+    what, failed = _seen(account)
+    return replace(account, what=what, failed=failed, unknown=_NOT_TRACED)
 
 
 #: What `of_trace` cannot know.
 _NOT_TRACED = "exit codes, host calls, values of registers and data, why the recording ended"
 
 
-def _seen(account: Account) -> str:
-    """How a trace ends, in words."""
+def _seen(account: Account) -> tuple[str, bool]:
+    """How a trace ends, in words, and whether the program could not go on."""
     final = account.last[-1] if account.last else None
     first, last = account.first, account.chain[-1] if account.chain else None
     if last is not None and isinstance(final, Trap) and last.times > 1:
-        return "ends in a trap that repeats: the handler itself traps"
+        return "ends in a trap that repeats: the handler itself traps", True
     if isinstance(final, Place) and final.text == f"j {final.pc:#x}":
-        within = "" if last is None else ", in a trap handler"
-        return f"ends in a jump to itself{within}"
+        if last is None:
+            return "ends in a jump to itself", False
+        return "ends in a trap handler, in a jump to itself", not last.interrupt
     if first is None:
-        return "no trap is open at its end"
-    if first.interrupt:
-        return "ends in an interrupt handler"
-    return "ends behind an exception that nothing returned from"
+        return "ends outside of any trap handler", False
+    what = "an interrupt" if first.interrupt else "an exception"
+    return f"ends in the handler of {what} that nothing returned from", False
 
 
 def place_of(machine: "Machine", code: "Code") -> str:
@@ -273,7 +276,8 @@ def _last(items: Sequence[Item], places: Places) -> tuple[Place | Trap | str, ..
     return tuple(found[instructions[-LAST] :] if len(instructions) > LAST else found)
 
 
-def _few(traps: list[Trap]) -> list[Trap | str]:
+def _few(traps: Sequence[Trap]) -> list[Trap | str]:
+    """Traps in a row; of many the outer ones."""
     if len(traps) <= 2 * _FEW + 1:
         return list(traps)
     left_out = sum(trap.times for trap in traps[_FEW:-_FEW])
@@ -299,21 +303,40 @@ def _times(trap: Trap) -> str:
     return "" if trap.times == 1 else f", the same {trap.times:,} times"
 
 
-def _followed(chain: Sequence[Trap]) -> list[str]:
-    """What came after the first cause."""
-    rest = list(chain[1:])
-    shown = [f"  then          {_in_one_line(trap)}" for trap in rest]
-    if len(shown) <= 2 * _FEW + 1:
-        return shown
-    left_out = sum(trap.times for trap in rest[_FEW:-_FEW])
-    return [*shown[:_FEW], f"  then          {left_out:,} more traps", *shown[-_FEW:]]
+def _story(chain: Sequence[Trap], label: str) -> list[tuple[str, str]]:
+    """The first cause, what it happened in, and what came after it; with labels."""
+    first = first_cause(chain)
+    assert first is not None
+    at = chain.index(first)
+    told = [("while in", _in_one_line(trap)) for trap in chain[max(0, at - 1) : at]]
+    told.append((label, _in_one_line(first)))
+    if first.epc is not None and first.epc.text and not first.interrupt:
+        told.append(("", first.epc.text))
+    return told + [
+        ("then", each if isinstance(each, str) else _in_one_line(each))
+        for each in _few(chain[at + 1 :])
+    ]
 
 
-def _listed(each: Place | Trap | str, digits: int) -> str:
+def _together(
+    last: Sequence[Place | Trap | str],
+) -> list[tuple[Place | Trap | str, int]]:
+    """The same instruction several times in a row as one, with the number of times."""
+    found: list[tuple[Place | Trap | str, int]] = []
+    for each in last:
+        if found and isinstance(each, Place) and found[-1][0] == each:
+            found[-1] = each, found[-1][1] + 1
+        else:
+            found.append((each, 1))
+    return found
+
+
+def _listed(each: Place | Trap | str, times: int, digits: int) -> str:
     if isinstance(each, str):
         return f"-- {each}"
     if isinstance(each, Trap):
         return f"-- {_in_one_line(each)}"
     bits = f"{each.word:0{2 * each.size}x}" if each.size else "-"
     symbol = f"<{each.symbol}>" if each.symbol else ""
-    return f"{each.pc:0{digits}x} {bits:<8} {each.text:<28} {symbol:<24} {each.source}".rstrip()
+    line = f"{each.pc:0{digits}x} {bits:<8} {each.text:<28} {symbol:<24} {each.source}".rstrip()
+    return line if times == 1 else f"{line}  ({times} times)"

@@ -19,6 +19,8 @@ from specs.itype import Itype
 LAST = 16
 #: Traps kept that differ from the one before.
 _MOST_FOLDS = 64
+#: Bytes from an instruction that is tried out to where the program goes on.
+_RIGHT_BEHIND = 64
 #: References looked at first, for the last blocks.
 _WINDOW = 256
 
@@ -48,6 +50,13 @@ class Fold:
     epc: int | None
     entry: int | None
     times: int = 1
+
+    @property
+    def tried_out(self) -> bool:
+        """Whether it led to right behind the instruction that trapped."""
+        if self.epc is None or self.entry is None:
+            return False
+        return 0 < self.entry - self.epc <= _RIGHT_BEHIND
 
     def same(self, other: "Fold") -> bool:
         """Whether `other` is the same trap again."""
@@ -97,7 +106,7 @@ class History(Protocol):
 
 
 def folded(rows: npt.NDArray[np.void]) -> list[Fold]:
-    """`rows` (`TRAP`), equal neighbours as one; of many only the last."""
+    """`rows` (`TRAP`), equal neighbours as one; of many only the first and the last."""
     if not len(rows):
         return []
     changes = np.zeros(len(rows) - 1, bool)
@@ -105,6 +114,9 @@ def folded(rows: npt.NDArray[np.void]) -> list[Fold]:
         changes |= rows[name][1:] != rows[name][:-1]
     starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
     times = np.diff(starts, append=len(rows))
+    kept = np.arange(len(starts))
+    if len(kept) > _MOST_FOLDS:
+        kept = np.concatenate([kept[:1], kept[1 - _MOST_FOLDS :]])
     return [
         Fold(
             bool(row["interrupt"]),
@@ -114,17 +126,15 @@ def folded(rows: npt.NDArray[np.void]) -> list[Fold]:
             int(row["entry"]) if row["entry_known"] else None,
             count,
         )
-        for row, count in zip(
-            rows[starts[-_MOST_FOLDS:]], times[-_MOST_FOLDS:].tolist(), strict=True
-        )
+        for row, count in zip(rows[starts[kept]], times[kept].tolist(), strict=True)
     ]
 
 
 class _Chain:
     """Traps that nothing has returned from, innermost last.
 
-    A trap that leads to another handler than the one before it begins a new chain: the program has
-    set its trap vector in between, so it has dealt with what was before in its own way.
+    Start-up code tries out registers so: the trap vector to a label right behind, and later to
+    where it belongs. Such a trap is done with, though no xRET followed.
     """
 
     def __init__(self) -> None:
@@ -155,7 +165,7 @@ class _Chain:
     def _enter(self, fold: Fold) -> None:
         # A vectored interrupt has an entry of its own.
         if not fold.interrupt and fold.entry is not None:
-            if self._entry not in (None, fold.entry):
+            if self._entry not in (None, fold.entry) and self.folds[-1].tried_out:
                 self.folds.clear()
             self._entry = fold.entry
         if self.folds and self.folds[-1].same(fold):

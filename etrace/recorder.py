@@ -256,7 +256,7 @@ def account_of(
         what = _unfinished(stop)[1]
     else:
         what = f"exit code {exit_code}" if exit_code else reason.value
-    return cause.of_run(machine, history, code, header, what)
+    return cause.of_run(machine, history, code, header, what, failed=reason is not None)
 
 
 def new_machine(

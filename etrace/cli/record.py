@@ -121,7 +121,6 @@ def _ended(summary: "Summary", elf: str, digits: int, as_json: bool) -> int:
             say(f"{elf}: the guest failed: {account.what}; the trace is complete")
         else:
             say(f"{elf}: {account.what}; the trace is complete up to there")
-            account = account.briefly()
         running.show_account(account, digits)
     if summary.signal is not None:
         return exit_code(Signals[summary.signal])

@@ -106,13 +106,14 @@ def _tell(elf: str, machine: "Machine", code: "Code", account: "Account | None")
     from emu import ExitReason
     from etrace import cause
 
-    reason, number = machine.exit_reason, machine.exit_code
-    if reason is ExitReason.EXIT and number is not None:
+    number = machine.exit_code
+    if machine.exit_reason is ExitReason.EXIT and number is not None:
         if number > _HIGHEST_CODE:
             say(f"{elf}: exit code {number}")
+    elif account is not None:
+        say(f"{elf}: {account.what} (instruction {machine.instret:,})")
     else:
-        what = reason.value if reason is not None else "interrupted"
-        where = f"instruction {machine.instret:,}, pc {cause.place_of(machine, code)}"
-        say(f"{elf}: {what} ({where})")
+        place = cause.place_of(machine, code)
+        say(f"{elf}: {ExitReason.BUDGET.value} (instruction {machine.instret:,}, pc {place})")
     if account is not None:
-        running.show_account(account if reason is not None else account.briefly(), code.xlen // 4)
+        running.show_account(account, code.xlen // 4)
