@@ -243,7 +243,8 @@ def account_of(
     header: Header,
     stop: Signals | None = None,
 ) -> "Account | None":
-    """Why a run ended as it did; None if it ended well, or when its budget was used up.
+    """Why a run ended as it did; None if it ended well, or with an exit code and no exception open,
+    or when its budget was used up.
 
     `stop`: the signal that ended it.
     """
@@ -256,6 +257,8 @@ def account_of(
         what = _unfinished(stop)[1]
     else:
         what = f"exit code {exit_code}" if exit_code else reason.value
+    if exit_code and all(trap.interrupt for trap in history.chain):
+        return None  # the program's own word, and no trap to blame
     return cause.of_run(machine, history, code, header, what, failed=reason is not None)
 
 

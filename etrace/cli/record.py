@@ -116,11 +116,12 @@ def command(
 def _ended(summary: "Summary", elf: str, digits: int, as_json: bool) -> int:
     """Say how the run ended, unless it ended well, and why; the exit code."""
     account = summary.account
+    if summary.guest_failed:
+        what = f"exit code {summary.guest_exit}" if account is None else account.what
+        say(f"{elf}: the guest failed: {what}; the trace is complete")
+    elif account is not None:
+        say(f"{elf}: {account.what}; the trace is complete up to there")
     if account is not None and not as_json:
-        if summary.guest_failed:
-            say(f"{elf}: the guest failed: {account.what}; the trace is complete")
-        else:
-            say(f"{elf}: {account.what}; the trace is complete up to there")
         running.show_account(account, digits)
     if summary.signal is not None:
         return exit_code(Signals[summary.signal])
