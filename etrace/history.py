@@ -15,6 +15,10 @@ from specs.ingress import CODE_BITS, CODE_MASK, SIDEBAND_CODE, Chunk
 from specs.isa.control import CodeMap
 from specs.itype import Itype
 
+#: Plain numbers: looking an enumeration up takes longer than what is done with them.
+_EXCEPTION, _INTERRUPT = int(Itype.EXCEPTION), int(Itype.INTERRUPT)
+_RETURN, _SIDEBAND = int(Itype.TRAP_RETURN), int(SIDEBAND_CODE)
+
 #: Instructions kept.
 LAST = 16
 #: Traps kept that differ from the one before.
@@ -37,6 +41,7 @@ TRAP = np.dtype(
         ("pad", "V5"),
     ]
 )
+_NO_TRAPS = np.zeros(0, TRAP)
 _SAME = ("epc", "tval", "cause", "interrupt", "epc_known")
 
 
@@ -130,6 +135,16 @@ def folded(rows: npt.NDArray[np.void]) -> list[Fold]:
     ]
 
 
+def append(folds: list[Fold], fold: Fold) -> None:
+    """One more at the end; of many only the first and the last are kept."""
+    if folds and folds[-1].same(fold):
+        folds[-1] = folds[-1].again(folds[-1].times + fold.times)
+    else:
+        folds.append(fold)
+    if len(folds) > _MOST_FOLDS:
+        del folds[1]
+
+
 class _Chain:
     """Traps that nothing has returned from, innermost last.
 
@@ -146,14 +161,19 @@ class _Chain:
         self.folds.clear()
         self._entry = None
 
-    def update(self, steps: npt.NDArray[np.int64], rows: npt.NDArray[np.void]) -> None:
-        """Traps and returns in order: 1 and -1 in `steps`; `rows` (`TRAP`) are the traps."""
+    def leave(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Traps and returns in order: 1 and -1 in `steps`. Which of the traps stay open: they are
+        what `enter` is to be told."""
         if not len(steps):
-            return
+            return np.zeros(0, bool)
         depth = np.cumsum(steps)
         self._leave(max(0, -int(depth.min())))
         lowest = np.minimum.accumulate(depth[::-1])[::-1]
-        for fold in folded(rows[(lowest >= depth)[steps > 0]]):
+        return np.asarray((lowest >= depth)[steps > 0])
+
+    def enter(self, rows: npt.NDArray[np.void]) -> None:
+        """Traps (`TRAP`) that stay open."""
+        for fold in folded(rows):
             self._enter(fold)
 
     def led_to(self, address: int) -> None:
@@ -168,12 +188,7 @@ class _Chain:
             if self._entry not in (None, fold.entry) and self.folds[-1].tried_out:
                 self.folds.clear()
             self._entry = fold.entry
-        if self.folds and self.folds[-1].same(fold):
-            self.folds[-1] = self.folds[-1].again(self.folds[-1].times + fold.times)
-        else:
-            self.folds.append(fold)
-        if len(self.folds) > _MOST_FOLDS:
-            del self.folds[1]
+        append(self.folds, fold)
 
     def _leave(self, returns: int) -> None:
         while returns and self.folds:
@@ -195,7 +210,7 @@ class _Piece:
 
     def items(self) -> list[Item]:
         codes = self.refs & CODE_MASK
-        traps = np.flatnonzero((codes == Itype.EXCEPTION) | (codes == Itype.INTERRUPT))
+        traps = np.flatnonzero((codes == _EXCEPTION) | (codes == _INTERRUPT))
         places = np.flatnonzero(_are_blocks(codes))
         cuts = np.searchsorted(traps, places)
         found: list[Item] = []
@@ -232,14 +247,19 @@ class ChunkHistory:
         if not len(chunk.traps) and not self._chain.folds:
             return
         codes = chunk.refs.astype(np.uint8) & np.uint8(CODE_MASK)
-        if codes[0] != SIDEBAND_CODE:
+        if codes[0] != _SIDEBAND:
             self._chain.led_to(_address(chunk, int(chunk.refs[0])))
         # Exceptions, interrupts and trap returns are 1, 2 and 3.
         events = np.flatnonzero((codes - np.uint8(1)) < 3)
-        steps = np.where(codes[events] == Itype.TRAP_RETURN, -1, 1)
-        self._chain.update(steps, _trap_rows(chunk, events[steps > 0]))
+        steps = np.where(codes[events] == _RETURN, -1, 1)
+        traps = events[steps > 0]
+        self._chain.enter(_trap_rows(chunk, traps[self._chain.leave(steps)]))
 
     def _keep_end(self, chunk: Chunk) -> None:
+        if len(chunk.refs) >= LAST and not len(chunk.traps) and not len(chunk.sidebands):
+            refs = chunk.refs[-LAST:].copy()
+            self._pieces = [_Piece(refs, chunk.blocks[refs >> CODE_BITS], _NO_TRAPS)]
+            return
         window = min(_WINDOW, len(chunk.refs))
         places = np.flatnonzero(_are_blocks(chunk.refs[-window:] & CODE_MASK))
         if len(places) < LAST and window < len(chunk.refs):
@@ -251,7 +271,7 @@ class ChunkHistory:
             begin += int(places[-LAST])
         refs = chunk.refs[begin:].copy()
         codes = refs & CODE_MASK
-        traps = np.flatnonzero((codes == Itype.EXCEPTION) | (codes == Itype.INTERRUPT))
+        traps = np.flatnonzero((codes == _EXCEPTION) | (codes == _INTERRUPT))
         piece = _Piece(
             refs,
             chunk.blocks[refs[_are_blocks(codes)] >> CODE_BITS],
@@ -268,17 +288,13 @@ class ChunkHistory:
 
 
 def _are_blocks(codes: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    return np.asarray(
-        (codes != Itype.EXCEPTION)
-        & (codes != Itype.INTERRUPT)
-        & (codes != np.uint32(SIDEBAND_CODE))
-    )
+    return np.asarray((codes != _EXCEPTION) & (codes != _INTERRUPT) & (codes != _SIDEBAND))
 
 
 def _address(chunk: Chunk, reference: int) -> int:
     """Of the first instruction that a reference is about."""
     index, code = reference >> CODE_BITS, reference & CODE_MASK
-    table = chunk.traps if code in (Itype.EXCEPTION, Itype.INTERRUPT) else chunk.blocks
+    table = chunk.traps if code in (_EXCEPTION, _INTERRUPT) else chunk.blocks
     return int(table["iaddr"][index])
 
 
@@ -289,12 +305,12 @@ def _trap_rows(chunk: Chunk, places: npt.NDArray[np.int64]) -> npt.NDArray[np.vo
     rows = np.zeros(len(places), TRAP)
     rows["epc"], rows["epc_known"] = source["iaddr"], source["iaddr_valid"]
     rows["tval"], rows["cause"] = source["tval"], source["cause"]
-    rows["interrupt"] = (refs & CODE_MASK) == Itype.INTERRUPT
+    rows["interrupt"] = (refs & CODE_MASK) == _INTERRUPT
     # What comes next is where it led: a block, or a trap that nothing precedes.
     inside = np.flatnonzero(places + 1 < len(chunk.refs))
     following = chunk.refs[places[inside] + 1]
     codes, index = following & CODE_MASK, following >> CODE_BITS
-    of_trap = (codes == Itype.EXCEPTION) | (codes == Itype.INTERRUPT)
+    of_trap = (codes == _EXCEPTION) | (codes == _INTERRUPT)
     of_block = _are_blocks(codes)
     for chosen, table in ((of_trap, chunk.traps), (of_block, chunk.blocks)):
         rows["entry"][inside[chosen]] = table["iaddr"][index[chosen]]
@@ -310,8 +326,8 @@ class FlowHistory:
         self._chain = _Chain()
         self._runs = Flow().runs
         self._first_run = 0
-        self._traps = np.zeros(0, TRAP)
-        self._trap_runs = np.zeros(0, np.uint64)
+        #: By the number of runs before them.
+        self._traps: dict[int, list[Fold]] = {}
         self._breaks: list[tuple[int, str]] = []
         self.instructions = 0
         self.gaps = 0
@@ -324,10 +340,10 @@ class FlowHistory:
         self._follow_traps(flow, rows)
         self._runs = np.concatenate([self._runs, flow.runs[-LAST:]])[-LAST:].copy()
         self._first_run = flow.first_run + len(flow.runs) - len(self._runs)
-        self._traps = np.concatenate([self._traps, rows])
-        self._trap_runs = np.concatenate([self._trap_runs, flow.traps["run"]])
-        recent = self._trap_runs > self._first_run
-        self._traps, self._trap_runs = self._traps[recent], self._trap_runs[recent]
+        self._traps = {at: each for at, each in self._traps.items() if at > self._first_run}
+        for at in range(self._first_run + 1, self._first_run + len(self._runs) + 1):
+            for fold in folded(rows[flow.traps["run"] == at]):
+                append(self._traps.setdefault(at, []), fold)
         self._breaks += [(int(gap["run"]), "a gap: trace is missing") for gap in flow.gaps[-LAST:]]
         self._breaks += [(int(pause["run"]), "not traced here") for pause in flow.pauses[-LAST:]]
         self._breaks = [each for each in self._breaks if each[0] > self._first_run]
@@ -343,7 +359,7 @@ class FlowHistory:
         for number in range(len(self._runs) + 1):
             at = self._first_run + number
             found += [Break(text) for where, text in self._breaks if where == at]
-            found += folded(self._traps[self._trap_runs == at])
+            found += self._traps.get(at, [])
             if number < len(self._runs):
                 run = Flow(self._runs[number : number + 1])
                 found.append(Pcs(tuple(pcs(run, self._code)[-LAST:].tolist())))
@@ -369,7 +385,7 @@ class FlowHistory:
         # A return ends the run before; a trap with the same number comes after it.
         order = np.argsort(np.concatenate([2 * returns, 2 * places + 1]), kind="stable")
         steps = np.concatenate([np.full(len(returns), -1), np.full(len(places), 1)])[order]
-        self._chain.update(steps, rows)
+        self._chain.enter(rows[self._chain.leave(steps)])
 
 
 def _flow_traps(flow: Flow) -> npt.NDArray[np.void]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.etrace.conftest import ROOT
+from tests.etrace.conftest import ROOT, Run
 from tests.etrace.test_processes import PATIENCE, Command
 
 COMPILER = "riscv64-unknown-elf-gcc"
@@ -99,30 +99,37 @@ def test_thirty_seconds(place: tuple[Path, dict[str, str]]) -> None:
 @pytest.mark.parametrize(
     ("options", "etrace", "cause", "to_do"),
     [
-        ("", "--semihosting .", r"illegal instruction at 0x\w+ <_start", "no F and no D"),
+        ("", ["--semihosting", "DIR"], r"illegal instruction at 0x\w+ <_start", "no F and no D"),
         (
             "-march=rv64imac -mabi=lp64 -mcmodel=medany",
-            "--semihosting .",
+            ["--semihosting", "DIR"],
             r"store/AMO access fault at 0x\w+ <",
             "--memory 0x20000000:64K",
         ),
         (
             "-march=rv64imac -mabi=lp64 -mcmodel=medany",
-            "--memory 0x20000000:32K",
+            ["--memory", "0x20000000:32K"],
             r"breakpoint at 0x\w+ <sys_semihost",
             "--semihosting DIR",
         ),
     ],
 )
 def test_what_is_left_out_is_told(
-    place: tuple[Path, dict[str, str]], options: str, etrace: str, cause: str, to_do: str
+    run: Run,
+    place: tuple[Path, dict[str, str]],
+    options: str,
+    etrace: list[str],
+    cause: str,
+    to_do: str,
 ) -> None:
     """A picolibc program built with the compiler's defaults, run without what it needs."""
+    elf, trace = place[0] / "hello.elf", place[0] / "bad.etrace"
     shell(
         place,
         f"{COMPILER} --specs=picolibc.specs --oslib=semihost {options} -Og -g hello.c -o hello.elf",
     )
-    told = shell(place, f"etrace record hello.elf {etrace} -o bad.etrace 2>&1 || [ $? = 4 ]")
+    etrace = [word.replace("DIR", str(place[0])) for word in etrace]
+    told = run("record", elf, *etrace, "-o", trace, code=4).stderr
     assert re.search(f"first cause   {cause}", told), told
     assert to_do in told
-    assert re.search(f"first cause   {cause}", shell(place, "etrace why bad.etrace"))
+    assert re.search(f"first cause   {cause}", run("why", trace).stdout)

@@ -236,6 +236,27 @@ def test_little_is_kept_of_a_storm() -> None:
     assert len(history._pieces) <= 3
 
 
+def test_little_is_kept_of_a_flow_of_traps(tmp_path: Path) -> None:
+    """However a file makes the flow look."""
+    from etrace.history import FlowHistory
+    from specs.flow import RUN, Flow
+    from specs.flow import TRAP as FLOW_TRAP
+    from specs.isa.control import CodeMap
+
+    code = CodeMap([(0x1000, bytes.fromhex("13000000") * 8)], 64)
+    history = FlowHistory(code)
+    history.feed(Flow(np.array([(0x1000, 8, 5, 3, b"")], RUN)))
+    for number in range(20):
+        traps = np.zeros(5000, FLOW_TRAP)
+        traps["run"], traps["epc_known"] = 1, 1
+        traps["cause"] = np.arange(5000) % 7 + number
+        history.feed(Flow(traps=traps, first_run=1))
+    items = history.items()
+    assert len(items) <= 1 + 64 and len(history.chain) <= 64
+    causes = [item.cause for item in items if isinstance(item, Fold)]
+    assert (causes[0], causes[-1]) == (0, 4999 % 7 + 19)
+
+
 def flows_of(trace: Path, size: int) -> Iterator[Any]:
     """The flow of a trace, decoded in pieces of `size` bytes."""
     import decoder
