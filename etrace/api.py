@@ -7,6 +7,7 @@ assert trace.verify().same
 """
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -185,6 +186,7 @@ def record(
     telling: Telling | None = None,
     encoding: Encoding | None = None,
     selection: Selection | None = None,
+    max_size: int | None = None,
 ) -> Trace:
     """Run the firmware `elf` (or several ELF files) and record its trace.
 
@@ -195,8 +197,9 @@ def record(
     `cmdline`. `tohost`: its address where no symbol says it, "none" if there is none. `telling`:
     context, time and triggers for the encoder. `encoding`: modes and protocol by name, on top of
     `params` (`etrace.encoding.Encoding`). `selection`: what to trace, in words
-    (`etrace.filtering.Selection`; `params` has the registers). Raises `EtraceError` or
-    `ParametersError`; KeyboardInterrupt after the trace was ended properly.
+    (`etrace.filtering.Selection`; `params` has the registers). `max_size`: end the trace when the
+    stream has more bytes. Raises `EtraceError` or `ParametersError`; KeyboardInterrupt (and SIGTERM
+    and SIGHUP do what they do) after the trace was ended properly.
     """
     header, code = run_header(
         [elf] if isinstance(elf, str | os.PathLike) else list(elf),
@@ -222,13 +225,20 @@ def record(
             progress=progress,
             plugins=[Loaded(type(each).__name__, None, each) for each in plugins],
             semihosting=None if semihosting is None else Path(semihosting),
+            max_size=max_size,
         )
 
     inputs = [each.path for each in header.programs]
     trace, summary = _write(run, output, header, code, [*inputs, _file(params)])
-    if summary.interrupted:
-        raise KeyboardInterrupt
+    _signal_again(summary)
     return trace
+
+
+def _signal_again(summary: Summary) -> None:
+    """Now that the trace is whole, let the signal that ended it do what it does."""
+    if summary.signal is not None:
+        signal.raise_signal(signal.Signals[summary.signal])
+        raise KeyboardInterrupt
 
 
 def encode(
@@ -244,6 +254,7 @@ def encode(
     check: bool = True,
     encoding: Encoding | None = None,
     selection: Selection | None = None,
+    max_size: int | None = None,
 ) -> Trace:
     """Encode retirement events from an ingress CSV (see `etrace.csvin`).
 
@@ -263,11 +274,19 @@ def encode(
 
     def run(sink: Sink) -> Summary:
         return encode_stream(
-            path, sink, header, code=code, ecall_retires=ecall_retires, check=check
+            path,
+            sink,
+            header,
+            code=code,
+            ecall_retires=ecall_retires,
+            check=check,
+            max_size=max_size,
         )
 
     inputs = [path, *(each.path for each in header.programs)]
-    return _write(run, output, header, code, [*inputs, _file(params)])[0]
+    trace, summary = _write(run, output, header, code, [*inputs, _file(params)])
+    _signal_again(summary)
+    return trace
 
 
 def open(

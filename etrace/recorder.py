@@ -4,13 +4,11 @@ The encoder drains one chunk in a thread while the machine fills the next. What 
 is written and flushed at once, so that a trace is good however its writer ends.
 """
 
-import signal
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from signal import Signals
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,8 +20,10 @@ from etrace import csvin
 from etrace.count_kernel import count_code
 from etrace.errors import EtraceError, Exit, InputError
 from etrace.files import shown
+from etrace.history import ChunkHistory
 from etrace.plugin import Loaded, blamed
 from etrace.program import Code
+from etrace.signals import Interruption
 from etrace.streamcheck import StreamCheck
 from etrace.tracefile import Header
 from specs.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN
@@ -33,9 +33,15 @@ from specs.parameters import Configuration
 
 if TYPE_CHECKING:
     from encoder.qualify import Qualifier
+    from etrace.cause import Account
+
+#: A trace that passes this size is worth a word, once.
+WARN_SIZE = 1 << 30
 
 #: Called with instructions and bytes so far.
 Progress = Callable[[int, int], None]
+#: Called with a line that a person should see.
+Warn = Callable[[str], None]
 
 
 class Sink(Protocol):
@@ -58,8 +64,9 @@ class Summary:
     `interrupt N`.
 
     `instructions` is None for an encoding: blocks from elsewhere do not say how many they have.
-    `end`: how the run ended; `guest_exit` its exit code. `added`, `lost`, `stalled`: see
-    `encoder.encoder.Statistics`.
+    `end`: how the run ended; `guest_exit` its exit code. `signal`: what interrupted it, as
+    "SIGINT". `account`: why it ended so, unless it ended well or where it was told to. `added`,
+    `lost`, `stalled`: see `encoder.encoder.Statistics`.
     """
 
     packets: dict[str, int]
@@ -73,6 +80,8 @@ class Summary:
     end: str | None = None
     guest_exit: int | None = None
     interrupted: bool = False
+    signal: str | None = None
+    account: "Account | None" = None
 
     @property
     def bits_per_instruction(self) -> float | None:
@@ -99,16 +108,33 @@ _CODES = {
 class _Encoding:
     """An encoder that writes to a file, and counts events; filters before it, if there are any.
 
-    `code`: the program, for the filters.
+    `code`: the program, for the filters. `max_size`: the trace is `full` when it has more bytes.
     """
 
-    def __init__(self, configuration: Configuration, file: Sink, code: Code | None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        file: Sink,
+        code: Code | None,
+        max_size: int | None = None,
+        warn: Warn | None = None,
+    ) -> None:
         self.encoder = Encoder(configuration)
+        #: How the run that is encoded ends.
+        self.history = ChunkHistory()
+        self._max_size = max_size
+        self._warn = warn
         self._qualifier = qualifier(configuration, code)
         self.events = dict.fromkeys((str(kind.name).lower() for kind in _CODES), 0)
         self._file = file
 
+    @property
+    def full(self) -> bool:
+        """Whether the trace has passed its size."""
+        return self._max_size is not None and self.encoder.statistics.bytes >= self._max_size
+
     def feed(self, chunk: Chunk) -> None:
+        self.history.feed(chunk)
         for kind, code in _CODES.items():
             self.events[str(kind.name).lower()] += int(count_code(chunk.refs, code))
         if self._qualifier is None:
@@ -129,6 +155,13 @@ class _Encoding:
     def _write(self, data: bytes) -> None:
         self._file.write(data)
         self._file.flush()
+        size = self.encoder.statistics.bytes
+        if self._warn is not None and self._max_size is None and size >= WARN_SIZE:
+            self._warn(
+                f"the trace has passed {WARN_SIZE / 2**30:g} GiB and goes on; "
+                "--max-size SIZE would end it"
+            )
+            self._warn = None
 
 
 def qualifier(configuration: Configuration, code: Code | None) -> "Qualifier | None":
@@ -150,10 +183,14 @@ def record(
     progress: Progress | None = None,
     plugins: Sequence[Loaded] = (),
     semihosting: Path | None = None,
+    max_size: int | None = None,
+    warn: Warn | None = None,
 ) -> Summary:
     """Run the programs of `code` as `header` says and write their trace to `file`.
 
-    Ctrl-C ends the trace properly and is told in the summary. Raises `InputError` if the machine
+    Ctrl-C, SIGTERM and SIGHUP end the trace properly and are told in the summary; so does a stream
+    of more than `max_size` bytes, at the end of the next chunk. `warn` is told what a person should
+    know meanwhile. Raises `InputError` if the machine
     cannot be built or the parameters cannot carry the run; `PluginError` if a plugin raises, with
     the trace up to there ended properly. `semihosting`: the directory that `header.semihosting`
     does not name.
@@ -164,11 +201,11 @@ def record(
     machine = new_machine(code, header, console, semihosting)
     for plugin in plugins:
         plugin.attach(machine)
-    encoding = _Encoding(header.configuration, file, code)
+    encoding = _Encoding(header.configuration, file, code, max_size, warn)
     if not raw:
         file.write(header.pack())
         file.flush()
-    with _Interruption() as interruption:
+    with Interruption() as interruption:
         try:
             with blamed(plugins):
                 _drain(machine, header.max_instructions, encoding, interruption, progress)
@@ -177,17 +214,53 @@ def record(
             raise InputError(f"{name}: {error}; change it with --params") from None
         finally:
             encoding.finish()
-    end = machine.exit_reason.name.lower() if machine.exit_reason else "interrupted"
+    reason = machine.exit_reason
+    stop = interruption.requested if reason is None else None
     return Summary(
         **encoding.written(),
         events={**encoding.events, str(HOST_CALL.name).lower(): machine.host_calls},
         # the ebreak of a host call is in the trace, though it does not count as retired
         instructions=machine.instret + machine.host_calls,
         traps=_trap_names(machine),
-        end=end,
+        end=reason.name.lower() if reason else _unfinished(stop)[0],
         guest_exit=machine.exit_code,
-        interrupted=interruption.requested and machine.exit_reason is None,
+        interrupted=stop is not None,
+        signal=stop.name if stop is not None else None,
+        account=account_of(machine, encoding.history, code, header, stop),
     )
+
+
+def _unfinished(stop: Signals | None) -> tuple[str, str]:
+    """How a run ended that its program did not end: for machines, and in words."""
+    if stop is None:
+        return "max_size", "the trace has the size of --max-size"
+    return "interrupted", f"interrupted by {stop.name}"
+
+
+def account_of(
+    machine: Machine,
+    history: ChunkHistory,
+    code: Code,
+    header: Header,
+    stop: Signals | None = None,
+) -> "Account | None":
+    """Why a run ended as it did; None if it ended well, or with an exit code and no exception open,
+    or when its budget was used up.
+
+    `stop`: the signal that ended it.
+    """
+    reason, exit_code = machine.exit_reason, machine.exit_code
+    if reason is ExitReason.BUDGET or (reason is ExitReason.EXIT and not exit_code):
+        return None
+    from etrace import cause
+
+    if reason is None:
+        what = _unfinished(stop)[1]
+    else:
+        what = f"exit code {exit_code}" if exit_code else reason.value
+    if exit_code and all(trap.interrupt for trap in history.chain):
+        return None  # the program's own word, and no trap to blame
+    return cause.of_run(machine, history, code, header, what, failed=reason is not None)
 
 
 def new_machine(
@@ -229,47 +302,27 @@ def _drain(
     machine: Machine,
     max_instructions: int | None,
     encoding: "_Encoding",
-    interruption: "_Interruption",
+    interruption: Interruption,
     progress: Progress | None,
 ) -> None:
-    """Encode chunk k while chunk k + 1 is filled: with two buffers it is valid for so long."""
+    """Encode chunk k while chunk k + 1 is filled: with two buffers it is valid for so long.
+
+    Whether the trace is full is asked when a chunk has been encoded, so that it ends at the same
+    instruction each time.
+    """
     pending: Future[None] | None = None
     with ThreadPoolExecutor(1, "encoder") as encoder:
         for chunk in machine.run(max_instructions, buffers=2):
             if pending is not None:
                 pending.result()
+            full = encoding.full
             pending = encoder.submit(encoding.feed, chunk)
             if progress is not None:
                 progress(machine.instret, encoding.encoder.statistics.bytes)
-            if interruption.requested:
+            if interruption.requested or full:
                 break
         if pending is not None:
             pending.result()
-
-
-class _Interruption:
-    """Ctrl-C as a request, honoured between chunks: the trace then ends where the run does.
-
-    A second one is a KeyboardInterrupt as usual. Outside of the main thread nothing is changed.
-    """
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._previous: Any = None
-
-    def __enter__(self) -> "_Interruption":
-        if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._request)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
 
 
 def encode(
@@ -282,17 +335,18 @@ def encode(
     ecall_retires: bool = False,
     check: bool = True,
     progress: Progress | None = None,
+    max_size: int | None = None,
+    warn: Warn | None = None,
 ) -> Summary:
     """Encode the ingress CSV `path` to `file`; raises `InputError`.
 
     `code`: the program, which tells filters of what instructions a block consists. With `check` the
-    stream must be what it can do.
+    stream must be what it can do. `max_size`, `warn` and signals: as for `record`; the summary's
+    `end` is None if all rows were encoded.
     """
-    encoding = _Encoding(header.configuration, file, code)
+    encoding = _Encoding(header.configuration, file, code, max_size, warn)
     parameters = header.configuration.parameters
-    rows = 0
-    started = False
-    for chunk in csvin.chunks(
+    chunks = csvin.chunks(
         path,
         retires_p=parameters.retires_p,
         blocks_p=parameters.blocks_p,
@@ -300,21 +354,46 @@ def encode(
         check=StreamCheck(code.map, parameters.itype_width_p)
         if check and code is not None and code.programs
         else None,
-    ):
+    )
+    rows = 0
+    started = False
+    with Interruption() as interruption:
+        while (chunk := _next_chunk(chunks, interruption)) is not None and not encoding.full:
+            if not started and not raw:
+                file.write(header.pack())
+            started = True
+            try:
+                encoding.feed(chunk)
+            except IngressError as error:
+                raise InputError(f"{shown(path)}: {error}") from None
+            rows += len(chunk.refs)
+            if progress is not None:
+                progress(rows, encoding.encoder.statistics.bytes)
+            if interruption.requested:
+                break
         if not started and not raw:
             file.write(header.pack())
-        started = True
-        try:
-            encoding.feed(chunk)
-        except IngressError as error:
-            raise InputError(f"{shown(path)}: {error}") from None
-        rows += len(chunk.refs)
-        if progress is not None:
-            progress(rows, encoding.encoder.statistics.bytes)
-    if not started and not raw:
-        file.write(header.pack())
-    encoding.finish()
-    return Summary(**encoding.written(), events=dict(encoding.events))
+        encoding.finish()
+    requested = interruption.requested
+    ended = chunk is None and requested is None
+    return Summary(
+        **encoding.written(),
+        events=dict(encoding.events),
+        end=None if ended else _unfinished(requested)[0],
+        interrupted=requested is not None,
+        signal=requested.name if requested is not None else None,
+    )
+
+
+def _next_chunk(chunks: Iterator[Chunk], interruption: Interruption) -> Chunk | None:
+    """The next chunk; None at the end, or when a signal comes while we wait for input."""
+    interruption.waiting = True
+    try:
+        return next(chunks, None)
+    except KeyboardInterrupt:
+        return None
+    finally:
+        interruption.waiting = False
 
 
 def _trap_names(machine: Machine) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """The `etrace` command. Verbs live in their own modules and are imported when they are used.
 
 Exit codes: 0 ok; 1 "no" (verify differs); 2 usage, parameters or a plugin that raised; 3 corrupt
-trace; 4 the guest failed; 70 a defect of ours; 130 Ctrl-C; `run` gives the program's own.
-Errors are one line each on standard error. A reader that goes away changes no exit code.
+trace; 4 the guest failed; 70 a defect of ours; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP; `run` gives
+the program's own. Errors are one line each on standard error. A reader that goes away changes no
+exit code.
 """
 
 import os
@@ -17,6 +18,7 @@ import click
 from etrace import __version__
 from etrace.cli.interrupts import Interrupts
 from etrace.errors import EtraceError, Exit, one_line
+from etrace.signals import Terminations, exit_code, number_of
 from etrace.stdio import discard_output
 
 #: Verb: its module, and its line in `etrace --help`.
@@ -27,6 +29,7 @@ VERBS = {
     "decode": ("etrace.cli.decode", "Give every instruction of a trace back."),
     "dump": ("etrace.cli.dump", "Show the packets of a trace, field by field."),
     "events": ("etrace.cli.events", "List interrupts, exceptions, host calls and returns."),
+    "why": ("etrace.cli.why", "Tell why the run of a trace ended as it did."),
     "info": ("etrace.cli.info", "Tell what a trace is, and what is in it."),
     "verify": ("etrace.cli.verify", "Compare a trace with a rerun, or with a pc trace."),
     "params": ("etrace.cli.params", "Write, check and explain parameter files."),
@@ -37,7 +40,7 @@ VERBS = {
 _EPILOG = (
     "Exit codes: 0 ok, 1 no (verify differs), 2 usage, parameters or a plugin that raised, "
     "3 corrupt trace, 4 the guest failed, 70 a defect of etrace (ETRACE_DEBUG=1 shows where), "
-    "130 Ctrl-C; `run` gives the program's own."
+    "130 Ctrl-C, 143 SIGTERM, 129 SIGHUP; `run` gives the program's own."
 )
 
 
@@ -81,19 +84,19 @@ class _Verbs(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         interrupts = Interrupts()
         try:
-            with interrupts:
+            with interrupts, Terminations():
                 result = super().invoke(ctx)
                 out("")
                 return result
         except BrokenPipeError:  # the reader of a trace has gone
             discard_output()
             return Exit.OK
-        except KeyboardInterrupt:
-            return Exit.INTERRUPTED
+        except KeyboardInterrupt as error:
+            return exit_code(number_of(error))
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
-            return Exit.INTERRUPTED if interrupts.missed else _report(error)
+            return exit_code(interrupts.missed) if interrupts.missed else _report(error)
 
     def main(
         self,

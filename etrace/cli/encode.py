@@ -1,14 +1,16 @@
 """`etrace encode`: retirement events that someone else made."""
 
+from signal import Signals
 from typing import TYPE_CHECKING
 
 import click
 
 from etrace.cli import encoding as encodings
-from etrace.cli import filtering, options
+from etrace.cli import filtering, options, running
 from etrace.cli.progress import ProgressLine
 from etrace.cli.summary import show_summary
 from etrace.errors import Exit
+from etrace.signals import exit_code
 
 if TYPE_CHECKING:
     from etrace.encoding import Encoding
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 )
 @encodings.choosing
 @filtering.selecting
+@running.MAX_SIZE
 @options.JSON
 def command(
     stream: str,
@@ -54,6 +57,7 @@ def command(
     check: bool,
     encoding: "Encoding",
     selection: "Selection",
+    max_size: int | None,
     as_json: bool,
 ) -> int:
     """Encode the ingress CSV STREAM (.gz and .xz too; - is standard input).
@@ -85,7 +89,9 @@ def command(
             ecall_retires=ecall_retires,
             check=check,
             progress=progress,
+            max_size=max_size,
+            warn=running.warning(progress),
         )
     progress.clear()
     show_summary(summary, as_json)
-    return Exit.OK
+    return Exit.OK if summary.signal is None else exit_code(Signals[summary.signal])

@@ -6,6 +6,7 @@ import sys
 from threading import Timer
 from typing import Any
 
+from etrace.signals import number_of
 from etrace.start import leave
 
 #: Seconds after which a missed Ctrl-C is tried again.
@@ -17,11 +18,12 @@ class Interrupts:
 
     The compiler calls back from C, and a KeyboardInterrupt there goes nowhere: Python prints a
     traceback and goes on. LLVM works for seconds and then calls back, so that is where most of
-    them come up. `missed`: one did; the compiler may fail for it, or the signal comes again.
+    them come up. `missed`: one did (or a SIGTERM or SIGHUP); the compiler may fail for it, or the
+    signal comes again.
     """
 
     def __init__(self) -> None:
-        self.missed = False
+        self.missed: signal.Signals | None = None
         self._timer: Timer | None = None
 
     def __enter__(self) -> "Interrupts":
@@ -40,10 +42,10 @@ class Interrupts:
             self._timer.cancel()
 
     def _unraisable(self, what: Any) -> None:
-        if what.exc_type is not KeyboardInterrupt:
+        if not issubclass(what.exc_type, KeyboardInterrupt):
             self._previous(what)
             return
-        self.missed = True
-        self._timer = Timer(_AGAIN, os.kill, (os.getpid(), signal.SIGINT))
+        self.missed = number_of(what.exc_value)
+        self._timer = Timer(_AGAIN, os.kill, (os.getpid(), self.missed))
         self._timer.daemon = True
         self._timer.start()

@@ -1,6 +1,7 @@
 """`etrace record`: run a firmware and write its trace."""
 
 from pathlib import Path
+from signal import Signals
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -10,10 +11,12 @@ from etrace.cli import filtering, options, running, say
 from etrace.cli.progress import ProgressLine
 from etrace.cli.summary import show_summary
 from etrace.errors import Exit
+from etrace.signals import exit_code
 
 if TYPE_CHECKING:
     from etrace.encoding import Encoding
     from etrace.filtering import Selection
+    from etrace.recorder import Summary
     from etrace.sideband import Telling
 
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 @encodings.choosing
 @filtering.selecting
 @running.PLUGIN
+@running.MAX_SIZE
 @options.RAW
 @options.JSON
 def command(
@@ -47,6 +51,7 @@ def command(
     cmdline: str | None,
     tohost: "int | Literal['none'] | None",
     plugin: tuple[str, ...],
+    max_size: int | None,
     telling: "Telling",
     encoding: "Encoding",
     selection: "Selection",
@@ -55,7 +60,8 @@ def command(
 ) -> int:
     """Run the firmware ELF and write the trace that E-Trace hardware would have sent.
 
-    The first ELF gives the entry point. Ctrl-C, or a plugin that raises, ends the trace properly.
+    The first ELF gives the entry point. Ctrl-C (SIGTERM, SIGHUP), --max-size, or a plugin that
+    raises, ends the trace properly. If the program fails, the first cause is told.
     """
     from etrace import api, files, recorder
     from etrace.plugin import load
@@ -93,6 +99,8 @@ def command(
             progress=progress,
             plugins=plugins,
             semihosting=semihosting,
+            max_size=max_size,
+            warn=running.warning(progress),
         )
     progress.clear()
     show_summary(summary, as_json)
@@ -104,10 +112,19 @@ def command(
     ):
         say("implicit_exception saves nothing here: say where traps lead, with --tvec or [tvec]")
     running.show_reports(plugins)
-    if summary.interrupted:
-        return Exit.INTERRUPTED
+    return _ended(summary, elf[0], code.xlen // 4, as_json)
+
+
+def _ended(summary: "Summary", elf: str, digits: int, as_json: bool) -> int:
+    """Say how the run ended, unless it ended well, and why; the exit code."""
+    account = summary.account
     if summary.guest_failed:
-        code_text = f" with exit code {summary.guest_exit}" if summary.guest_exit else ""
-        say(f"{elf[0]}: the guest failed: {summary.end}{code_text}; the trace is complete")
-        return Exit.GUEST
-    return Exit.OK
+        what = f"exit code {summary.guest_exit}" if account is None else account.what
+        say(f"{elf}: the guest failed: {what}; the trace is complete")
+    elif account is not None:
+        say(f"{elf}: {account.what}; the trace is complete up to there")
+    if account is not None and not as_json:
+        running.show_account(account, digits)
+    if summary.signal is not None:
+        return exit_code(Signals[summary.signal])
+    return Exit.GUEST if summary.guest_failed else Exit.OK

@@ -1,14 +1,21 @@
 """`etrace run`: run a firmware, without tracing it."""
 
+import json
+import sys
 from pathlib import Path
+from signal import Signals
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from etrace.cli import running, say
+from etrace.cli import options, running, say
 from etrace.errors import Exit
+from etrace.signals import exit_code, number_of
 
 if TYPE_CHECKING:
+    from emu import Machine
+    from etrace.cause import Account
+    from etrace.program import Code
     from etrace.sideband import Telling
 
 _HIGHEST_CODE = 255
@@ -19,6 +26,7 @@ _HIGHEST_CODE = 255
 @running.options
 @running.telling
 @running.PLUGIN
+@options.JSON
 def command(
     elf: tuple[str, ...],
     isa: str | None,
@@ -31,14 +39,15 @@ def command(
     tohost: "int | Literal['none'] | None",
     plugin: tuple[str, ...],
     telling: "Telling",
+    as_json: bool,
 ) -> int:
     """Run the firmware ELF. The exit code is the program's (255 for a greater one).
 
-    It is 4 if the program did not exit: the budget was used up, or it ended in a trap loop. Plugins
-    report on standard error.
+    It is 4 if the program did not exit: the budget was used up, or it ended in a trap loop; then
+    the first cause is told. Plugins report on standard error.
     """
-    from emu import ExitReason
     from etrace import api, recorder
+    from etrace.history import ChunkHistory
     from etrace.plugin import blamed, load
 
     header, code = api.run_header(
@@ -52,23 +61,61 @@ def command(
         telling=telling,
     )
     plugins = [load(each) for each in plugin]
-    terminal = running.Console(to_stderr=False) if console else None
-    machine = recorder.new_machine(code, header, terminal, semihosting, record=False)
+    terminal = running.Console(to_stderr=as_json) if console else None
+    # Recorded, so that the first cause of a bad end is known.
+    machine = recorder.new_machine(code, header, terminal, semihosting)
+    history = ChunkHistory()
     for each in plugins:
         each.attach(machine)
+    stopped = None
     try:
         with blamed(plugins):
-            for _ in machine.run(max_instructions):
-                pass
-    except KeyboardInterrupt:
-        running.show_reports(plugins)
-        return Exit.INTERRUPTED
+            for chunk in machine.run(max_instructions):
+                history.feed(chunk)
+    except KeyboardInterrupt as error:
+        stopped = number_of(error)
     running.show_reports(plugins)
-    reason, exit_code = machine.exit_reason, machine.exit_code
-    if reason is not ExitReason.EXIT or exit_code is None:
-        what = reason.value if reason is not None else "it did not end"
-        say(f"{elf[0]}: {what} (instruction {machine.instret:,}, pc {machine.pc:#x})")
+    account = recorder.account_of(machine, history, code, header, stopped)
+    outcome = _outcome(machine, stopped)
+    if as_json:
+        reason = machine.exit_reason
+        values = {
+            "end": reason.name.lower() if reason is not None else "interrupted",
+            "exit_code": machine.exit_code,
+            "signal": None if stopped is None else stopped.name,
+            "instructions": machine.instret + machine.host_calls,
+            "account": None if account is None else account.values(),
+        }
+        sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
+    else:
+        _tell(elf[0], machine, code, account)
+    return outcome
+
+
+def _outcome(machine: "Machine", stopped: Signals | None) -> int:
+    """The exit code."""
+    from emu import ExitReason
+
+    if stopped is not None:
+        return exit_code(stopped)
+    if machine.exit_reason is not ExitReason.EXIT or machine.exit_code is None:
         return Exit.GUEST
-    if exit_code > _HIGHEST_CODE:
-        say(f"{elf[0]}: exit code {exit_code}")
-    return min(exit_code, _HIGHEST_CODE)
+    return min(machine.exit_code, _HIGHEST_CODE)
+
+
+def _tell(elf: str, machine: "Machine", code: "Code", account: "Account | None") -> None:
+    """How a run ended that did not end well."""
+    from emu import ExitReason
+    from etrace import cause
+
+    number = machine.exit_code
+    if machine.exit_reason is ExitReason.EXIT and number is not None:
+        if number > _HIGHEST_CODE:
+            say(f"{elf}: exit code {number}")
+    elif account is not None:
+        say(f"{elf}: {account.what} (instruction {machine.instret:,})")
+    else:
+        place = cause.place_of(machine, code)
+        say(f"{elf}: {ExitReason.BUDGET.value} (instruction {machine.instret:,}, pc {place})")
+    if account is not None:
+        running.show_account(account, code.xlen // 4)

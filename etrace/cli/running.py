@@ -3,16 +3,19 @@
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from etrace.cli import options as options_
+from etrace.cli import say
 from etrace.errors import InputError
 from etrace.stdio import discard_output
 
 if TYPE_CHECKING:
+    from etrace.cause import Account
     from etrace.cli.progress import ProgressLine
     from etrace.plugin import Loaded
 
@@ -58,6 +61,25 @@ def _tohost(
     return address
 
 
+def _size(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
+    """Bytes, with the suffixes K, M, G."""
+    if text is None:
+        return None
+    try:
+        size = _number(text)
+    except ValueError:
+        size = 0
+    if size < 1:
+        raise click.BadParameter(f"{text}: must be a number of bytes, as in 500M or 2G")
+    return size
+
+
+MAX_SIZE = click.option(
+    "--max-size",
+    callback=_size,
+    metavar="SIZE",
+    help="End the trace when it has more bytes than this, as 500M or 2G.",
+)
 PLUGIN = click.option(
     "--plugin",
     multiple=True,
@@ -222,6 +244,22 @@ class Console:
             self._gone = True
             if self._terminal is sys.stdout.buffer:
                 discard_output()
+
+
+def warning(progress: "ProgressLine") -> Callable[[str], None]:
+    """A function that says a line on standard error, not into the progress line."""
+
+    def warn(text: str) -> None:
+        progress.clear()
+        say(text)
+
+    return warn
+
+
+def show_account(account: "Account", digits: int) -> None:
+    """Why a run ended as it did, below the line that says that it did."""
+    with suppress(OSError):
+        print("\n".join(account.lines(digits)), file=sys.stderr, flush=True)
 
 
 def show_reports(plugins: "Sequence[Loaded]") -> None:

@@ -1,7 +1,7 @@
 """What a recording or an encoding came to, in one line or as JSON."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from etrace.cli import out, say
@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
 
 def show_summary(summary: "Summary", as_json: bool) -> None:
-    """One line on standard error; with `as_json` an object on standard output."""
+    """One line on standard error, and another one about added packets; with `as_json` an object on
+    standard output."""
     if as_json:
-        values = {**asdict(summary), "bits_per_instruction": summary.bits_per_instruction}
+        account = None if summary.account is None else summary.account.values()
+        values = {**asdict(replace(summary, account=None)), "account": account}
+        values["bits_per_instruction"] = summary.bits_per_instruction
         out(json.dumps(values, sort_keys=True) + "\n")
         return
     packets = sum(summary.packets.values())
@@ -33,3 +36,8 @@ def show_summary(summary: "Summary", as_json: bool) -> None:
         exit_code = f" {summary.guest_exit}" if summary.guest_exit is not None else ""
         parts.append(f"end: {summary.end}{exit_code}")
     say(", ".join(parts))
+    if added:
+        say(
+            "the added packets are beyond the letter of the specification: a chip does not send "
+            "them, but without them the trace could not be decoded exactly (docs/choices.md)"
+        )

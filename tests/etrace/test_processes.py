@@ -1,6 +1,7 @@
 """The command as a process: pipes, Ctrl-C, sudden death, start-up."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -124,8 +125,11 @@ def test_ctrl_c_ends_the_trace_properly(
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, stderr
-    (summary,) = errors(stderr)
+    told = errors(stderr)
+    summary = told[0]
     assert summary.endswith("end: interrupted")
+    assert f"{counting_elf}: interrupted by SIGINT; the trace is complete up to there" in told[-2]
+    assert re.fullmatch(r"  where         0x8000000[04]", told[-1])
     instructions = int(summary.split()[1].replace(",", ""))
     tail = run("decode", trace, "--format", "pc", "--from", instructions - 2).stdout
     assert len(tail.split()) == 2

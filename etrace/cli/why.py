@@ -1,0 +1,48 @@
+"""`etrace why`: why the run of a trace ended as it did."""
+
+import json
+import sys
+
+import click
+
+from etrace.cli import options
+from etrace.errors import Exit
+
+
+@click.command("why")
+@options.reading
+@options.JSON
+def command(
+    trace: str,
+    elf: tuple[str, ...],
+    image: tuple[str, ...],
+    params: str | None,
+    platform: str | None,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Tell the first cause of a bad end, from the trace FILE alone.
+
+    That is: the first of the traps at the end that nothing returned from, what followed, what to do
+    about it where we know, and the last instructions. The exit code is 0, or 3 if the trace has
+    gaps or was cut short.
+    """
+    from etrace.cause import of_trace
+    from etrace.cli.gaps import GapReport
+    from etrace.cli.source import reading
+    from etrace.history import FlowHistory
+
+    with reading(trace, elf, image, params, platform, force) as source:
+        history = FlowHistory(source.code.map)
+        report = GapReport(source)
+        for flow in report.flows():
+            history.feed(flow)
+        whole = report.close()
+        account = of_trace(history, source.code, source.header)
+        if as_json:
+            values = {**account.values(), "instructions": history.instructions, "whole": whole}
+            sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
+        else:
+            lines = [f"{source.name}: {account.what}", *account.lines(source.code.xlen // 4)]
+            sys.stdout.write("\n".join(lines) + "\n")
+    return Exit.OK if whole else Exit.CORRUPT
