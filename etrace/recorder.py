@@ -84,7 +84,7 @@ class Summary:
         return self.end in _FAILED or bool(self.guest_exit)
 
 
-_FAILED = {ExitReason.TRAP_LOOP.name.lower()}
+_FAILED = {each.name.lower() for each in ExitReason if each.failed}
 
 
 #: Events that a retirement stream tells: the codes of their references.

@@ -33,8 +33,9 @@ def command(
 ) -> int:
     """Run the firmware ELF. The exit code is the program's (255 for a greater one).
 
-    It is 4 if the program did not exit: the budget was used up, or it ended in a trap loop. Plugins
-    report on standard error.
+    It is 4 if the program did not exit: the budget was used up, or it ended in a trap loop or a
+    handler; 0 if it ended in a loop or a wfi that nothing can end. Plugins report on standard
+    error.
     """
     from emu import ExitReason
     from etrace import api, recorder
@@ -52,6 +53,7 @@ def command(
     plugins = [load(each) for each in plugin]
     terminal = running.Console(to_stderr=False) if console else None
     machine = recorder.new_machine(code, header, terminal, semihosting, record=False)
+    running.say_wishes(code, isa)
     for each in plugins:
         each.attach(machine)
     try:
@@ -66,7 +68,9 @@ def command(
     if reason is not ExitReason.EXIT or exit_code is None:
         what = reason.value if reason is not None else "it did not end"
         say(f"{elf[0]}: {what} (instruction {machine.instret:,}, pc {machine.pc:#x})")
-        return Exit.GUEST
+        # Firmware that exits nowhere is over so.
+        ended = reason in (ExitReason.ENDLESS_LOOP, ExitReason.WFI_FOREVER)
+        return Exit.OK if ended else Exit.GUEST
     if exit_code > _HIGHEST_CODE:
         say(f"{elf[0]}: exit code {exit_code}")
     return min(exit_code, _HIGHEST_CODE)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from etrace import files
+from etrace.cli import say
 from etrace.cli.progress import ProgressLine
 from etrace.trace import Trace, open_for_reading, xlen_of
 from specs.parameters import load
@@ -31,6 +32,8 @@ def reading(
     ) as trace:
         files.refuse_overwriting(output, [each.path for each in trace.header.programs])
         files.refuse_overwriting(output, [each.path for each in trace.header.images])
+        for text in trace.code.remarks:
+            say(text)
         progress = trace.progress = ProgressLine("instructions", listing=True)
         try:
             yield trace
