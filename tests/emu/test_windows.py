@@ -214,7 +214,7 @@ def test_noise(seed: int, xlen: int) -> None:
     """
     plain = Machine([noise(seed, xlen)], record=False)
     list(plain.run(4000))
-    budget = plain.instret  # noise may end in a loop of traps
+    budget = plain.instret  # noise may end before
     rng = random.Random(seed)
     edges = sorted(rng.sample(range(budget), min(200, budget // 4 * 2)))
     windows = tuple((low, high - low) for low, high in zip(edges[::2], edges[1::2], strict=True))
