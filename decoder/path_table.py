@@ -119,7 +119,8 @@ def _fill(
 ) -> None:
     for region in range(0, regions.size, 3):
         base = regions[region]
-        slots = (regions[region + 1] - base) >> U1
+        # rounded up: the end of a 64-bit address space is odd (`CodeMap`)
+        slots = (regions[region + 1] - base + U1) >> U1
         first = regions[region + 2]
         # from the end, so that each slot knows those after it
         for k in range(s64(slots) - 1, -1, -1):

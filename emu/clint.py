@@ -104,7 +104,9 @@ def read_clint(cpu: Any, address: Any, retired: Any) -> Any:
 
 @njit
 def write_clint(cpu: Any, address: Any, size: Any, value: Any, retired: Any) -> Any:
-    """Write `size` bytes; interrupts are looked at when the block that holds the store ends."""
+    """Write `size` bytes. The caller sees to it that the block ends behind the store: interrupts
+    are looked at there.
+    """
     offset = address - _BASE
     dword = offset & _DWORD
     shift = (offset & _U7) << _U3

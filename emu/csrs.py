@@ -54,7 +54,6 @@ _TABLE: list[tuple[str, int, int]] = [
     ("misa", STORED, 0),
     ("mie", STORED, _INTERRUPTS),
     ("mtvec", STORED, _ALL & ~2),
-    ("mcounteren", STORED, 0xFFFF_FFFF),
     ("mcountinhibit", STORED, 0b101),
     ("mscratch", STORED, _ALL),
     ("mepc", STORED, _ALL),  # its low bits: see `configure`
@@ -71,7 +70,8 @@ _TABLE: list[tuple[str, int, int]] = [
     ("tdata2", TRIGGER, 0),
     ("tdata3", STORED, 0),
     ("tinfo", STORED, 0),
-    *[(f"pmpaddr{i}", STORED, (1 << 54) - 1) for i in range(64)],
+    # There is no physical memory protection: its registers read as zero, as if none were left.
+    *[(f"pmpaddr{i}", STORED, 0) for i in range(64)],
     *[(f"mhpmcounter{i}", STORED, 0) for i in range(3, 32)],
     *[(f"hpmcounter{i}", STORED, 0) for i in range(3, 32)],
     *[(f"mhpmevent{i}", STORED, 0) for i in range(3, 32)],
@@ -85,9 +85,9 @@ _ONLY_RV32: list[tuple[str, int, int]] = [
     ("instreth", INSTRET | UPPER, 0),
     *[(f"mhpmcounter{i}h", STORED, 0) for i in range(3, 32)],
     *[(f"hpmcounter{i}h", STORED, 0) for i in range(3, 32)],
-    *[(f"pmpcfg{i}", STORED, _ALL) for i in range(1, 16, 2)],
+    *[(f"pmpcfg{i}", STORED, 0) for i in range(1, 16, 2)],
 ]
-_PMPCFG = [(f"pmpcfg{i}", STORED, _ALL) for i in range(0, 16, 2)]
+_PMPCFG = [(f"pmpcfg{i}", STORED, 0) for i in range(0, 16, 2)]
 
 #: An interrupt may be due, or the counters' arithmetic changes, after a write to these: the
 #: translator ends a block there. (RV64 has no upper halves; their numbers mean nothing then.)
@@ -175,7 +175,9 @@ def _set_counters(cpu: Any, cycle: Any, instret: Any, after: Any) -> Any:
 
 @njit
 def write_csr(cpu: Any, address: Any, value: Any, retired: Any) -> Any:
-    """Write an existing CSR. A counter reads as written to the next instruction."""
+    """Write an existing CSR. A counter reads as written to the next instruction: the write is done
+    instead of the increment for this one (Zicsr, "CSR Access Ordering"), also if it is of one half.
+    """
     slot = CSR_VALUE + address
     kind = s64(cpu[CSR_KIND + address])
     mask = cpu[CSR_MASK + address]
@@ -195,7 +197,7 @@ def write_csr(cpu: Any, address: Any, value: Any, retired: Any) -> Any:
     if mask == U0:
         return
     cycle, instret = _counter(cpu, s64(CYCLE), after), _counter(cpu, s64(INSTRET), after)
-    old = cycle if kind & ~UPPER == CYCLE else instret
+    old = _counter(cpu, kind & ~UPPER, retired)
     if kind & UPPER:
         new = (old & _LOW) | value << _U32
     elif cpu[XLEN] == _U32:

@@ -31,6 +31,7 @@ from emu.ops import (
     FOR_BRANCH,
     FOR_FENCE_I,
     FOR_HOST_CALL,
+    FOR_LOOP,
     FOR_MRET,
     FOR_WFI,
     HEADER_BYTES,
@@ -38,12 +39,13 @@ from emu.ops import (
     REF_SLOT,
     TAKEN_STUB,
 )  # fmt: skip
-from emu.slow_kernel import block_pc
+from emu.slow_kernel import block_pc, retired_at
 from emu.state import (
     ADDRESS_MASK,
     ALIGN_MASK,
     ALL_OF_TIME,
     BLOCK_COUNT,
+    BLOCK_ENDS,
     BLOCK_LIMIT,
     BUDGET,
     BUDGET_OVER,
@@ -51,6 +53,7 @@ from emu.state import (
     CAUSE,
     CYCLE_OFFSET,
     EDGE,
+    ENDLESS_LOOP,
     EVENT_KIND,
     EVENT_RAISED,
     FLUSHES,
@@ -90,9 +93,17 @@ from emu.state import (
     TRAP_LOOP,
     TRAPPED,
     TVAL,
+    WFI_FOREVER,
 )
 from emu.translate_kernel import block_at, flush, link, pc_of, short_block
-from emu.traps_kernel import add_reference, mret, take_exception, take_interrupt
+from emu.traps_kernel import (
+    add_reference,
+    end_block,
+    mret,
+    retire_part,
+    take_exception,
+    take_interrupt,
+)
 from specs.causes import INSTRUCTION_ADDRESS_MISALIGNED
 from specs.compiled import U0, U1, U2, U4, njit, s64, u64
 from specs.itype import Itype
@@ -102,12 +113,15 @@ from specs.itype import Itype
 STUCK_TRAPS = 16
 #: Turns of the loop before Python is given a chance (a turn is 50 ns at least).
 MAX_TURNS = 1 << 18
+#: No reason to return.
+GO_ON = -1
 #: References and blocks that one turn may add, and more.
 MARGIN = 4 * MAX_BLOCK
 
 _STUCK_TRAPS = np.uint64(STUCK_TRAPS)
 _MARGIN = np.uint64(MARGIN)
 _PER_TICK = np.uint64(INSTRUCTIONS_PER_TICK)
+_BLOCK_ENDS = np.uint64(BLOCK_ENDS)
 _NOTE_TIME_OFFSET, _NOTE_WAITED = np.uint64(NOTE_TIME_OFFSET), np.uint64(NOTE_WAITED)
 _MTIE = np.uint64(1 << 7)
 _MSTATUS_MIE = np.uint64(1 << 3)
@@ -176,6 +190,32 @@ def _branch(cpu: Any, registers: Any, ip: Any) -> Any:
 
 
 @njit
+def _can_come(cpu: Any, enabled: Any, retired: Any) -> Any:
+    """Whether an interrupt of `enabled` (bits as in mie) is pending, or will be while the program
+    does nothing: msip is for the program to set, and nothing drives MEIP.
+    """
+    if pending(cpu, retired) & enabled != U0:
+        return True
+    return enabled & _MTIE != U0 and until_timer(cpu, retired) < ALL_OF_TIME
+
+
+@njit
+def _loop(cpu: Any, ip: Any) -> Any:
+    """A jump to itself goes round until the slice is over, or at once says ENDLESS_LOOP."""
+    _retire_block(cpu, ip, U0)
+    cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+    cpu[PC] = load64(ip + _TAKEN_PC)
+    enabled = cpu[MIE] if cpu[MSTATUS] & _MSTATUS_MIE != U0 else U0
+    if cpu[HOST] == U0 and not _can_come(cpu, enabled, cpu[RETIRED]):
+        return ENDLESS_LOOP
+    if imm(ip) == U0:
+        while s64(cpu[LEFT]) > 0:
+            _retire_block(cpu, ip, U0)
+        cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+    return GO_ON
+
+
+@njit
 def _wait(cpu: Any) -> Any:
     """WFI: guest time passes until the timer fires, if it can end the wait; else no operation."""
     retired = cpu[RETIRED]
@@ -194,26 +234,33 @@ def _wait(cpu: Any) -> Any:
 
 @njit
 def _leave(cpu: Any, registers: Any, ip: Any) -> Any:
-    """Carry out a LEAVE. True if the rest is up to the host."""
+    """Carry out a LEAVE. GO_ON, or why `drive` is to return."""
     why = s64(load8u(ip + U1))
     if why == FOR_BRANCH:
         _branch(cpu, registers, ip)
-        return False
+        return GO_ON
+    if why == FOR_LOOP:
+        return _loop(cpu, ip)
+    if why == FOR_WFI and cpu[HOST] == U0 and not _can_come(cpu, cpu[MIE], retired_at(cpu, ip)):
+        # It never retires.
+        retire_part(cpu, ip)
+        cpu[PC] = block_pc(cpu, ip)
+        return WFI_FOREVER
     _retire_block(cpu, ip, U0)
     cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
     if why == FOR_MRET:
         mret(cpu, block_pc(cpu, ip))
-        return False
+        return GO_ON
     if why == FOR_HOST_CALL:
         cpu[PC] = block_pc(cpu, ip)
-        return True
+        return HOST_CALLED
     cpu[PC] = load64(ip + _FALL_PC)
     if why == FOR_WFI:
         _wait(cpu)
     elif why == FOR_FENCE_I or cpu[STALE] != U0:
         cpu[STALE] = U0
         flush(cpu)
-    return False
+    return GO_ON
 
 
 @njit
@@ -284,18 +331,26 @@ def drive(cpu: Any, operations: Any) -> Any:
         reason = run_slice(cpu)
         ip = cpu[IP]
         if reason == TRAPPED:
-            take_exception(cpu, ip)
+            if cpu[CAUSE] == _BLOCK_ENDS:
+                cpu[CAUSE] = U0
+                end_block(cpu, ip)
+            else:
+                take_exception(cpu, ip)
             continue
         if reason == INDIRECT:
             _indirect(cpu, operations, registers, ip)
             continue
         if reason == LEFT_BLOCK:
-            if _leave(cpu, registers, ip):
-                return HOST_CALLED
+            why = _leave(cpu, registers, ip)
+            if why != GO_ON:
+                return why
             continue
         cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
         cpu[PC] = pc_of(ip)
-        cpu[REST] = u64(behind)
+        if cpu[CAUSE] == _BLOCK_ENDS:
+            cpu[CAUSE] = U0
+        else:
+            cpu[REST] = u64(behind)
         if reason == RESOLVING:
             flushes = cpu[FLUSHES]
             block = block_at(cpu, operations, cpu[PC])

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-#: Limits: bytes of file, of one segment in memory, and counts.
+#: Limits: bytes of file, of all segments in memory, and counts.
 MAX_FILE = 1 << 30
-MAX_SEGMENT = 4 << 30
+MAX_MEMORY = 4 << 30
 MAX_SEGMENTS = 256
+#: Segments may share bytes of the file, but all together not take more than so many times its size;
+#: the names of symbols likewise.
+MAX_SHARING = 2
 MAX_SECTIONS = 1 << 16
 MAX_SYMBOLS = 1 << 20
 MAX_NAME = 4096
@@ -62,8 +65,8 @@ class _Section(NamedTuple):
 
 
 class _Format(NamedTuple):
-    """Structures of one class, and where (type, flags, offset, paddr, filesz, memsz) of a program
-    header and (name, info, shndx, value, size) of a symbol are.
+    """Structures of one class, and where (type, flags, offset, vaddr, paddr, filesz, memsz) of a
+    program header and (name, info, shndx, value, size) of a symbol are.
     """
 
     header: struct.Struct
@@ -78,7 +81,7 @@ _FORMATS = {
     32: _Format(
         struct.Struct("<HHIIIIIHHHHHH"),
         struct.Struct("<8I"),
-        (0, 6, 1, 3, 4, 5),
+        (0, 6, 1, 2, 3, 4, 5),
         struct.Struct("<10I"),
         struct.Struct("<IIIBBH"),
         (0, 3, 5, 1, 2),
@@ -86,7 +89,7 @@ _FORMATS = {
     64: _Format(
         struct.Struct("<HHIQQQIHHHHHH"),
         struct.Struct("<IIQQQQQQ"),
-        (0, 1, 2, 4, 5, 6),
+        (0, 1, 2, 3, 4, 5, 6),
         struct.Struct("<IIQQQQIIQQ"),
         struct.Struct("<IBBHQQ"),
         (0, 1, 3, 4, 5),
@@ -100,12 +103,20 @@ class ElfError(ValueError):
 
 @dataclass(frozen=True)
 class Segment:
-    """`memsz` bytes from `base` (physical address): `data`, then zeros."""
+    """`memsz` bytes from `base` (physical address): `data`, then zeros. `vaddr`: the address that
+    it is linked for if that is another one, to which the program copies it; else None.
+    """
 
     base: int
     data: bytes
     memsz: int
     executable: bool
+    vaddr: int | None = None
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Where it is stored and, last, where it runs: one address or two."""
+        return (self.base,) if self.vaddr is None else (self.base, self.vaddr)
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,8 @@ def load(path: str | os.PathLike[str]) -> Program:
             data = file.read(MAX_FILE + 1)
     except OSError as error:
         raise ElfError(f"{where}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise ElfError(f"{str(where)!r}: no name of a file: {error}") from None
     if len(data) > MAX_FILE:
         raise ElfError(f"{where}: larger than {MAX_FILE >> 20} MiB")
     if data[:4] != b"\x7fELF":
@@ -166,7 +179,10 @@ def _segments(path: Path, data: bytes, header: _Header, xlen: int) -> tuple[Segm
     layout = _FORMATS[xlen]
     if header.phnum > MAX_SEGMENTS:
         raise ElfError(f"{path}: {header.phnum} program headers (at most {MAX_SEGMENTS} are read)")
+    if header.phentsize < layout.segment.size and header.phnum:
+        raise ElfError(f"{path}: broken ELF file: program headers of {header.phentsize} bytes")
     segments = []
+    taken = memory = 0
     for number in range(header.phnum):
         at = header.phoff + number * header.phentsize
         if at + layout.segment.size > len(data):
@@ -174,17 +190,30 @@ def _segments(path: Path, data: bytes, header: _Header, xlen: int) -> tuple[Segm
                 f"{path}: truncated: program header {number} is past the end of the file"
             )
         fields = layout.segment.unpack_from(data, at)
-        kind, flags, offset, base, filesz, memsz = (fields[i] for i in layout.segment_fields)
+        kind, flags, offset, vaddr, base, filesz, memsz = (fields[i] for i in layout.segment_fields)
         if kind != _PT_LOAD or memsz == 0:
             continue
         if offset + filesz > len(data):
             raise ElfError(f"{path}: truncated: segment {number} ends past the end of the file")
         if filesz > memsz:
             raise ElfError(f"{path}: segment {number} is larger in the file than in memory")
-        if memsz > MAX_SEGMENT or base + memsz > 1 << xlen:
+        if max(base, vaddr) + memsz > 1 << xlen:
             raise ElfError(f"{path}: segment {number} has an absurd size ({memsz:#x} at {base:#x})")
+        # Before any byte is copied: all headers may point at the same ones.
+        taken, memory = taken + filesz, memory + memsz
+        if taken > MAX_SHARING * len(data):
+            raise ElfError(
+                f"{path}: segment {number}: the segments up to here take {taken:,} bytes of a file "
+                f"of {len(data):,}; not what a linker makes"
+            )
+        if memory > MAX_MEMORY:
+            raise ElfError(
+                f"{path}: segment {number} has an absurd size ({memsz:#x} at {base:#x}): all up to "
+                f"here want {memory:#x} bytes of memory"
+            )
         content = data[offset : offset + filesz]
-        segments.append(Segment(base, content, memsz, bool(flags & _PF_X)))
+        runs_at = None if vaddr == base else vaddr
+        segments.append(Segment(base, content, memsz, bool(flags & _PF_X), runs_at))
     if not segments:
         raise ElfError(f"{path}: no loadable segment")
     return tuple(segments)
@@ -192,7 +221,9 @@ def _segments(path: Path, data: bytes, header: _Header, xlen: int) -> tuple[Segm
 
 def _sections(data: bytes, header: _Header, layout: _Format) -> list[_Section]:
     """Section headers. Sections help and are not needed to run: what is broken is left out."""
-    sections = []
+    sections: list[_Section] = []
+    if header.shentsize < layout.section.size:
+        return sections
     for number in range(min(header.shnum, MAX_SECTIONS)):
         at = header.shoff + number * header.shentsize
         if at + layout.section.size <= len(data):
@@ -203,12 +234,17 @@ def _sections(data: bytes, header: _Header, layout: _Format) -> list[_Section]:
 def _symbols(
     data: bytes, sections: list[_Section], layout: _Format
 ) -> Iterator[tuple[str, Symbol]]:
-    """Name and symbol from the first symbol table, in reverse: of equal names the first counts."""
+    """Name and symbol from the first symbol table, in reverse: of equal names the first counts.
+
+    Names may share their ends in the file. Where all together are far longer than it, none more are
+    read.
+    """
     table = next((s for s in sections if s.type == _SHT_SYMTAB), None)
     if table is None or table.link >= len(sections):
         return
     strings = sections[table.link]
     size = layout.symbol.size
+    room = MAX_SHARING * len(data)
     count = min(table.size // size, MAX_SYMBOLS, max(0, len(data) - table.offset) // size)
     for number in reversed(range(count)):
         fields = layout.symbol.unpack_from(data, table.offset + number * size)
@@ -217,6 +253,9 @@ def _symbols(
         if kind is None or section == _SHN_UNDEF or name >= strings.size:
             continue
         text = _string(data, strings.offset + name)
+        room -= len(text)
+        if room < 0:
+            return
         # Mapping symbols ($x, $d) and local labels (.L) name no place that a person knows.
         if text and text[0] not in "$.":
             yield text, Symbol(address, extent, kind)
@@ -252,11 +291,12 @@ def _isa(data: bytes, sections: list[_Section]) -> str | None:
 
 
 def _uleb128(content: bytes, at: int) -> tuple[int, int]:
-    """The number at `at`, and the position behind it."""
+    """The number at `at` (its low 64 bits), and the position behind it."""
     value, shift = 0, 0
     while at < len(content):
         byte = content[at]
-        value |= (byte & 0x7F) << shift
+        if shift < 64:
+            value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             break

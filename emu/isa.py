@@ -1,4 +1,4 @@
-"""ISA strings: which extensions a machine has."""
+"""ISA strings: which extensions a machine has, and which a program wants."""
 
 import re
 
@@ -20,9 +20,10 @@ EXTENSIONS: dict[str, tuple[str, ...]] = {
     "zihpm": (),
     "zmmul": (),
 }
-#: Every machine-mode hart has these, whatever the program was compiled for.
+#: Every machine-mode hart has these, whatever it is restricted to.
 ALWAYS = ("i", "zicsr", "zifencei", "system")
-DEFAULT = "imac_zicsr_zifencei"
+#: An RV32E program is one for any RV32I hart.
+_SUBSETS = ("e",)
 
 
 def names(isa: str) -> tuple[int, list[str]]:
@@ -32,7 +33,7 @@ def names(isa: str) -> tuple[int, list[str]]:
     """
     match = re.fullmatch(r"rv(32|64)([a-z])(.*)", isa.strip().lower())
     if match is None:
-        raise MachineError(f"isa {isa!r}: expected rv32... or rv64..., as in rv64{DEFAULT}")
+        raise MachineError(f"isa {isa!r}: expected rv32... or rv64..., as in rv64imac_zicsr")
     xlen, base, rest = int(match[1]), match[2], match[3]
     found = ["i", "m", "a", "f", "d", "zicsr", "zifencei"] if base == "g" else [base]
     rest = re.sub(r"^\d+(p\d+)?", "", rest)
@@ -47,28 +48,38 @@ def names(isa: str) -> tuple[int, list[str]]:
     return xlen, found
 
 
-def allowed(isa: str | None, attribute: str | None, xlen: int) -> frozenset[str]:
-    """Extensions of `specs.isa.tables` that the machine executes.
-
-    `isa` is the user's word: all of it must be there (else MachineError). Without it the program's
-    `attribute` counts, of which what is not there is left out: such instructions are illegal.
+def allowed(isa: str | None, xlen: int) -> frozenset[str]:
+    """Extensions of `specs.isa.tables` that the machine executes: all that there are or, of them,
+    what `isa` names. Raises MachineError where that names others.
     """
-    if isa is not None:
-        width, found = names(isa)
-        unknown = [name for name in found if name not in EXTENSIONS]
-        if unknown:
-            raise MachineError(
-                f"isa {isa!r}: {', '.join(unknown)} not supported; supported: "
-                + " ".join(EXTENSIONS)
-            )
-    elif attribute is not None:
-        width, found = names(attribute)
-    else:
-        width, found = names(f"rv{xlen}{DEFAULT}")
+    if isa is None:
+        return frozenset(e for extensions in EXTENSIONS.values() for e in extensions) | {*ALWAYS}
+    width, found = names(isa)
+    unknown = [name for name in found if name not in EXTENSIONS]
+    if unknown:
+        raise MachineError(
+            f"isa {isa!r}: {', '.join(unknown)} not supported; supported: " + " ".join(EXTENSIONS)
+        )
     if width != xlen:
         raise MachineError(f"isa is RV{width}, the program is RV{xlen}")
-    extensions = {e for name in found for e in EXTENSIONS.get(name, ())}
-    return frozenset(extensions | set(ALWAYS))
+    return frozenset(e for name in found for e in EXTENSIONS[name]) | {*ALWAYS}
+
+
+def lacking(attribute: str | None, extensions: frozenset[str]) -> list[str]:
+    """What a program was built for (its ELF attribute) and a machine with `extensions` has not, as
+    the manual writes it: F, D, Zba. Nothing where the attribute is no ISA string.
+    """
+    try:
+        _, found = names(attribute or "")
+    except MachineError:
+        return []
+    missing = [
+        name
+        for name in found
+        if name not in _SUBSETS
+        and not (name in EXTENSIONS and extensions.issuperset(EXTENSIONS[name]))
+    ]
+    return [name.capitalize() for name in dict.fromkeys(missing)]
 
 
 def misa(extensions: frozenset[str], xlen: int) -> int:

@@ -44,15 +44,30 @@ class ExitReason(Enum):
     EXIT = "the program exited"
     BUDGET = "the instruction budget was used up"
     TRAP_LOOP = "the trap handler itself traps, without end"
+    ENDLESS_LOOP = "it ended in a jump to itself that nothing can end"
+    WFI_FOREVER = "it waits for an interrupt (wfi), and none that is enabled can come"
+    HANDLER_HANG = "a trap handler ended in a jump to itself, or a wfi, that nothing can end"
+
+    @property
+    def failed(self) -> bool:
+        """Whether that is a failure of the program, whatever it said before."""
+        return self in (ExitReason.TRAP_LOOP, ExitReason.HANDLER_HANG)
+
+
+_FOR_EVER = {
+    state.ENDLESS_LOOP: ExitReason.ENDLESS_LOOP,
+    state.WFI_FOREVER: ExitReason.WFI_FOREVER,
+}
 
 
 class Machine:
     """A hart with its memory and devices, reset and ready to run.
 
-    `programs`: from `emu.elf.load`; the first gives width, entry and tohost. `isa`: an ISA string,
-    by default what the first program's attributes say. `memory`: more RAM, (base, size) in whole
-    4 KiB pages. `record`: whether `run` yields what retires. `console`: receives guest output.
-    `tohost`: its address, for programs without that symbol, or "none": the symbol means nothing.
+    `programs`: from `emu.elf.load`; the first gives width, entry and tohost. `isa`: an ISA string
+    to which the hart is restricted; it can do everything without. `memory`: more RAM, (base, size)
+    in whole 4 KiB pages. `record`: whether `run` yields what retires. `console`: receives guest
+    output. `tohost`: its address, for programs without that symbol, or "none": the symbol means
+    nothing.
     `semihosting`: serve host calls; without it an ebreak is a breakpoint exception, marked or not.
     `sideband`: context, time, triggers and windows in what `run` yields; without it there are only
     the triggers that the program itself arms.
@@ -86,7 +101,7 @@ class Machine:
         for program in programs:
             if program.xlen != self.xlen:
                 raise MachineError(f"{program.path}: RV{program.xlen}, the first is RV{self.xlen}")
-        extensions = allowed(isa, programs[0].isa, self.xlen)
+        extensions = allowed(isa, self.xlen)
         board = PLATFORMS[platform](programs, list(memory))
         self.memory: Memory = board.memory
         #: None while the program may still run on.
@@ -106,7 +121,8 @@ class Machine:
         self._halted = False
         self._sideband = Sideband(self.cpu, sideband or SidebandOptions(), self.xlen)
         self._reset()
-        self.cpu[state.MTIMECMP] = self.cpu[state.TIMER_SINCE] = _ALL_ONES
+        # As on Spike: the timer interrupt is pending until mtimecmp is set.
+        self.cpu[state.MTIMECMP] = self.cpu[state.TIMER_SINCE] = 0
         self.cpu[state.TOHOST] = _ALL_ONES
         self._htif = self._host(programs, console, tohost)
         self._semihosting: Semihosting | None = None
@@ -211,7 +227,8 @@ class Machine:
             self._sideband.raise_flag(HAS_CONTEXT)
 
     def run(self, max_instructions: int | None = None, *, buffers: int = 1) -> Iterator[Chunk]:
-        """Run until the program ends, or exactly `max_instructions` more have retired.
+        """Run until the program ends or can do nothing more (`ExitReason`), or exactly
+        `max_instructions` more have retired.
 
         Yields what retired, in chunks; nothing at all with `record=False`. A chunk is valid until
         `buffers` more have been asked for: with 2, one can be encoded while the next is filled.
@@ -224,7 +241,7 @@ class Machine:
 
         if self._halted:
             raise MachineError("the hart is halted: call resume() or reset() first")
-        if self.exit_reason in (ExitReason.EXIT, ExitReason.TRAP_LOOP):
+        if self.exit_reason not in (None, ExitReason.BUDGET):
             return
         self.exit_reason = None
         cpu = self.cpu
@@ -270,6 +287,9 @@ class Machine:
                 self.exit_reason = ExitReason.BUDGET
             elif reason == state.TRAP_LOOP:
                 self.exit_reason = ExitReason.TRAP_LOOP
+            elif reason in _FOR_EVER:
+                in_handler = self.cpu[state.HANDLING]
+                self.exit_reason = ExitReason.HANDLER_HANG if in_handler else _FOR_EVER[reason]
             if reason == state.BUFFERS_FULL or self.exit_reason is not None:
                 self._hooks.retired(self._undelivered())
         except BaseException as error:
@@ -285,7 +305,7 @@ class Machine:
         csrs.configure(cpu, self.xlen, misa(self._extensions, self.xlen), compressed)
         self._sideband.reset()
         cpu[state.INSTRET_OFFSET] = cpu[state.CYCLE_OFFSET] = -self.instret & _ALL_ONES
-        cpu[state.STUCK] = cpu[state.LAST_TRAP] = cpu[state.REST] = 0
+        cpu[state.STUCK] = cpu[state.LAST_TRAP] = cpu[state.REST] = cpu[state.HANDLING] = 0
         cpu[state.PC] = self._reset_pc
         cpu[state.XLEN] = self.xlen
         cpu[state.ADDRESS_MASK] = width
@@ -319,7 +339,10 @@ class Machine:
         if tohost is None or tohost == "none":
             return None
         if tohost % 8 or self.memory.view(tohost, 8) is None:
-            raise MachineError(f"tohost at {tohost:#x}: not an aligned doubleword of memory")
+            raise MachineError(
+                f"tohost at {tohost:#x}: not an aligned doubleword of memory; "
+                "is there RAM missing? --memory adds some"
+            )
         self.cpu[state.TOHOST] = tohost
         return Htif(self.memory, tohost, symbols.get("fromhost"), console)
 
@@ -405,5 +428,6 @@ class Machine:
 
 
 def _region_table(regions: list[Region]) -> npt.NDArray[np.uint64]:
-    rows = [(r.base, r.end, r.data.ctypes.data, int(r.writable)) for r in regions]
+    # The end of a 64-bit address space is 0: kernels take differences of addresses alone.
+    rows = [(r.base, r.end & _ALL_ONES, r.data.ctypes.data, int(r.writable)) for r in regions]
     return np.array(rows, np.uint64)

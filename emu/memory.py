@@ -1,6 +1,7 @@
 """Guest memory: regions of lazily allocated host memory."""
 
 import mmap
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,7 +80,7 @@ def pages_around(base: int, size: int) -> tuple[int, int]:
     return base // PAGE * PAGE, -(-(base + size) // PAGE) * PAGE
 
 
-def merge(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def merge(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Union of ranges (base, end), sorted; touching ones become one."""
     merged: list[tuple[int, int]] = []
     for base, end in sorted(ranges):

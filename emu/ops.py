@@ -48,6 +48,8 @@ CSRRW, CSRRS, CSRRC, CSRRWI, CSRRSI, CSRRCI = range(122, 128)
 
 #: What LEAVE leaves the hot loop for (its rd).
 FOR_CHECK, FOR_MRET, FOR_WFI, FOR_FENCE_I, FOR_BRANCH, FOR_HOST_CALL = range(6)
+#: A jump to itself (imm: 1 if triggers fire at it, with each round).
+FOR_LOOP = 6
 #: TRAP's tval (its rs1): the immediate, zero-extended; or the pc plus the immediate.
 TVAL_IS_IMM, TVAL_IS_PC = range(2)
 

@@ -59,6 +59,7 @@ from emu.ops import (
     MULH_32,
     MULHSU,
     MULHU_32,
+    NEXT,
     REMU,
     REMW,
     SB,
@@ -71,6 +72,7 @@ from emu.ops import (
 from emu.state import (
     ADDRESS_MASK,
     ARENA,
+    BLOCK_ENDS,
     CAUSE,
     FIRING,
     GOAL,
@@ -116,6 +118,7 @@ _ENTRY_MASK = np.uint64(TLB_ENTRIES - 1)
 _ENTRY_BYTES = np.uint64(TLB_ENTRY_BYTES)
 _NO_TAG = np.uint64(NO_TAG)
 _SEQUEL = np.uint64(SEQUEL)
+_BLOCK_ENDS = np.uint64(BLOCK_ENDS)
 _CONDITIONAL, _ACCESSES = np.uint64(CONDITIONAL), np.uint64(ACCESSES)
 _EXECUTE = np.uint64(EXECUTE)
 
@@ -178,7 +181,9 @@ def _access(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
             return _fault(cpu, STORE_ACCESS_FAULT if is_store else LOAD_ACCESS_FAULT, address)
         if is_store:
             write_clint(cpu, address, size, rs2(registers, ip), retired_at(cpu, ip))
-            return OK
+            cpu[CAUSE] = _BLOCK_ENDS
+            following = op_of(ip + _U8)
+            return OK if following == NEXT or following == FIRE else FAULT
         value = read_clint(cpu, address, retired_at(cpu, ip))
     else:
         end = load64(region + _U8)
@@ -362,7 +367,8 @@ def _match(cpu: Any, registers: Any, ip: Any) -> Any:
 
 @njit
 def slow(cpu: Any, ip: Any) -> Any:
-    """Execute the micro-operation at `ip`. OK, or FAULT with CAUSE and TVAL set.
+    """Execute the micro-operation at `ip`. OK, or FAULT with CAUSE and TVAL set (BLOCK_ENDS: it is
+    done, and the block ends behind it: `traps_kernel.end_block`).
 
     cpu[LEFT] is up to date, and may be changed (`end_slice`).
     """

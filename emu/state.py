@@ -76,7 +76,8 @@ X, SINK = 0, 32
     # windows
     EDGE,  # a block ends where RETIRED is this, and `drive` returns to Python
     REST,  # instructions left of a block that ended there for no other reason, 0: none
-) = range(33, 33 + 61)
+    HANDLING,  # 1: no mret since the last trap, which was none that the program asked for (ecall)
+) = range(33, 33 + 62)
 
 #: Traps taken: exceptions by cause, then interrupts by cause.
 EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
@@ -164,4 +165,9 @@ TRIGGER_BYTES = 24
     PAUSED,
     EVENT_RAISED,  # Python is to deliver the event in hand
     HOST_CALLED,  # PC is at an ebreak that is a host call
-) = range(12)
+    ENDLESS_LOOP,  # PC is at a jump to itself, WFI_FOREVER: at a wfi, and no interrupt can come
+    WFI_FOREVER,
+) = range(14)
+
+#: CAUSE of what is no trap: the block ends behind a store to a device.
+BLOCK_ENDS = (1 << 64) - 1

@@ -31,6 +31,7 @@ from emu.ops import (
     FOR_CHECK,
     FOR_FENCE_I,
     FOR_HOST_CALL,
+    FOR_LOOP,
     FOR_MRET,
     FOR_WFI,
     HEADER_BYTES,
@@ -49,6 +50,7 @@ from emu.ops import (
     NEXT,
     REF_SLOT,
     RESOLVE,
+    SB,
     SD,
     TAKEN_SLOT,
     TAKEN_STUB,
@@ -264,9 +266,9 @@ def _place(count: Any, halfwords: Any, slots: Any, last: Any, cycles: Any) -> An
 @njit
 def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     """Translate the block at `pc`: straight-line code up to a control transfer, an instruction that
-    traps, one that needs a boundary after it, or `limit` instructions. `operations`: uint8, by
-    instruction index (`ops.operations`). `pc` may have `state.SEQUEL` set. Returns the host pointer
-    to its first micro-operation.
+    traps, one that needs a boundary after it, the end of the address space, or `limit`
+    instructions. `operations`: uint8, by instruction index (`ops.operations`). `pc` may have
+    `state.SEQUEL` set. Returns the host pointer to its first micro-operation.
     """
     xlen = s64(cpu[XLEN])
     mask = cpu[ADDRESS_MASK]
@@ -291,7 +293,10 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     rd = first_source = second_source = immediate = np.int64(0)
     taken = U0
     sijump = False
+    stored = False
     while s64(count) < limit:
+        if at == U0 and count != U0:
+            break  # address 0 follows the last one, but is no later address of the same block
         if cpu[ARMED] & _EXECUTE != U0:
             fired = firing(cpu, at)
             if fired != U0:
@@ -386,6 +391,9 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
             if op == JAL:
                 terminator = np.int64(JUMP if rd == 0 else CALL)
                 taken = (here + u64(immediate)) & mask
+                if rd == 0 and immediate == 0 and count == U1:
+                    terminator, leave = np.int64(LEAVE), FOR_LOOP
+                    immediate = np.int64(looks != U0)
             else:
                 terminator = np.int64(JALR)
             break
@@ -399,7 +407,15 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
                 leave = FOR_FENCE_I
             break
         previous = word
-        if op == FENCE:
+        behind_store, stored = stored, bool(SB <= op <= SD)
+        # Without effect on a register, only memory and CSRs can be affected.
+        if op == FENCE or (
+            rd == 0 and (op < LB or op == LUI or op == AUIPC or MULHSU <= op < MULHSU + 12)
+        ):
+            if behind_store:
+                # The block may end behind the store: the operation there has to say where that is.
+                _emit(ip, _LI, SINK, _NO, _NO, _NO)
+                ip += _U8
             continue
         if CSRRW <= op <= CSRRCI:
             funct = op - CSRRW + 1 if op < CSRRW + 3 else op - CSRRW + 2
@@ -409,9 +425,6 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
             if ends and (funct & 3 == 1 or first_source != 0):
                 terminator, leave = np.int64(LEAVE), FOR_CHECK
                 break
-            continue
-        # Without effect on a register, only memory and CSRs can be affected.
-        if rd == 0 and (op < LB or op == LUI or op == AUIPC or MULHSU <= op < MULHSU + 12):
             continue
         if op == LUI or op == AUIPC:
             value = u64(immediate)

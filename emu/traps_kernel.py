@@ -18,6 +18,7 @@ from emu.state import (
     EPC_MASK,
     EXCEPTION_COUNTS,
     GOAL,
+    HANDLING,
     INTERRUPT_COUNTS,
     LAST_TRAP,
     LEFT,
@@ -47,6 +48,7 @@ from emu.state import (
     XLEN,
 )
 from specs.causes import (
+    ECALL_FROM_M,
     MACHINE_EXTERNAL_INTERRUPT,
     MACHINE_SOFTWARE_INTERRUPT,
     MACHINE_TIMER_INTERRUPT,
@@ -63,6 +65,7 @@ _INTERRUPT_CODE = np.uint64(Itype.INTERRUPT)
 _EXCEPTION = np.uint64(EXCEPTION)
 _INTERRUPT = np.uint64(INTERRUPT)
 _TRAP_RETURN = np.uint64(TRAP_RETURN)
+_ECALL = np.uint64(ECALL_FROM_M)
 _MIE = np.uint64(MSTATUS_MIE)
 _MPIE = np.uint64(MSTATUS_MPIE)
 _U3 = np.uint64(3)
@@ -129,6 +132,13 @@ def retire_part(cpu: Any, ip: Any) -> Any:
 
 
 @njit
+def end_block(cpu: Any, ip: Any) -> Any:
+    """End the block behind the micro-operation `ip`, a store to a device, and go on there."""
+    retire_part(cpu, ip + _U8)
+    cpu[PC] = block_pc(cpu, ip + _U8)
+
+
+@njit
 def _record(cpu: Any, pc: Any, cause: Any, tval: Any, code: Any) -> Any:
     if cpu[REF_STEP] == U0:
         return
@@ -153,6 +163,7 @@ def take_trap(cpu: Any, pc: Any, cause: Any, tval: Any, interrupt: Any) -> Any:
     cpu[counts + s64(cause)] += U1
     cpu[STUCK] = cpu[STUCK] + U1 if cpu[LAST_TRAP] == cpu[RETIRED] + U1 else U0
     cpu[LAST_TRAP] = cpu[RETIRED] + U1
+    cpu[HANDLING] = U0 if not interrupt and cause == _ECALL else U1
     status = cpu[MSTATUS]
     enabled = (status & _MIE) << U4
     cpu[MSTATUS] = (status & ~(_MIE | _MPIE)) | enabled
@@ -202,4 +213,5 @@ def mret(cpu: Any, pc: Any) -> Any:
     enabled = (status & _MPIE) >> U4
     cpu[MSTATUS] = (status & ~_MIE) | enabled | _MPIE
     cpu[PC] = cpu[MEPC] & cpu[EPC_MASK]
+    cpu[HANDLING] = U0
     raise_event(cpu, _TRAP_RETURN, pc, U0, U0, cpu[PRIV], cpu[RETIRED])

@@ -40,7 +40,11 @@ class TraceError(EtraceError):
 
 def one_line(error: BaseException) -> str:
     """`error` as one line of printable characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    return printable(" ".join(str(error).split()) or type(error).__name__)
+
+
+def printable(text: str) -> str:
+    """`text` with what is not to be printed, as in a file that nobody has looked at, escaped."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 

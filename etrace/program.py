@@ -2,13 +2,17 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+import stat
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from emu import elf
-from emu.elf import Program
+from emu.elf import Program, Symbol
+from emu.isa import allowed, lacking
 from emu.memory import MachineError
 from etrace.errors import InputError, ProgramMismatchError, os_error
 from etrace.files import STDIO
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Largest binary image read (the code map needs fifteen times as much memory).
 MAX_IMAGE = 64 << 20
+#: Files that a trace may name, and remarks that are made.
+MAX_NAMED = 64
+_MOST_REMARKS = 8
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,28 @@ class Image:
 
 
 @dataclass(frozen=True)
+class _Claim:
+    """Code for `start`, stored at `stored`."""
+
+    start: int
+    data: bytes
+    stored: int
+    path: str
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.data)
+
+    def part(self, first: int, last: int) -> bytes:
+        return self.data[first - self.start : last - self.start]
+
+
+@dataclass(frozen=True)
 class Code:
-    """Program memory: the ELF programs, binary images and the platform's boot ROM."""
+    """Program memory: the ELF programs, binary images and the platform's boot ROM.
+
+    A segment's code is both where it is stored and where it runs, after the program has copied it.
+    """
 
     xlen: int
     programs: tuple[Program, ...] = ()
@@ -49,10 +76,7 @@ class Code:
         stretches: list[tuple[int, bytes]] = []
         if self.platform is not None and self.programs:
             stretches += boot_images(self.platform, self.programs)
-        for program in self.programs:
-            segments = program.segments
-            executable = [each for each in segments if each.executable] or list(segments)
-            stretches += [(each.base, bytes(each.data)) for each in executable if each.data]
+        stretches += [(each.start, each.data) for each in self._claims]
         stretches += [(image.address, image.data) for image in self.images]
         try:
             return CodeMap(stretches, self.xlen)
@@ -60,14 +84,68 @@ class Code:
             raise InputError(f"program memory: {error}") from None
 
     @cached_property
+    def _claims(self) -> list[_Claim]:
+        """What the programs say is where; of two that overlap the later one counts: a place to run
+        at before one to be stored at, then a later program before an earlier one.
+        """
+        stored: list[_Claim] = []
+        running: list[_Claim] = []
+        for program in self.programs:
+            segments = program.segments
+            for each in [s for s in segments if s.executable] or segments:
+                for start in each.places if each.data else ():
+                    claim = _Claim(start, bytes(each.data), each.base, str(program.path))
+                    (running if start == each.places[-1] else stored).append(claim)
+        return stored + running
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """Where two segments claim an address with different code: which one counts."""
+        hidden = []
+        active: list[tuple[int, _Claim]] = []
+        for order, claim in sorted(enumerate(self._claims), key=lambda each: each[1].start):
+            active = [each for each in active if each[1].end > claim.start]
+            for other_order, other in active:
+                first, last = claim.start, min(claim.end, other.end)
+                if claim.part(first, last) != other.part(first, last):
+                    loser, winner = (other, claim) if other_order < order else (claim, other)
+                    hidden.append(
+                        f"{loser.path}: the code for {first:#x} to {last - 1:#x} that is stored at "
+                        f"{loser.stored:#x} is hidden by that of {winner.path}, stored at "
+                        f"{winner.stored:#x}; --image says otherwise"
+                    )
+            active.append((order, claim))
+        if len(hidden) > _MOST_REMARKS:
+            rest = len(hidden) - _MOST_REMARKS
+            hidden[_MOST_REMARKS:] = [f"{rest} more places are claimed by two segments"]
+        return hidden
+
+    def wishes(self, isa: str | None) -> list[str]:
+        """What the programs were built for and a hart restricted to `isa` has not. Raises
+        `InputError` for an `isa` that cannot be.
+        """
+        try:
+            extensions = allowed(isa, self.xlen)
+        except MachineError as error:
+            raise InputError(str(error)) from None
+        remarks = []
+        for program in self.programs:
+            missing = lacking(program.isa, extensions)
+            if missing:
+                has = {1: "has it not", 2: "has neither"}.get(len(missing), "has none of them")
+                remarks.append(
+                    f"{program.path}: built for {', '.join(missing)}: this hart {has}; such "
+                    "instructions are illegal"
+                )
+        return remarks
+
+    @cached_property
     def symbols(self) -> Symbols:
         """Names of the programs' addresses."""
         return Symbols(
-            (name, symbol.address, symbol.size, symbol.type, segment.base + segment.memsz)
+            (name, symbol.address, symbol.size, symbol.type, limit)
             for program in self.programs
-            for segment in program.segments
-            for name, symbol in program.symbols.items()
-            if segment.base <= symbol.address < segment.base + segment.memsz
+            for name, symbol, limit in _with_limits(program)
         )
 
     def references(self) -> tuple[tuple[ProgramReference, ...], tuple[ImageReference, ...]]:
@@ -76,6 +154,22 @@ class Code:
             tuple(ProgramReference(str(each.path), each.sha256) for each in self.programs),
             tuple(ImageReference(each.address, each.path, each.sha256) for each in self.images),
         )
+
+
+def _with_limits(program: Program) -> Iterator[tuple[str, Symbol, int]]:
+    """The symbols in segments, by name, and where a segment ends. (Not a loop over both: there may
+    be many of each.)
+    """
+    places = sorted(
+        (start, start + each.memsz) for each in program.segments for start in each.places
+    )
+    starts = [start for start, _ in places]
+    # Of segments that overlap, the one that reaches farthest.
+    ends = list(accumulate((end for _, end in places), max))
+    for name, symbol in program.symbols.items():
+        number = bisect_right(starts, symbol.address) - 1
+        if number >= 0 and symbol.address < ends[number]:
+            yield name, symbol, ends[number]
 
 
 def boot_images(platform: str, programs: Sequence[Program]) -> list[tuple[int, bytes]]:
@@ -145,6 +239,10 @@ def for_header(
     if beside is not None and beside != STDIO:
         header = _moved(header, os.path.dirname(beside))
     try:
+        named: list[str] = []
+        named += [] if elf_paths else [each.path for each in header.programs]
+        named += [] if image_arguments else [each.path for each in header.images]
+        _check_named(named)
         programs = load_programs(elf_paths or [each.path for each in header.programs])
         if image_arguments:
             images = tuple(load_image(argument) for argument in image_arguments)
@@ -206,6 +304,23 @@ def _digest(path: str) -> str:
     except OSError:
         return ""
     return ""
+
+
+def _check_named(paths: Sequence[str]) -> None:
+    """Raise `InputError` unless these, which a trace names and nobody has looked at, are files as
+    programs are: reading a device or a pipe may never end, or have consequences.
+    """
+    if len(paths) > MAX_NAMED:
+        raise InputError(f"{len(paths):,} program files, at most {MAX_NAMED} are read")
+    for path in paths:
+        if not path.isprintable():
+            raise InputError(f"{path!a}: not the name of a program file")
+        try:
+            about = os.stat(path)
+        except OSError as error:
+            raise os_error(path, error) from None
+        if not stat.S_ISREG(about.st_mode):
+            raise InputError(f"{path}: not a regular file")
 
 
 def _check_hashes(expected: Sequence[str], files: Sequence[tuple[str, str]]) -> None:

@@ -94,7 +94,7 @@ class Summary:
         return self.end in _FAILED or bool(self.guest_exit)
 
 
-_FAILED = {ExitReason.TRAP_LOOP.name.lower()}
+_FAILED = {each.name.lower() for each in ExitReason if each.failed}
 
 
 #: Events that a retirement stream tells: the codes of their references.
@@ -260,7 +260,8 @@ def account_of(
         what = f"exit code {exit_code}" if exit_code else reason.value
     if exit_code and all(trap.interrupt for trap in history.chain):
         return None  # the program's own word, and no trap to blame
-    return cause.of_run(machine, history, code, header, what, failed=reason is not None)
+    failed = reason is not None and (reason.failed or bool(exit_code))
+    return cause.of_run(machine, history, code, header, what, failed=failed)
 
 
 def new_machine(

@@ -167,7 +167,6 @@ def _live(
     telling: "Telling",
     console: running.Console | None,
 ) -> int:
-    from emu import ExitReason
     from etrace import api, recorder
     from etrace.plugin import blamed
 
@@ -182,12 +181,13 @@ def _live(
         telling=telling,
     )
     machine = recorder.new_machine(code, header, console, semihosting, record=False)
+    running.say_wishes(code, isa)
     for plugin in plugins:
         plugin.attach(machine)
     with blamed(plugins):
         for _ in machine.run(max_instructions):
             pass
-    if machine.exit_reason is ExitReason.TRAP_LOOP or machine.exit_code:
+    if (machine.exit_reason and machine.exit_reason.failed) or machine.exit_code:
         what = f" with exit code {machine.exit_code}" if machine.exit_code else ""
         end = machine.exit_reason.name.lower() if machine.exit_reason else "stopped"
         say(f"{elf}: the guest failed: {end}{what}")

@@ -7,7 +7,7 @@ import click
 
 from etrace.cli import options, out, say
 from etrace.ending import CUT_SHORT
-from etrace.errors import EtraceError, Exit, one_line
+from etrace.errors import EtraceError, Exit, one_line, printable
 
 if TYPE_CHECKING:
     from etrace.inventory import Inventory
@@ -110,7 +110,7 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         ("image", f"{each.path} at {each.address:#x} (sha256 {each.sha256})")
         for each in header.images
     ]
-    rows.append(("hart", f"RV{header.xlen}, isa {header.isa or 'of the program'}, "
+    rows.append(("hart", f"RV{header.xlen}, isa {header.isa or 'not restricted'}, "
                  f"platform {header.platform or 'none'}"))  # fmt: skip
     if header.max_instructions is not None:
         rows.append(("budget", f"{header.max_instructions:,} instructions"))
@@ -147,7 +147,7 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         rows.append(("losses", f"{inventory.losses:,} times the encoder lost packets"))
     rows.append(("gaps", f"{inventory.gaps:,}"))
     rows += [("", text) for text in inventory.gap_list]
-    out("".join(f"{name:<13} {text}\n" for name, text in rows))
+    out("".join(f"{name:<13} {printable(text)}\n" for name, text in rows))
 
 
 def _told(header: "Header") -> list[str]:

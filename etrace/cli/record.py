@@ -89,6 +89,9 @@ def command(
     to_stderr = options.stdout_is_shared(output) or as_json
     progress = ProgressLine("instructions")
     terminal = running.Console(to_stderr, progress) if console else None
+    running.say_wishes(code, isa)
+    for text in code.remarks:
+        say(text)
     with files.open_output(output) as file:
         summary = recorder.record(
             code,

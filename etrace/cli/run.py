@@ -43,8 +43,9 @@ def command(
 ) -> int:
     """Run the firmware ELF. The exit code is the program's (255 for a greater one).
 
-    It is 4 if the program did not exit: the budget was used up, or it ended in a trap loop; then
-    the first cause is told. Plugins report on standard error.
+    It is 4 if the program did not exit: the budget was used up, or it ended in a trap loop or a
+    handler, and then the first cause is told; 0 if it ended in a loop or a wfi that nothing can
+    end. Plugins report on standard error.
     """
     from etrace import api, recorder
     from etrace.history import ChunkHistory
@@ -65,6 +66,7 @@ def command(
     # Recorded, so that the first cause of a bad end is known.
     machine = recorder.new_machine(code, header, terminal, semihosting)
     history = ChunkHistory()
+    running.say_wishes(code, isa)
     for each in plugins:
         each.attach(machine)
     stopped = None
@@ -98,6 +100,9 @@ def _outcome(machine: "Machine", stopped: Signals | None) -> int:
 
     if stopped is not None:
         return exit_code(stopped)
+    if machine.exit_reason in (ExitReason.ENDLESS_LOOP, ExitReason.WFI_FOREVER):
+        # firmware that exits nowhere is over so
+        return Exit.OK
     if machine.exit_reason is not ExitReason.EXIT or machine.exit_code is None:
         return Exit.GUEST
     return min(machine.exit_code, _HIGHEST_CODE)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from etrace.cause import Account
     from etrace.cli.progress import ProgressLine
     from etrace.plugin import Loaded
+    from etrace.program import Code
 
 
 def _regions(
@@ -94,7 +95,7 @@ SEMIHOSTING = click.option(
 )
 _OPTIONS = (
     click.option(
-        "--isa", metavar="ISA", help="For example rv64imac_zicsr_zifencei [from the ELF]."
+        "--isa", metavar="ISA", help="Only this, as rv64imac_zicsr_zifencei [all the hart can do]."
     ),
     click.option(
         "--platform",
@@ -219,6 +220,12 @@ def command_line_for(semihosting: Path | None, cmdline: str | None, elf: str) ->
             raise InputError("--cmdline: is for host calls; give --semihosting DIR as well")
         return None
     return Path(elf).name if cmdline is None else cmdline
+
+
+def say_wishes(code: "Code", isa: str | None) -> None:
+    """On standard error, what the programs were built for and the hart has not."""
+    for text in code.wishes(isa):
+        say(text)
 
 
 class Console:

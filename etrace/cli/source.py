@@ -55,6 +55,8 @@ def reading(
         for each in (trace.header, trace.known_code):
             files.refuse_overwriting(output, [program.path for program in each.programs])
             files.refuse_overwriting(output, [image.path for image in each.images])
+        for text in trace.known_code.remarks:
+            say(text)
         progress = trace.progress = ProgressLine("instructions", listing=True)
         try:
             yield trace

@@ -47,7 +47,7 @@ __all__ = [
 def _merge(images: Sequence[tuple[int, bytes]], xlen: int) -> list[tuple[int, bytearray]]:
     """The images as disjoint stretches of memory, no two adjacent; later images win."""
     for base, data in images:
-        if base < 0 or base + len(data) > min(1 << xlen, (1 << 64) - 1):
+        if base < 0 or base + len(data) > 1 << xlen:
             raise ValueError(f"image of {len(data)} bytes at {base:#x} is not in {xlen}-bit memory")
     extents: list[list[int]] = []
     for base, end in sorted((base, base + len(data)) for base, data in images if data):
@@ -69,11 +69,11 @@ class CodeMap:
     Built from `images`, pairs of base address and bytes. Where images overlap, the later one is
     what counts; images that touch are one region, and an instruction may lie across them. An odd
     byte at either end of a region belongs to none. Raises ValueError for an image outside of
-    memory, or one that holds the last byte of a 64-bit address space. Takes 12 bytes for each byte
-    of code: give it what is executable, not data.
+    memory. Takes 12 bytes for each byte of code: give it what is executable, not data.
 
-    A region r is the addresses `region_base[r] <= a < region_end[r]` (uint64, sorted), slots from
-    `region_slot[r]` (int64). Arrays by slot:
+    A region r is the even addresses `region_base[r] <= a < region_end[r]` (uint64, sorted), slots
+    from `region_slot[r]` (int64). Where a region ends with a 64-bit address space, its end is
+    2^64 - 1: no even address lies between. Arrays by slot:
 
     * `word` uint32: the first 32 bits of the instruction that begins here, a compressed one's 16
     * `size` uint8: length in half-words; 0 if it would run past its region or has no known length
@@ -100,7 +100,8 @@ class CodeMap:
         if slots > np.iinfo(np.int32).max:
             raise ValueError(f"program images of {2 * slots} bytes: at most 4 GiB can be mapped")
         self.region_base = np.array([base for base, _ in regions], np.uint64)
-        self.region_end = self.region_base + np.array(sizes, np.uint64) * np.uint64(2)
+        ends = [base + 2 * size for (base, _), size in zip(regions, sizes, strict=True)]
+        self.region_end = np.array([min(end, (1 << 64) - 1) for end in ends], np.uint64)
         self.region_slot = np.cumsum([0, *sizes], dtype=np.int64)[:-1]
         self.word = np.zeros(slots, np.uint32)
         self.size = np.zeros(slots, np.uint8)

@@ -94,8 +94,6 @@ def test_an_illegal_instruction_at_the_vector_of_a_software_interrupt(xlen: int)
     a.li(5, MSIP)
     a.addi(rd=6, rs1=0, imm=1)
     a.sw(rs1=5, rs2=6, imm=0)
-    a.jal(rd=0, imm=8)
-    a.addi()
     after = a.addi()
     replay = watch(Machine([a.program()]))
     first, second = replay.events
@@ -289,6 +287,8 @@ def test_nothing_else_is_an_event() -> None:
     """
     a = start(64)
     a.addi(rd=18, rs1=0, imm=2000)
+    a.addi(rd=6, rs1=0, imm=1 << 7)
+    a.csr("mie", write=6)  # the timer is pending, and not to be taken
     a.label("loop")
     a.fence_i()
     a.wfi()
@@ -338,6 +338,7 @@ def test_pending_since(xlen: int) -> None:
 
 def test_pending_since_of_a_timer_set_in_the_past() -> None:
     a = start(64)
+    set_timer(a, 1 << 20)
     a.li(18, 200)
     a.label("loop")
     a.addi(rd=9, rs1=9, imm=1)
@@ -351,7 +352,7 @@ def test_pending_since_of_a_timer_set_in_the_past() -> None:
     a.exit()
     replay = watch(Machine([a.program()]))
     event = replay.events[0]
-    assert event.pending_since == replay.pcs.index(store) + 1 == event.instret - 2
+    assert event.pending_since == replay.pcs.index(store) + 1 == event.instret
 
 
 @pytest.mark.parametrize("xlen", [32, 64])

@@ -370,7 +370,7 @@ def test_fresh_rows_of_the_block_table() -> None:
         look(chunk)
     assert yielded[0] == 0 and min(yielded[1:]) > 0
     assert delivered[0] == 0 and min(delivered[1:]) > 0 and len(delivered) > 100
-    few = Machine([noise(3, 64)], chunk_traps=2, table_blocks=1 << 10)
+    few = Machine([noise(2, 64)], chunk_traps=2, table_blocks=1 << 10)
     shares, look = check()
     for chunk in few.run(20_000):
         look(chunk)

@@ -17,6 +17,8 @@ main:
     li s1, 1                # mtime units to wait
     li s3, CLINT_MTIME
     li s4, CLINT_MTIMECMP
+    li t0, -1               # at reset it is 0 and the interrupt pending
+    sw t0, 4(s4)
     csrsi mstatus, MSTATUS_MIE
 round:
     la s2, 1f

@@ -258,6 +258,21 @@ def test_odd_shapes(images: list[tuple[int, bytes]]) -> None:
     check(images, 64)
 
 
+@pytest.mark.parametrize("xlen", [32, 64])
+@pytest.mark.parametrize("halfwords", [1, 2, 5])
+def test_an_image_may_hold_the_last_addresses(xlen: int, halfwords: int) -> None:
+    top = 1 << xlen
+    code = CodeMap([(0x1000, LOOP), (top - 2 * halfwords, halves(*[NOP] * halfwords))], xlen)
+    first = len(LOOP) // 2
+    for number in range(halfwords):
+        at = top - 2 * (halfwords - number)
+        assert code.slot(at) == first + number and code.address(first + number) == at
+        regions = code.region_base, code.region_end, code.region_slot
+        assert find_slot(*regions, np.uint64(at)) == first + number
+        assert (code.size[first + number], code.count[first + number]) == (1, halfwords - number)
+    assert code.slot(top - 2 * halfwords - 2) == code.slot(0) == code.slot(top - 1) == -1
+
+
 def test_targets_wrap_at_the_width() -> None:
     code = CodeMap([(0, halves(encode("jal", imm=-4)))], 32)
     assert code.target[0] == 0xFFFF_FFFC
@@ -298,7 +313,7 @@ def test_no_slot(address: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("base", "size", "xlen"), [(-2, 4, 64), (2**32 - 2, 4, 32), (2**64 - 2, 2, 64), (2**70, 2, 64)]
+    ("base", "size", "xlen"), [(-2, 4, 64), (2**32 - 2, 4, 32), (2**64 - 2, 4, 64), (2**70, 2, 64)]
 )
 def test_images_outside_of_memory_are_refused(base: int, size: int, xlen: int) -> None:
     with pytest.raises(ValueError, match="is not in"):
