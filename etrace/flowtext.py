@@ -346,8 +346,11 @@ def reason_name(reason: int) -> str:
 
 def loops_text(count: int) -> str:
     """That the packets do not tell the rounds of so many loops."""
-    loops = "a loop ran" if count == 1 else f"{count:,} times a loop ran"
-    return f"{loops} an unknown number of times: its packets are as the specification has them"
+    loops = "1 loop" if count == 1 else f"{count:,} loops"
+    return (
+        f"{loops} of unknown length: the packets do not tell how many rounds "
+        '([encoder] loops = "exact" would have them do so)'
+    )
 
 
 def gap_text(gap: np.void) -> str:
