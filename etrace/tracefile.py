@@ -192,8 +192,9 @@ def _header(values: Any) -> Header:
     xlen = values["xlen"]
     if xlen not in (32, 64) or isinstance(xlen, bool):
         raise ValueError("xlen is neither 32 nor 64")
+    configuration = _with_loops(_mapping(values["configuration"]))
     return Header(
-        configuration=from_dict(_mapping(values["configuration"]), xlen, "configuration"),
+        configuration=from_dict(configuration, xlen, "configuration"),
         xlen=xlen,
         source=_text(values["source"]),
         programs=tuple(
@@ -215,6 +216,15 @@ def _header(values: Any) -> Header:
         sideband=from_header(values.get("sideband")),
         tohost=_tohost(values.get("tohost")),
     )
+
+
+def _with_loops(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A header's configuration; one without the key `loops` is of a version that wrote a packet
+    for each round."""
+    encoder = configuration.get("encoder", {})
+    if not isinstance(encoder, Mapping) or "loops" in encoder:
+        return configuration
+    return {**configuration, "encoder": {**encoder, "loops": "exact"}}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

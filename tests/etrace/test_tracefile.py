@@ -57,6 +57,17 @@ def test_what_is_written_reads_back() -> None:
     assert read(HEADER.pack() + STREAM) == (HEADER, STREAM)
 
 
+def test_a_header_of_before_there_was_a_choice_of_loops() -> None:
+    old = values()
+    configuration = old["configuration"]
+    assert isinstance(configuration, dict)
+    del configuration["encoder"]["loops"]
+    header, _ = read(with_header(old))
+    assert header is not None
+    assert header.configuration.encoder.loops == "exact"
+    assert HEADER.configuration.encoder.loops == "spec"
+
+
 def test_the_stream_follows_the_header_untouched_and_may_look_like_one() -> None:
     assert read(HEADER.pack() + HEADER.pack()) == (HEADER, HEADER.pack())
 
