@@ -58,6 +58,18 @@ CONFIGURATIONS = {
     "the shorter packet": _given(
         "branch_prediction", "jump_target_cache", encoder={"shorter_packet": True}
     ),
+    "a packet for each round": _given(encoder={"loops": "exact"}),
+    "all, a packet for each round": _given(*_MODES, encoder={"loops": "exact"}),
+    "by the letter": _given(encoder={"ambiguous": "spec"}),
+    "by the letter, half-words": _given(
+        encoder={"ambiguous": "spec"}, resync={"unit": "instructions", "period": 5000}
+    ),
+    "predictor and cache, by the letter": _given(
+        "branch_prediction", "jump_target_cache", encoder={"ambiguous": "spec"}
+    ),
+    "2.1, returns, by the letter": _given(
+        "implicit_return", protocol="2.1", encoder={"ambiguous": "spec"}
+    ),
     "returns and cache": _given("implicit_return", "jump_target_cache"),
     "returns and predictor": _given("implicit_return", "branch_prediction"),
     "all": _given(*_MODES),
