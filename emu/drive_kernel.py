@@ -14,6 +14,7 @@ from emu.access import (
     rs1,
     rs2,
     set_rd,
+    store32,
     store64,
 )
 from emu.clint import pending, timer_changed, until_timer
@@ -79,6 +80,7 @@ from emu.state import (
     NOTE_WAITED,
     PAUSED,
     PC,
+    REF_STEP,
     REFS,
     REFS_END,
     RESOLVING,
@@ -208,10 +210,16 @@ def _loop(cpu: Any, ip: Any) -> Any:
     enabled = cpu[MIE] if cpu[MSTATUS] & _MSTATUS_MIE != U0 else U0
     if cpu[HOST] == U0 and not _can_come(cpu, enabled, cpu[RETIRED]):
         return ENDLESS_LOOP
-    if imm(ip) == U0:
-        while s64(cpu[LEFT]) > 0:
-            _retire_block(cpu, ip, U0)
-        cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+    rounds = s64(cpu[LEFT])
+    if imm(ip) == U0 and rounds > 0:
+        reference = load32u(ip + _REF)
+        at, step = cpu[REFS], cpu[REF_STEP]
+        for _ in range(rounds):
+            store32(at, reference)
+            at += step
+        cpu[REFS] = at
+        cpu[LEFT] = U0
+        cpu[RETIRED] = cpu[GOAL]
     return GO_ON
 
 

@@ -3,8 +3,12 @@
 import pytest
 
 from emu.machine import ExitReason, Machine
+from emu.sideband_options import SidebandOptions
+from emu.triggers import STORE
 from specs.csrs import ADDRESS
+from specs.ingress import TRIGGER_NOTIFY
 from tests.emu.build import DATA, MSIP, MTIME, MTIMECMP, Assembly, events, instructions, run
+from tests.emu.told import told
 
 MIE, MSTATUS = ADDRESS["mie"], ADDRESS["mstatus"]
 
@@ -159,6 +163,21 @@ def test_a_store_to_a_device_at_the_longest_block_s_end(before: int, xlen: int) 
     machine = Machine([a.program()])
     rows = instructions(machine, machine.run(1000))
     assert [row for row in rows if row[2]] == [(after, 0, 2, 3, 0)] * 2
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+@pytest.mark.parametrize("behind", ["addi", "fence", "store", "branch"])
+def test_a_watched_store_has_its_pulse_and_its_interrupt(behind: str, xlen: int) -> None:
+    """What fires with it is a micro-operation behind it, in a block of one instruction."""
+    a, store, after = raised(xlen, behind)
+    options = SidebandOptions(watches=((MSIP, TRIGGER_NOTIFY, STORE),))
+    machine = Machine([a.program()], sideband=options)
+    rows = told(machine.run(1000))
+    assert machine.exit_reason is ExitReason.EXIT
+    assert [row.iaddr for row in rows if row.is_trap] == [after] * 2
+    fired = [row.iaddr for row in rows if row.side is not None and row.side.trigger]
+    # set, cleared by the handler, taken back; twice
+    assert len(fired) == 6 and fired.count(store) == 2
 
 
 @pytest.mark.parametrize("xlen", [32, 64])
