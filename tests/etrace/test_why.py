@@ -82,6 +82,22 @@ def test_a_handler_that_hangs(run: Run, tmp_path: Path) -> None:
         assert "first cause   load access fault at 0x8000000c" in told
 
 
+def test_what_led_to_a_cause_that_is_long_ago(run: Run, tmp_path: Path) -> None:
+    elf, trace = tmp_path / "late.elf", tmp_path / "t.etrace"
+    # auipc t0,0; addi t0,t0,20; csrw mtvec,t0; nop; ld a0,0(zero); handler: addi s0,s0,1; j -4
+    words = [0x00000297, 0x01428293, 0x30529073, 0x13, 0x00003503, 0x00140413, 0xFFDFF06F]
+    elf.write_bytes(elf_bytes(words))
+    recorded = run("record", elf, "-o", trace, "--max-size", "1K").stderr
+    assert recorded.endswith(f"etrace: `etrace why {trace}` says how to see what led there\n")
+    told = run("why", trace).stdout
+    assert "open trap     load access fault at 0x80000010" in told
+    command = told.splitlines()[-1].split(": etrace ")[1].split()
+    listed = run(*command).stdout.splitlines()
+    assert [line.split()[1] for line in listed[-2:]] == ["0000000080000008", "000000008000000c"]
+    number = json.loads(run("why", trace, "--json").stdout)["number"]
+    assert len(listed) == number == 9
+
+
 def test_gaps_end_what_is_known(run: Run, firmware: Path, tmp_path: Path) -> None:
     """A damaged trace has an account of what is behind the damage, and exit code 3."""
     trace = tmp_path / "t.etrace"
