@@ -6,7 +6,7 @@ read. What is broken or too large has no lines: they help, and nothing depends o
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -53,14 +53,15 @@ class _Units:
         if self._dwarf is None:
             return ""
         try:
-            unit = self._unit(address)
-            if unit is None:
-                return ""
-            if unit.cu_offset not in self._tables:
-                self._tables[unit.cu_offset] = _Table(self._dwarf, unit)
-            return self._tables[unit.cu_offset].name(address)
+            names = (self._table(unit).name(address) for unit in self._units(address))
+            return next((name for name in names if name), "")
         except Exception:  # as above
             return ""
+
+    def _table(self, unit: Any) -> "_Table":
+        if unit.cu_offset not in self._tables:
+            self._tables[unit.cu_offset] = _Table(self._dwarf, unit)
+        return self._tables[unit.cu_offset]
 
     def _open(self, path: str) -> None:
         from elftools.elf.elffile import ELFFile
@@ -82,15 +83,17 @@ class _Units:
                 self._dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
                 self._aranges = self._dwarf.get_aranges()
 
-    def _unit(self, address: int) -> Any:
+    def _units(self, address: int) -> Iterator[Any]:
+        """The units that may have the address. (Ranges that overlap are seen in the wild.)"""
         if self._aranges is not None:
             offset = self._aranges.cu_offset_at_addr(address)
             if offset is not None:
-                return self._dwarf.get_CU_at(offset)
+                yield self._dwarf.get_CU_at(offset)
+                return
         if self._spans is None:
             self._spans = []
             self._find_spans(self._spans)
-        return next((unit for low, high, unit in self._spans if low <= address < high), None)
+        yield from (unit for low, high, unit in self._spans if low <= address < high)
 
     def _find_spans(self, spans: list[tuple[int, int, Any]]) -> None:
         """Append where the units are, up to where the work becomes too much, or they are broken."""
