@@ -133,23 +133,20 @@ class Happening:
 def chunk_of(happenings: list[Happening], sides: random.Random) -> Chunk:
     """The same as an ingress chunk, with a side band here and there."""
     refs: list[int] = []
-    blocks: list[Any] = []
-    traps: list[Any] = []
-    for each in happenings:
+    blocks = np.zeros(len(happenings), BLOCK)
+    traps = np.zeros(len(happenings), INGRESS_TRAP)
+    for row, each in enumerate(happenings):
         if sides.random() < 0.02:
             refs.append(SIDEBAND_CODE)
-        if each.half_words:
-            refs.append(len(blocks) << 4 | each.code)
-            blocks.append((each.address, each.half_words, 1, 1, 0, 3))
-        else:
-            refs.append(len(traps) << 4 | each.code)
-            traps.append((each.address, 5, each.cause, 3, 1, b""))
-    return Chunk(
-        np.array(refs, np.uint32),
-        np.array(blocks, BLOCK),
-        np.array(traps, INGRESS_TRAP),
-        np.zeros(1, SIDEBAND),
-    )
+        refs.append(row << 4 | each.code)
+        (blocks if each.half_words else traps)["iaddr"][row] = each.address
+        blocks["iretire"][row] = each.half_words
+        traps["cause"][row] = each.cause
+    traps["tval"], traps["iaddr_valid"] = 5, 1
+    # Tables of what is not there are empty.
+    traps = traps[: len(traps) * any(not each.half_words for each in happenings)]
+    side_bands = np.zeros(int(SIDEBAND_CODE in refs), SIDEBAND)
+    return Chunk(np.array(refs, np.uint32), blocks, traps, side_bands)
 
 
 def made_up(seed: int, trapping: float) -> list[list[Happening]]:
@@ -261,7 +258,9 @@ def test_little_is_kept_of_a_flow_of_traps(tmp_path: Path) -> None:
 
     code = CodeMap([(0x1000, bytes.fromhex("13000000") * 8)], 64)
     history = FlowHistory(code)
-    history.feed(Flow(np.array([(0x1000, 8, 5, 3, b"")], RUN)))
+    run = np.zeros(1, RUN)
+    run["start"], run["count"] = 0x1000, 8
+    history.feed(Flow(run))
     for number in range(20):
         traps = np.zeros(5000, FLOW_TRAP)
         traps["run"], traps["epc_known"] = 1, 1
