@@ -31,7 +31,8 @@ _UNKNOWN_SIZE = 2
 
 @dataclass(frozen=True)
 class Trap:
-    """A trap, `times` in a row. `epc`, `entry` (its handler) are None where that is not known."""
+    """A trap, `times` in a row. `epc`, `entry` (its handler) are None where that is not known;
+    `number`: instructions before it, -1 if they were not counted."""
 
     interrupt: bool
     cause: int
@@ -39,6 +40,7 @@ class Trap:
     epc: Place | None
     entry: int | None
     times: int
+    number: int = -1
 
     @property
     def name(self) -> str:
@@ -79,6 +81,11 @@ class Account:
     def first(self) -> Trap | None:
         """The first cause: an exception, unless there are only interrupts."""
         return first_cause(self.chain)
+
+    @property
+    def long_ago(self) -> bool:
+        """Whether the first cause was before the last instructions."""
+        return self.first is not None and self.first not in self.last
 
     def values(self) -> dict[str, Any]:
         """For JSON."""
@@ -253,7 +260,7 @@ def _no_handler(chain: Sequence[Trap], around: Surroundings) -> str:
 
 def _trap(fold: Fold, places: Places) -> Trap:
     epc = None if fold.epc is None else places.at(fold.epc)
-    return Trap(fold.interrupt, fold.cause, fold.tval, epc, fold.entry, fold.times)
+    return Trap(fold.interrupt, fold.cause, fold.tval, epc, fold.entry, fold.times, fold.number)
 
 
 def _last(items: Sequence[Item], places: Places) -> tuple[Place | Trap | str, ...]:

@@ -4,12 +4,13 @@ Both are kept while blocks of a running hart, or the flow of a decoded trace, pa
 memory, and with nothing per instruction in Python.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from etrace.stretch import positions
 from specs.flow import Ended, Flow
 from specs.ingress import CODE_BITS, CODE_MASK, SIDEBAND_CODE, Chunk
 from specs.isa.control import CodeMap
@@ -28,13 +29,15 @@ _RIGHT_BEHIND = 64
 #: References looked at first, for the last blocks.
 _WINDOW = 256
 
-#: A trap. `entry`: where it led, the first instruction of its handler.
+#: A trap. `entry`: where it led, the first instruction of its handler. `number`: instructions
+#: before it, -1 if they were not counted.
 TRAP = np.dtype(
     [
         ("epc", "<u8"),
         ("tval", "<u8"),
         ("cause", "<u8"),
         ("entry", "<u8"),
+        ("number", "<i8"),
         ("interrupt", "u1"),
         ("epc_known", "u1"),
         ("entry_known", "u1"),
@@ -47,7 +50,8 @@ _SAME = ("epc", "tval", "cause", "interrupt", "epc_known")
 
 @dataclass(frozen=True)
 class Fold:
-    """The same trap, `times` in a row. `epc`, `entry`: None where that is not known."""
+    """The same trap, `times` in a row. `epc`, `entry`: None where that is not known; `number`:
+    instructions before the first of them, -1 if they were not counted."""
 
     interrupt: bool
     cause: int
@@ -55,6 +59,7 @@ class Fold:
     epc: int | None
     entry: int | None
     times: int = 1
+    number: int = -1
 
     @property
     def tried_out(self) -> bool:
@@ -71,7 +76,7 @@ class Fold:
 
     def again(self, times: int) -> "Fold":
         """This trap, that often."""
-        return Fold(self.interrupt, self.cause, self.tval, self.epc, self.entry, times)
+        return replace(self, times=times)
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ def folded(rows: npt.NDArray[np.void]) -> list[Fold]:
             int(row["epc"]) if row["epc_known"] else None,
             int(row["entry"]) if row["entry_known"] else None,
             count,
+            int(row["number"]),
         )
         for row, count in zip(rows[starts[kept]], times[kept].tolist(), strict=True)
     ]
@@ -179,8 +185,7 @@ class _Chain:
     def led_to(self, address: int) -> None:
         """Where the last trap led, if that was not known with it."""
         if self.folds and self.folds[-1].entry is None:
-            last = self.folds.pop()
-            self._enter(Fold(last.interrupt, last.cause, last.tval, last.epc, address, last.times))
+            self._enter(replace(self.folds.pop(), entry=address))
 
     def _enter(self, fold: Fold) -> None:
         # A vectored interrupt has an entry of its own.
@@ -303,6 +308,7 @@ def _trap_rows(chunk: Chunk, places: npt.NDArray[np.int64]) -> npt.NDArray[np.vo
     refs = chunk.refs[places]
     source = chunk.traps[refs >> CODE_BITS]
     rows = np.zeros(len(places), TRAP)
+    rows["number"] = -1
     rows["epc"], rows["epc_known"] = source["iaddr"], source["iaddr_valid"]
     rows["tval"], rows["cause"] = source["tval"], source["cause"]
     rows["interrupt"] = (refs & CODE_MASK) == _INTERRUPT
@@ -330,13 +336,11 @@ class FlowHistory:
         self._traps: dict[int, list[Fold]] = {}
         self._breaks: list[tuple[int, str]] = []
         self.instructions = 0
-        self.gaps = 0
 
     def feed(self, flow: Flow) -> None:
         """The next chunk of the flow."""
+        rows = _flow_traps(flow, self.instructions)
         self.instructions += flow.instructions
-        self.gaps += len(flow.gaps)
-        rows = _flow_traps(flow)
         self._follow_traps(flow, rows)
         self._runs = np.concatenate([self._runs, flow.runs[-LAST:]])[-LAST:].copy()
         self._first_run = flow.first_run + len(flow.runs) - len(self._runs)
@@ -388,10 +392,11 @@ class FlowHistory:
         self._chain.enter(rows[self._chain.leave(steps)])
 
 
-def _flow_traps(flow: Flow) -> npt.NDArray[np.void]:
-    """The traps of a flow chunk, as `TRAP`."""
+def _flow_traps(flow: Flow, first: int) -> npt.NDArray[np.void]:
+    """The traps of a flow chunk that `first` instructions precede, as `TRAP`."""
     traps = flow.traps
     rows = np.zeros(len(traps), TRAP)
+    rows["number"] = positions(flow, first, traps["run"])
     for name in ("epc", "tval", "cause", "interrupt", "epc_known"):
         rows[name] = traps[name]
     run = traps["run"].astype(np.int64) - flow.first_run

@@ -6,14 +6,18 @@ read. What is broken or too large has no lines: they help, and nothing depends o
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-#: Limits for files that nobody has looked at: bytes of debug sections, units, bytes of a table.
+#: Limits for files that nobody has looked at. Bytes of all debug sections, and of those that are
+#: read entry by entry; bytes of a line table.
 _MOST_BYTES = 256 << 20
-_MOST_UNITS = 1 << 14
-_MOST_TABLE = 4 << 20
+_MOST_LISTED = 1 << 20
+_LISTED = (".debug_abbrev", ".debug_aranges", ".debug_ranges", ".debug_rnglists")
+_MOST_TABLE = 1 << 18
+#: Entries of the units that are looked at, to know where they are.
+_MOST_WORK = 1 << 17
 #: `DW_LNCT_directory_index` is 0 for the unit's own directory from DWARF 5 on.
 _DWARF5 = 5
 
@@ -37,6 +41,7 @@ class _Units:
 
     def __init__(self, path: str) -> None:
         self._tables: dict[int, _Table] = {}
+        self._spans: list[tuple[int, int, Any]] | None = None
         self._dwarf: Any = None
         # Untrusted files make pyelftools raise whatever there is.
         try:
@@ -48,43 +53,57 @@ class _Units:
         if self._dwarf is None:
             return ""
         try:
-            unit = self._unit(address)
-            if unit is None:
-                return ""
-            if unit.cu_offset not in self._tables:
-                self._tables[unit.cu_offset] = _Table(self._dwarf, unit)
-            return self._tables[unit.cu_offset].name(address)
+            names = (self._table(unit).name(address) for unit in self._units(address))
+            return next((name for name in names if name), "")
         except Exception:  # as above
             return ""
+
+    def _table(self, unit: Any) -> "_Table":
+        if unit.cu_offset not in self._tables:
+            self._tables[unit.cu_offset] = _Table(self._dwarf, unit)
+        return self._tables[unit.cu_offset]
 
     def _open(self, path: str) -> None:
         from elftools.elf.elffile import ELFFile
 
         with open(path, "rb") as file:
             elf = ELFFile(file)
-            # The old way of compression does not say how large a section becomes.
-            if any(section.name.startswith(".zdebug_") for section in elf.iter_sections()):
-                return
-            size = sum(
-                section.data_size
+            sizes = {
+                section.name: section.data_size
                 for section in elf.iter_sections()
-                if section.name.startswith(".debug_")
-            )
-            if elf.has_dwarf_info() and size <= _MOST_BYTES:
+                if section.name.startswith((".debug_", ".zdebug_"))
+            }
+            # `.zdebug_`, the old way of compression, does not say how large a section becomes.
+            if (
+                elf.has_dwarf_info()
+                and not any(name.startswith(".z") for name in sizes)
+                and sum(sizes.values()) <= _MOST_BYTES
+                and all(sizes.get(name, 0) <= _MOST_LISTED for name in _LISTED)
+            ):
                 self._dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
                 self._aranges = self._dwarf.get_aranges()
 
-    def _unit(self, address: int) -> Any:
+    def _units(self, address: int) -> Iterator[Any]:
+        """The units that may have the address. (Ranges that overlap are seen in the wild.)"""
         if self._aranges is not None:
             offset = self._aranges.cu_offset_at_addr(address)
             if offset is not None:
-                return self._dwarf.get_CU_at(offset)
-        for number, unit in enumerate(self._dwarf.iter_CUs()):
-            if number == _MOST_UNITS:
-                break
-            if any(low <= address < high for low, high in _ranges(self._dwarf, unit)):
-                return unit
-        return None
+                yield self._dwarf.get_CU_at(offset)
+                return
+        if self._spans is None:
+            self._spans = []
+            self._find_spans(self._spans)
+        yield from (unit for low, high, unit in self._spans if low <= address < high)
+
+    def _find_spans(self, spans: list[tuple[int, int, Any]]) -> None:
+        """Append where the units are, up to where the work becomes too much, or they are broken."""
+        work = 0
+        for unit in self._dwarf.iter_CUs():
+            ranges = _ranges(self._dwarf, unit)
+            spans += [(low, high, unit) for low, high in ranges]
+            work += len(ranges) + len(unit.get_top_DIE().attributes) + 1
+            if work > _MOST_WORK:
+                return
 
 
 def _ranges(dwarf: Any, unit: Any) -> list[tuple[int, int]]:

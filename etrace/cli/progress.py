@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 
 _INTERVAL = 0.5
 
@@ -21,11 +22,17 @@ class ProgressLine:
             return
         self._next = time.monotonic() + _INTERVAL
         text = f"\r{done / 1e6:,.1f} M {self._unit}, {size / 1e6:,.1f} MB of trace"
-        print(f"{text:<60}", end="", file=sys.stderr, flush=True)
+        _show(f"{text:<60}")
         self._shown = True
 
     def clear(self) -> None:
         """Remove the line."""
         if self._shown:
-            print(f"\r{'':<60}\r", end="", file=sys.stderr, flush=True)
+            _show(f"\r{'':<60}\r")
             self._shown = False
+
+
+def _show(text: str) -> None:
+    """The terminal may have gone: then SIGHUP is on its way, which ends things properly."""
+    with suppress(OSError):
+        print(text, end="", file=sys.stderr, flush=True)

@@ -115,10 +115,10 @@ def command(
     ):
         say("implicit_exception saves nothing here: say where traps lead, with --tvec or [tvec]")
     running.show_reports(plugins)
-    return _ended(summary, elf[0], code.xlen // 4, as_json)
+    return _ended(summary, elf[0], output, code.xlen // 4, as_json)
 
 
-def _ended(summary: "Summary", elf: str, digits: int, as_json: bool) -> int:
+def _ended(summary: "Summary", elf: str, output: str, digits: int, as_json: bool) -> int:
     """Say how the run ended, unless it ended well, and why; the exit code."""
     account = summary.account
     if summary.guest_failed:
@@ -128,6 +128,8 @@ def _ended(summary: "Summary", elf: str, digits: int, as_json: bool) -> int:
         say(f"{elf}: {account.what}; the trace is complete up to there")
     if account is not None and not as_json:
         running.show_account(account, digits)
+        if account.long_ago and not options.stdout_is_shared(output):
+            say(f"`etrace why {output}` says how to see what led there")
     if summary.signal is not None:
         return exit_code(Signals[summary.signal])
     return Exit.GUEST if summary.guest_failed else Exit.OK

@@ -30,7 +30,7 @@ def command(
     from etrace.cause import of_trace
     from etrace.cli.gaps import GapReport
     from etrace.cli.source import reading
-    from etrace.history import FlowHistory
+    from etrace.history import LAST, FlowHistory
 
     with reading(trace, elf, image, params, platform, force) as source:
         history = FlowHistory(source.code.map)
@@ -39,10 +39,15 @@ def command(
             history.feed(flow)
         whole = report.close()
         account = of_trace(history, source.code, source.header)
+        number = account.first.number if account.first is not None else None
         if as_json:
             values = {**account.values(), "instructions": history.instructions, "whole": whole}
+            values["number"] = number
             sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
         else:
             lines = [f"{source.name}: {account.what}", *account.lines(source.code.xlen // 4)]
+            if number is not None and account.long_ago:
+                before = f"--from {max(0, number - LAST)} --to {number}"
+                lines.append(f"  what led there: etrace decode {trace} {before}")
             sys.stdout.write("\n".join(lines) + "\n")
     return Exit.OK if whole else Exit.CORRUPT

@@ -266,6 +266,45 @@ def test_source_lines(firmware: Path) -> None:
     assert Lines(["nowhere.elf"]).name(0x8000_0000) == ""
 
 
+def test_source_lines_without_aranges(firmware: Path, tmp_path: Path) -> None:
+    """As of compilers that leave that table out: the units themselves say where they are."""
+    from emu.elf import load
+
+    path = firmware / "idle_wfi-rv64.elf"
+    plain = tmp_path / "plain.elf"
+    data = path.read_bytes()
+    assert data.count(b".debug_aranges\0") == 1
+    plain.write_bytes(data.replace(b".debug_aranges\0", b".nebug_aranges\0"))
+    functions = [each for each in load(path).symbols.values() if each.type == "FUNC"]
+    places = [each.address + at for each in functions for at in range(0, each.size, 2)]
+    one, other = Lines([str(path)]), Lines([str(plain)])
+    assert {one.name(place).split(":")[0] for place in places} == {"board.c", "idle_wfi.c"}
+    assert [one.name(place) for place in places] == [other.name(place) for place in places]
+
+
+def test_a_compressed_bomb_is_no_lines(firmware: Path, tmp_path: Path) -> None:
+    """Sections that say that they become huge are not read."""
+    import struct
+
+    data = bytearray((firmware / "cause_uart-rv64.elf").read_bytes())
+    offset = struct.unpack_from("<Q", data, 40)[0]
+    count, names = struct.unpack_from("<HH", data, 60)
+    strings = struct.unpack_from("<Q", data, offset + 64 * names + 24)[0]
+    for at in range(offset, offset + 64 * count, 64):
+        name = strings + struct.unpack_from("<I", data, at)[0]
+        if data[name : name + 12] == b".debug_line\0":
+            flags, place = struct.unpack_from("<Q8xQ", data, at + 8)
+            struct.pack_into("<Q", data, at + 8, flags | 0x800)  # SHF_COMPRESSED
+            struct.pack_into("<IIQQ", data, place, 1, 0, 1 << 40, 1)
+            break
+    else:
+        raise AssertionError("no line table")
+    path = tmp_path / "bomb.elf"
+    path.write_bytes(data)
+    assert Lines([str(path)]).name(0x8000_005A) == ""
+    assert Lines([str(firmware / "cause_uart-rv64.elf")]).name(0x8000_005A).startswith("cause.S:")
+
+
 def test_damaged_line_tables_are_no_lines(firmware: Path, tmp_path: Path) -> None:
     """Whatever is in them, there is a name or none."""
     data = (firmware / "cause_uart-rv64.elf").read_bytes()

@@ -15,6 +15,7 @@ import pytest
 
 import etrace
 from etrace import csvin, flowtext, recorder
+from etrace.cli.progress import ProgressLine
 from etrace.signals import Interruption, Terminated, Terminations
 from specs.ingress import Chunk
 from tests.etrace.conftest import Run
@@ -212,6 +213,48 @@ def test_in_python(
     with pytest.raises(KeyboardInterrupt):
         act()
     assert trace.stat().st_size > 1000
+
+
+def test_a_terminal_that_has_gone_ends_no_trace_in_the_middle(
+    run: Run, counting_elf: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """With it comes SIGHUP; the progress line can no longer be written."""
+
+    class Gone:
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+        def flush(self) -> None:
+            """As of a stream."""
+
+    monkeypatch.setattr("etrace.cli.progress._INTERVAL", 0.0)
+    monkeypatch.setattr("sys.stderr", Gone())
+    progress = ProgressLine("instructions")
+    hang_up = Raises(signal.SIGHUP)
+
+    def both(done: int, size: int) -> None:
+        progress(done, size)
+        hang_up()
+
+    trace = tmp_path / "t.etrace"
+    feed = recorder._Encoding.feed
+    fed: list[int] = []
+
+    def counted(self: Any, chunk: Any) -> None:
+        feed(self, chunk)
+        fed.append(len(chunk.refs))
+
+    monkeypatch.setattr(recorder._Encoding, "feed", counted)
+    # Outside of the command a SIGHUP would end this very process once the trace is whole.
+    with Terminations(), pytest.raises(Terminated):
+        etrace.record(counting_elf, trace, progress=both)
+    progress.clear()
+    monkeypatch.undo()
+    assert len(fed) == 2
+    assert "the program goes on" in run("verify", trace).stdout
 
 
 def as_default(etrace_command: Any) -> Any:

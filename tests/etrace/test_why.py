@@ -82,6 +82,22 @@ def test_a_handler_that_hangs(run: Run, tmp_path: Path) -> None:
         assert "first cause   load access fault at 0x8000000c" in told
 
 
+def test_what_led_to_a_cause_that_is_long_ago(run: Run, tmp_path: Path) -> None:
+    elf, trace = tmp_path / "late.elf", tmp_path / "t.etrace"
+    # auipc t0,0; addi t0,t0,20; csrw mtvec,t0; nop; ld a0,0(zero); handler: addi s0,s0,1; j -4
+    words = [0x00000297, 0x01428293, 0x30529073, 0x13, 0x00003503, 0x00140413, 0xFFDFF06F]
+    elf.write_bytes(elf_bytes(words))
+    recorded = run("record", elf, "-o", trace, "--max-size", "1K").stderr
+    assert recorded.endswith(f"etrace: `etrace why {trace}` says how to see what led there\n")
+    told = run("why", trace).stdout
+    assert "open trap     load access fault at 0x80000010" in told
+    command = told.splitlines()[-1].split(": etrace ")[1].split()
+    listed = run(*command).stdout.splitlines()
+    assert [line.split()[1] for line in listed[-2:]] == ["0000000080000008", "000000008000000c"]
+    number = json.loads(run("why", trace, "--json").stdout)["number"]
+    assert len(listed) == number == 9
+
+
 def test_gaps_end_what_is_known(run: Run, firmware: Path, tmp_path: Path) -> None:
     """A damaged trace has an account of what is behind the damage, and exit code 3."""
     trace = tmp_path / "t.etrace"
@@ -117,23 +133,20 @@ class Happening:
 def chunk_of(happenings: list[Happening], sides: random.Random) -> Chunk:
     """The same as an ingress chunk, with a side band here and there."""
     refs: list[int] = []
-    blocks: list[Any] = []
-    traps: list[Any] = []
-    for each in happenings:
+    blocks = np.zeros(len(happenings), BLOCK)
+    traps = np.zeros(len(happenings), INGRESS_TRAP)
+    for row, each in enumerate(happenings):
         if sides.random() < 0.02:
             refs.append(SIDEBAND_CODE)
-        if each.half_words:
-            refs.append(len(blocks) << 4 | each.code)
-            blocks.append((each.address, each.half_words, 1, 1, 0, 3))
-        else:
-            refs.append(len(traps) << 4 | each.code)
-            traps.append((each.address, 5, each.cause, 3, 1, b""))
-    return Chunk(
-        np.array(refs, np.uint32),
-        np.array(blocks, BLOCK),
-        np.array(traps, INGRESS_TRAP),
-        np.zeros(1, SIDEBAND),
-    )
+        refs.append(row << 4 | each.code)
+        (blocks if each.half_words else traps)["iaddr"][row] = each.address
+        blocks["iretire"][row] = each.half_words
+        traps["cause"][row] = each.cause
+    traps["tval"], traps["iaddr_valid"] = 5, 1
+    # Tables of what is not there are empty.
+    traps = traps[: len(traps) * any(not each.half_words for each in happenings)]
+    side_bands = np.zeros(int(SIDEBAND_CODE in refs), SIDEBAND)
+    return Chunk(np.array(refs, np.uint32), blocks, traps, side_bands)
 
 
 def made_up(seed: int, trapping: float) -> list[list[Happening]]:
@@ -245,7 +258,9 @@ def test_little_is_kept_of_a_flow_of_traps(tmp_path: Path) -> None:
 
     code = CodeMap([(0x1000, bytes.fromhex("13000000") * 8)], 64)
     history = FlowHistory(code)
-    history.feed(Flow(np.array([(0x1000, 8, 5, 3, b"")], RUN)))
+    run = np.zeros(1, RUN)
+    run["start"], run["count"] = 0x1000, 8
+    history.feed(Flow(run))
     for number in range(20):
         traps = np.zeros(5000, FLOW_TRAP)
         traps["run"], traps["epc_known"] = 1, 1
