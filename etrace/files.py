@@ -11,6 +11,10 @@ from etrace.expand import Readable, expanded
 
 STDIO = "-"
 
+#: How a file may have the bytes of a stream (`etrace.dumps`); the number is the bits of a word
+#: whose bytes are swapped.
+INPUT_FORMATS = ("auto", "bin", "ihex", "srec", "swap16", "swap32", "swap64")
+
 #: Uncompressed text arrives in pieces of this many bytes.
 _PIECE = 1 << 22
 
