@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from etrace.errors import InputError
 
-_GZIP_MAGIC = b"\x1f\x8b"
+#: With the one method that there is: two bytes alone may begin a packet stream.
+_GZIP_MAGIC = b"\x1f\x8b\x08"
 _XZ_MAGIC = b"\xfd7zXZ\x00"
 
 _PIECE = 1 << 16

@@ -327,6 +327,14 @@ def test_packets_need_no_program(run: Run, tmp_path: Path) -> None:
         trace.verify()
 
 
+def test_a_ring_is_no_compressed_file(run: Run, tmp_path: Path, bare: Bare) -> None:
+    """Whatever its oldest bytes are: here the first three of a gzip file."""
+    data, pointer = ring(bare.stream, 4096)
+    path = tmp_path / "ring.bin"
+    path.write_bytes(data[:pointer] + b"\x1f\x8b\x08" + data[pointer + 3 :])
+    tail(run, path, bare, "--ring", hex(pointer))
+
+
 def test_lead_in_of_nothing() -> None:
     chosen = Configuration(framing=FramingParameters(kind="reference"))
     assert dumps.lead_in(b"", chosen, wrapped=False) == 0
