@@ -143,6 +143,14 @@ def _parse(text: bytes, name: str, form: str) -> tuple[int, bytes]:
     return areas[0]
 
 
+def swapped(data: bytes, word: int) -> bytes:
+    """`data`, which is whole words of `word` bytes, with the bytes of each in the other order."""
+    turned = bytearray(len(data))
+    for place in range(word):
+        turned[place::word] = data[word - 1 - place :: word]
+    return bytes(turned)
+
+
 class _Swapped:
     """A file with the bytes of each word in the other order."""
 
@@ -164,10 +172,7 @@ class _Swapped:
                 f"{self._name}: the dump is not whole words of {8 * self._word} bits; "
                 "choose another --input-format"
             )
-        turned = bytearray(len(data))
-        for place in range(self._word):
-            turned[place :: self._word] = data[self._word - 1 - place :: self._word]
-        return bytes(turned)
+        return swapped(data, self._word)
 
 
 # -- ring buffers -------------------------------------------------------------------------------
