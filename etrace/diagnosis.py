@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import decoder
+from etrace.dumps import swapped
 from etrace.errors import EtraceError
 from etrace.program import Code
 from etrace.trace import BARE, Trace
@@ -74,6 +75,9 @@ def diagnose(trace: Trace) -> str | None:
         else f"{now.sound:.0%} of its first packets make sense"
     )
     if trace.header.source == BARE:
+        for form, turned in _other_orders(trace):
+            if fit(turned, configuration, code).score(with_code) >= _GOOD:
+                return f"{what}; with --input-format {form} it would be more"
         change, then = _better(head, configuration, code, now)
         step = then.score(with_code) - now.score(with_code)
         cured = step > 0 and now.breaks > _MANY and not then.breaks
@@ -127,6 +131,19 @@ def fit(head: bytes, configuration: Configuration, code: Code | None) -> Fit:
     lost = int((ends[broken] - np.array(gaps, np.int64)[first]).sum())
     share = max(lost / len(rows), len(broken) / len(ends))
     return Fit(sound, 1 - share, len(gaps))
+
+
+def _other_orders(trace: Trace) -> Iterator[tuple[str, bytes]]:
+    """The first bytes of a dump as if its words had another order, and the names of these."""
+    form = trace.dump.format
+    given = int(form[4:]) // 8 if form.startswith("swap") else 1
+    whole = trace.head[: len(trace.head) & -8]
+    if trace.seam is not None:
+        return
+    for word in (1, 2, 4, 8):
+        if word != given:
+            turned = swapped(swapped(whole, given), word)
+            yield "bin" if word == 1 else f"swap{8 * word}", turned
 
 
 def _better(

@@ -11,15 +11,13 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from etrace.errors import InputError, TraceError
-from etrace.expand import Readable
+from etrace.expand import Ahead, Readable
+from etrace.files import INPUT_FORMATS
 from specs.flow import Reason
 from specs.framing import LENGTH_MASK
 
 if TYPE_CHECKING:
     from specs.parameters import Configuration
-
-#: Names for the formats of a dump; the number is the bits of a word whose bytes are swapped.
-FORMATS = ("auto", "bin", "ihex", "srec", "swap16", "swap32", "swap64")
 
 #: Largest hexadecimal file, in characters, and largest dump of a ring, in bytes: both are taken
 #: into memory.
@@ -35,7 +33,7 @@ _NULLS = bytes(byte for byte in range(256) if not byte & LENGTH_MASK)
 
 @dataclass(frozen=True)
 class Dump:
-    """How the file of a stream is to be read. `format`: one of `FORMATS`.
+    """How the file of a stream is to be read. `format`: one of `etrace.files.INPUT_FORMATS`.
 
     `ring`: the dump is of a ring buffer, with the write pointer at this offset (or address, if the
     format has addresses); "auto": wherever the packets break off; None: it is no ring.
@@ -66,8 +64,10 @@ class Contents:
 
 def contents(file: Readable, name: str, form: str) -> Contents:
     """What the dump `file` holds. Raises `InputError`, some of it while reading."""
-    if form not in FORMATS:
-        raise InputError(f"{name}: input format {form!r}: must be one of {', '.join(FORMATS)}")
+    if form not in INPUT_FORMATS:
+        raise InputError(
+            f"{name}: input format {form!r}: must be one of {', '.join(INPUT_FORMATS)}"
+        )
     if form.startswith("swap"):
         return Contents(_Swapped(Contents(file), name, int(form[4:]) // 8))
     if form == "bin":
@@ -76,7 +76,7 @@ def contents(file: Readable, name: str, form: str) -> Contents:
     head = whole.read(_LONGEST_RECORD)
     found = _hexadecimal(head)
     if form == "auto" and not found:
-        return Contents(_Behind(head, file))
+        return Contents(Ahead(head, file))
     form = found if form == "auto" else form
     text = head + whole.read(MOST_TEXT + 1 - len(head))
     if len(text) > MOST_TEXT:
@@ -143,18 +143,12 @@ def _parse(text: bytes, name: str, form: str) -> tuple[int, bytes]:
     return areas[0]
 
 
-class _Behind:
-    """Bytes that were read ahead, then the file."""
-
-    def __init__(self, head: bytes, file: Readable) -> None:
-        self._head = head
-        self._file = file
-
-    def read(self, size: int, /) -> bytes:
-        if not self._head:
-            return self._file.read(size)
-        data, self._head = self._head[:size], self._head[size:]
-        return data
+def swapped(data: bytes, word: int) -> bytes:
+    """`data`, which is whole words of `word` bytes, with the bytes of each in the other order."""
+    turned = bytearray(len(data))
+    for place in range(word):
+        turned[place::word] = data[word - 1 - place :: word]
+    return bytes(turned)
 
 
 class _Swapped:
@@ -178,10 +172,7 @@ class _Swapped:
                 f"{self._name}: the dump is not whole words of {8 * self._word} bits; "
                 "choose another --input-format"
             )
-        turned = bytearray(len(data))
-        for place in range(self._word):
-            turned[place :: self._word] = data[self._word - 1 - place :: self._word]
-        return bytes(turned)
+        return swapped(data, self._word)
 
 
 # -- ring buffers -------------------------------------------------------------------------------
@@ -230,6 +221,8 @@ def _seam(data: bytes, configuration: "Configuration", name: str) -> Seam:
     from etrace.ending import says_ended
     from specs.packets import Column, Format
 
+    if not data:
+        return Seam(0)
     reader = decoder.PacketReader(configuration)
     for _ in range(2):
         reader.feed(data)
@@ -315,7 +308,8 @@ def lead_in(head: bytes, configuration: "Configuration", wrapped: bool) -> int:
             return int(behind[0])
     if not damage or (certain and any(synchronises) and not wrapped):
         return 0
-    return damage[Column.offset] + damage[Column.length]
+    end = damage[Column.offset] + damage[Column.length]
+    return end if end < len(head) else 0
 
 
 #: So many packets in a row are no accident; and these are looked at.

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from etrace.errors import InputError
 
-_GZIP_MAGIC = b"\x1f\x8b"
+#: With the one method that there is: two bytes alone may begin a packet stream.
+_GZIP_MAGIC = b"\x1f\x8b\x08"
 _XZ_MAGIC = b"\xfd7zXZ\x00"
 
 _PIECE = 1 << 16
@@ -25,12 +26,12 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class _Ahead:
-    """A file whose first bytes have been looked at."""
+class Ahead:
+    """A file whose first bytes, `head`, have been looked at."""
 
-    def __init__(self, file: Readable, head: bytes) -> None:
-        self._file = file
+    def __init__(self, head: bytes, file: Readable) -> None:
         self._head = head
+        self._file = file
 
     def read(self, size: int, /) -> bytes:
         if not self._head:
@@ -109,7 +110,7 @@ def expanded(file: Readable, name: str) -> Readable:
     head = b""
     while len(head) < len(_XZ_MAGIC) and (piece := file.read(len(_XZ_MAGIC) - len(head))):
         head += piece
-    ahead = _Ahead(file, head)
+    ahead = Ahead(head, file)
     if head.startswith(_GZIP_MAGIC):
         return _Expanded(ahead, name, xz=False)
     if head.startswith(_XZ_MAGIC):

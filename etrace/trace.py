@@ -127,6 +127,8 @@ class Trace:
     def _chunks(self) -> Iterator[bytes]:
         if self._stream is not None:
             yield from self._stream.chunks()
+        elif self._bytes is not None and self.seam is not None:
+            yield self._bytes
         elif self._bytes is not None:
             yield from TraceStream(BytesIO(self._bytes), self.name, Dump("bin")).chunks()
         else:

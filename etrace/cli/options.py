@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from etrace.files import INPUT_FORMATS
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 #: Decimal, unlike sizes of memory.
@@ -83,7 +85,7 @@ def _pointer(ctx: click.Context, option: click.Parameter, value: str | None) -> 
 
 INPUT_FORMAT = click.option(
     "--input-format",
-    type=click.Choice(["auto", "bin", "ihex", "srec", "swap16", "swap32", "swap64"]),
+    type=click.Choice(INPUT_FORMATS),
     default="auto",
     expose_value=False,
     callback=_keep,

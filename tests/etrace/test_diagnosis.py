@@ -63,6 +63,23 @@ def test_another_parameter_would_fit(
     run("decode", path, "--params", tmp_path / "true.toml", *options[2:])
 
 
+@pytest.mark.parametrize("word", [2, 4, 8])
+def test_words_in_another_order(run: Run, tmp_path: Path, word: int) -> None:
+    path, params = recorded(tmp_path, STORM, ""), tmp_path / "given.toml"
+    params.write_text("")
+    plain = path.read_bytes()
+    plain += bytes(-len(plain) % 8)
+    options = ["--params", params, "--elf", STORM, "--platform", "spike"]
+    path.write_bytes(plain)
+    form = f"swap{8 * word}"
+    told = run("decode", path, *options, "--input-format", form, code=3).stderr
+    assert "; with --input-format bin it would be more" in told
+    path.write_bytes(b"".join(plain[at : at + word][::-1] for at in range(0, len(plain), word)))
+    told = run("decode", path, *options, code=3).stderr
+    assert f"; with --input-format {form} it would be more" in told
+    run("decode", path, *options, "--input-format", form)
+
+
 def test_without_a_program_the_packets_tell(run: Run, tmp_path: Path) -> None:
     path, params = recorded(tmp_path, STORM, SRCID), tmp_path / "given.toml"
     params.write_text("")

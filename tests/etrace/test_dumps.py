@@ -114,7 +114,9 @@ def test_a_stream_that_starts_inside_a_packet(
 
 def test_damage_further_on_is_no_start(run: Run, tmp_path: Path, bare: Bare) -> None:
     path = tmp_path / "stream.bin"
-    path.write_bytes(bare.stream[:3000] + b"\xff\xff\xff" + bare.stream[3003:])
+    busy = (at for at in range(3000, 4000) if all(each & 31 for each in bare.stream[at : at + 6]))
+    at = next(busy)  # in packets, not in idle bytes
+    path.write_bytes(bare.stream[:at] + b"\xff" * 6 + bare.stream[at + 6 :])
     result = run("decode", path, *bare.options, "--format", "pc", code=3)
     assert "starts inside" not in result.stderr
 
@@ -325,9 +327,17 @@ def test_packets_need_no_program(run: Run, tmp_path: Path) -> None:
         trace.verify()
 
 
+def test_a_ring_is_no_compressed_file(run: Run, tmp_path: Path, bare: Bare) -> None:
+    """Whatever its oldest bytes are: here the first three of a gzip file."""
+    data, pointer = ring(bare.stream, 4096)
+    path = tmp_path / "ring.bin"
+    path.write_bytes(data[:pointer] + b"\x1f\x8b\x08" + data[pointer + 3 :])
+    tail(run, path, bare, "--ring", hex(pointer))
+
+
 def test_lead_in_of_nothing() -> None:
     chosen = Configuration(framing=FramingParameters(kind="reference"))
     assert dumps.lead_in(b"", chosen, wrapped=False) == 0
-    assert dumps.unrolled(b"", 0, "auto", chosen, "x") == (b"", 0)
+    assert dumps.unrolled(b"", 0, "auto", chosen, "x") == (b"", dumps.Seam(0))
     with pytest.raises(InputError, match="must be one of auto, bin"):
         dumps.contents(open(STORM, "rb"), "x", "hex")  # noqa: SIM115
