@@ -38,9 +38,15 @@ class TraceError(EtraceError):
     exit_code = Exit.CORRUPT
 
 
+#: Characters of a message: two paths at their longest fit, what a file holds may not.
+_LONGEST = 2000
+
+
 def one_line(error: BaseException) -> str:
-    """`error` as one line of printable characters."""
+    """`error` as one line of printable characters, the middle left out of a very long one."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
