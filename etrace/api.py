@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from etrace import files
+from etrace.arguments import checked
 from etrace.encoding import Encoding
 from etrace.errors import InputError
 from etrace.filtering import Selection, triggered, windowed
@@ -117,13 +118,11 @@ def run_header(
     return header, code
 
 
-def _check_run(max_instructions: object, tohost: object) -> None:
+def _check_run(max_instructions: int | None, tohost: int | Literal["none"] | None) -> None:
     """Raise `InputError` for numbers that are none, or that no trace header can carry."""
-    if max_instructions is not None and (
-        not isinstance(max_instructions, int) or not 1 <= max_instructions < MAX_COUNT
-    ):
+    if max_instructions is not None and not 1 <= max_instructions < MAX_COUNT:
         raise InputError(f"max_instructions {max_instructions!r}: must be at least 1, below 2**63")
-    if tohost not in (None, "none") and (not isinstance(tohost, int) or not 0 <= tohost < 1 << 64):
+    if isinstance(tohost, int) and not 0 <= tohost < 1 << 64:
         raise InputError(f'tohost {tohost!r}: must be an address, "none", or left out')
 
 
@@ -143,6 +142,8 @@ def stream_header(
     `elf` names the program for decoding, and for what its blocks consist of; `encoding`: modes and
     protocol; `selection`: what to trace.
     """
+    if xlen not in (None, 32, 64):
+        raise InputError(f"xlen {xlen}: must be 32 or 64")
     programs = load_programs([os.fspath(path) for path in elf])
     if xlen is None:
         xlen = programs[0].xlen if programs else 64
@@ -165,6 +166,7 @@ def stream_header(
     return header, code
 
 
+@checked
 def record(
     elf: PathLike | Sequence[PathLike],
     output: PathLike | None = None,
@@ -197,6 +199,9 @@ def record(
     (`etrace.filtering.Selection`; `params` has the registers). Raises `EtraceError` or
     `ParametersError`; KeyboardInterrupt after the trace was ended properly.
     """
+    for each in plugins:
+        if not callable(getattr(each, "attach", None)):
+            raise TypeError(f"plugins: {type(each).__name__} has no method attach")
     header, code = run_header(
         [elf] if isinstance(elf, str | os.PathLike) else list(elf),
         params=params,
@@ -230,6 +235,7 @@ def record(
     return trace
 
 
+@checked
 def encode(
     stream: PathLike,
     output: PathLike | None = None,
@@ -269,6 +275,7 @@ def encode(
     return _write(run, output, header, code, [*inputs, _file(params)])[0]
 
 
+@checked
 def open(
     path: PathLike,
     *,

@@ -51,12 +51,18 @@ def one_line(error: BaseException) -> str:
 
 
 def path_of(name: str, value: object) -> str:
-    """The path `value` of the argument `name`; raises `TypeError` if it is none."""
-    if isinstance(value, str | os.PathLike):
-        path = os.fspath(value)
-        if isinstance(path, str):
-            return path
-    raise TypeError(f"{name}: must be a path (str or Path), not {type(value).__name__}")
+    """The path `value` of the argument `name`; raises `TypeError` if it is none, `InputError` if no
+    file can have that name."""
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(path, str):
+        raise TypeError(f"{name}: must be a path, not {type(value).__name__}")
+    try:
+        possible = "\0" not in os.fsdecode(os.fsencode(path))
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise InputError(f"{name} {ascii(path)[:80]}: no file can have that name")
+    return path
 
 
 def os_error(path: str, error: OSError) -> InputError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from etrace.arguments import checked
 from etrace.ending import CUT_SHORT, Ending
 from etrace.errors import InputError, TraceError, path_of
 from etrace.program import Code, for_header
@@ -90,6 +91,7 @@ class Trace:
             ending.finish()
         yield from machine.finish()
 
+    @checked
     def decode(self, most_runs: int = MOST_RUNS) -> Flow:
         """The whole instruction flow; `pcs` expands it.
 
@@ -117,6 +119,7 @@ class Trace:
             pauses=join([flow.pauses for flow in flows], PAUSE),
         )
 
+    @checked
     def pcs(self, flow: Flow | None = None) -> npt.NDArray[np.uint64]:
         """The pc of every instruction of `flow` (default: of the whole trace)."""
         from decoder import pcs
