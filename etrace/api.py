@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from etrace import files
+from etrace.arguments import checked
 from etrace.dumps import Dump
 from etrace.encoding import Encoding
 from etrace.errors import EtraceError, InputError
@@ -119,13 +120,11 @@ def run_header(
     return header, code
 
 
-def _check_run(max_instructions: object, tohost: object) -> None:
+def _check_run(max_instructions: int | None, tohost: int | Literal["none"] | None) -> None:
     """Raise `InputError` for numbers that are none, or that no trace header can carry."""
-    if max_instructions is not None and (
-        not isinstance(max_instructions, int) or not 1 <= max_instructions < MAX_COUNT
-    ):
+    if max_instructions is not None and not 1 <= max_instructions < MAX_COUNT:
         raise InputError(f"max_instructions {max_instructions!r}: must be at least 1, below 2**63")
-    if tohost not in (None, "none") and (not isinstance(tohost, int) or not 0 <= tohost < 1 << 64):
+    if isinstance(tohost, int) and not 0 <= tohost < 1 << 64:
         raise InputError(f'tohost {tohost!r}: must be an address, "none", or left out')
 
 
@@ -145,6 +144,8 @@ def stream_header(
     `elf` names the program for decoding, and for what its blocks consist of; `encoding`: modes and
     protocol; `selection`: what to trace.
     """
+    if xlen not in (None, 32, 64):
+        raise InputError(f"xlen {xlen}: must be 32 or 64")
     programs = load_programs([os.fspath(path) for path in elf])
     if xlen is None:
         xlen = programs[0].xlen if programs else 64
@@ -167,6 +168,7 @@ def stream_header(
     return header, code
 
 
+@checked
 def record(
     elf: PathLike | Sequence[PathLike],
     output: PathLike | None = None,
@@ -201,6 +203,9 @@ def record(
     stream has more bytes. Raises `EtraceError` or `ParametersError`; KeyboardInterrupt (and SIGTERM
     and SIGHUP do what they do) after the trace was ended properly.
     """
+    for each in plugins:
+        if not callable(getattr(each, "attach", None)):
+            raise TypeError(f"plugins: {type(each).__name__} has no method attach")
     header, code = run_header(
         [elf] if isinstance(elf, str | os.PathLike) else list(elf),
         params=params,
@@ -241,6 +246,7 @@ def _signal_again(summary: Summary) -> None:
         raise KeyboardInterrupt
 
 
+@checked
 def encode(
     stream: PathLike,
     output: PathLike | None = None,
@@ -289,6 +295,7 @@ def encode(
     return trace
 
 
+@checked
 def open(
     path: PathLike,
     *,

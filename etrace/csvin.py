@@ -44,7 +44,7 @@ _PULSES = ingress.TRIGGER_ON | ingress.TRIGGER_OFF | ingress.TRIGGER_NOTIFY
 _NEVER_RETIRES = {3, 8, 9, 10, 11}
 
 #: Distinct rows remembered; a program has fewer, only hostile input has more.
-_MAX_ROWS = 1 << 20
+_MAX_ROWS = 1 << 18
 
 
 def chunks(

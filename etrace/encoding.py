@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from emu.elf import Program
+from etrace.arguments import check_fields
 from etrace.errors import InputError
 from etrace.filtering import address, one_is_enough
 from specs.parameters import Configuration, Modes, TrapVectors, from_dict
@@ -43,6 +44,7 @@ class Encoding:
 
     def __post_init__(self) -> None:
         one_is_enough(self, "modes", "vectors")
+        check_fields(self)
 
     def apply(self, configuration: Configuration, programs: Sequence[Program]) -> Configuration:
         """`configuration` so changed. Raises `InputError` or `ParametersError`."""

@@ -38,9 +38,16 @@ class TraceError(EtraceError):
     exit_code = Exit.CORRUPT
 
 
+#: Characters of a message: two paths at their longest fit, what a file holds may not.
+_LONGEST = 2000
+
+
 def one_line(error: BaseException) -> str:
-    """`error` as one line of printable characters."""
-    return printable(" ".join(str(error).split()) or type(error).__name__)
+    """`error` as one line of printable characters, the middle left out of a very long one."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
+    return printable(text)
 
 
 def printable(text: str) -> str:
@@ -49,12 +56,18 @@ def printable(text: str) -> str:
 
 
 def path_of(name: str, value: object) -> str:
-    """The path `value` of the argument `name`; raises `TypeError` if it is none."""
-    if isinstance(value, str | os.PathLike):
-        path = os.fspath(value)
-        if isinstance(path, str):
-            return path
-    raise TypeError(f"{name}: must be a path (str or Path), not {type(value).__name__}")
+    """The path `value` of the argument `name`; raises `TypeError` if it is none, `InputError` if no
+    file can have that name."""
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(path, str):
+        raise TypeError(f"{name}: must be a path, not {type(value).__name__}")
+    try:
+        possible = "\0" not in os.fsdecode(os.fsencode(path))
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise InputError(f"{name} {ascii(path)[:80]}: no file can have that name")
+    return path
 
 
 def os_error(path: str, error: OSError) -> InputError:

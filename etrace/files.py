@@ -22,7 +22,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 INPUT_FORMATS = ("auto", "bin", "ihex", "srec", "swap16", "swap32", "swap64")
 
 #: Uncompressed text arrives in pieces of this many bytes.
-_PIECE = 1 << 22
+_PIECE = 1 << 20
 
 #: No row of any CSV here comes near this; a longer line is not text.
 MAX_LINE = 4096
@@ -191,8 +191,9 @@ def _split(file: Readable, name: str) -> Iterator[list[bytes]]:
     while piece := file.read(_PIECE):
         lines = (rest + piece).split(b"\n")
         rest = lines.pop()
-        if len(rest) > MAX_LINE:
-            raise InputError(f"{name}: line {lines_before + len(lines) + 1}: too long; not a CSV")
+        if len(rest) > MAX_LINE or max(map(len, lines), default=0) > MAX_LINE:
+            number = next(n for n, line in enumerate((*lines, rest), 1) if len(line) > MAX_LINE)
+            raise InputError(f"{name}: line {lines_before + number}: too long; not a CSV")
         lines_before += len(lines)
         if lines:
             yield lines

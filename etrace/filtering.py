@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from emu.elf import Program
+from etrace.arguments import check_fields
 from etrace.errors import InputError
 from specs.causes import EXCEPTIONS, INTERRUPTS
 from specs.filters import (
@@ -53,6 +54,7 @@ class Selection:
 
     def __post_init__(self) -> None:
         one_is_enough(self, "privileges", "symbols", "ranges", "causes")
+        check_fields(self)
 
     def apply(self, configuration: Configuration, programs: Sequence[Program]) -> Configuration:
         """`configuration` with the filters that this needs, and room for them.

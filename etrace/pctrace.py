@@ -30,7 +30,7 @@ _SKIPPED, _RETIRED, _EXCEPTION, _INTERRUPT = range(4)
 
 _LIMITS = {"VALID": 1, "PRIVILEGE": 7, "EXCEPTION": 1, "INTERRUPT": 1}
 _LIMIT = (1 << 64) - 1
-_MAX_ROWS = 1 << 20
+_MAX_ROWS = 1 << 18
 
 
 def stretches(path: str) -> Iterator[Stretch]:

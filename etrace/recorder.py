@@ -18,7 +18,7 @@ from emu.semihosting import SemihostingOptions
 from encoder.encoder import Encoder
 from etrace import csvin
 from etrace.count_kernel import count_code
-from etrace.errors import EtraceError, Exit, InputError
+from etrace.errors import EtraceError, Exit, InputError, os_error
 from etrace.files import shown
 from etrace.history import ChunkHistory
 from etrace.plugin import Loaded, blamed
@@ -297,6 +297,8 @@ def new_machine(
         )
     except ValueError as error:
         raise InputError(str(error)) from None
+    except OSError as error:
+        raise os_error(f"semihosting {str(semihosting)[:80]}", error) from None
 
 
 def _drain(

@@ -10,6 +10,7 @@ from emu.elf import Program
 from emu.memory import MachineError
 from emu.sideband_options import SidebandOptions, Time
 from emu.triggers import LOAD, STORE
+from etrace.arguments import check_fields
 from etrace.errors import InputError
 from etrace.filtering import address, near, one_is_enough
 from specs.csrs import ADDRESS
@@ -42,6 +43,7 @@ class Telling:
 
     def __post_init__(self) -> None:
         one_is_enough(self, "triggers", "windows")
+        check_fields(self)
 
     def room(self, configuration: Configuration, given: bool) -> Configuration:
         """`configuration` with fields for what is told, unless a parameter file was `given`.

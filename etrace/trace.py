@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from etrace.arguments import checked
 from etrace.dumps import HEAD, MOST_RING, PLAIN, Dump, Seam, lead_in, unrolled
 from etrace.ending import CUT_SHORT, Ending
 from etrace.errors import EtraceError, InputError, TraceError, path_of
@@ -152,6 +153,7 @@ class Trace:
             ending.finish()
         yield from machine.finish()
 
+    @checked
     def decode(self, most_runs: int = MOST_RUNS) -> Flow:
         """The whole instruction flow; `pcs` expands it.
 
@@ -180,6 +182,7 @@ class Trace:
             loops=join([flow.loops for flow in flows], LOOP),
         )
 
+    @checked
     def pcs(self, flow: Flow | None = None) -> npt.NDArray[np.uint64]:
         """The pc of every instruction of `flow` (default: of the whole trace)."""
         from decoder import pcs

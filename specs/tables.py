@@ -75,7 +75,7 @@ def allowed_text(each: Field[Any]) -> str:
 def suggest(value: Any, known: Any) -> str:
     import difflib  # only once something is wrong
 
-    close = difflib.get_close_matches(str(value)[:80], list(known), 1)
+    close = difflib.get_close_matches(show(value)[:80].strip('"'), list(known), 1)
     return f"; did you mean {close[0]}?" if close else ""
 
 

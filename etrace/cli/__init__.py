@@ -135,7 +135,11 @@ def say(line: str) -> None:
 def out(text: str) -> None:
     """Write `text` to standard output. That its reader has gone changes no verdict."""
     try:
-        sys.stdout.write(text)
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:  # the bytes of a file's name, or a terminal that has no umlauts
+            encoding = sys.stdout.encoding
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()

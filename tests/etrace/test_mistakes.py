@@ -68,3 +68,88 @@ def test_the_example_of_the_pipeline_runs(
     monkeypatch.chdir(tmp_path)
     exec(compile(example[1], "docs/pipeline.md", "exec"), {})
     assert "144 0\n" in capsys.readouterr().out  # traps, gaps
+
+
+ODD = [
+    None, 5, -1, 1.5, True, b"x", "", "a\0b", "\ud800", [], [5], {}, object(), ("a", 5), [None],
+    1 << 70, "9" * 5000, [[1]], [(1, 2, 3)], [(0x80000000, -5)], [(-1, 4096)],
+]  # fmt: skip
+CSV = ROOT / "tests" / "golden" / "rv64-flow" / "rv64-flow.ingress.csv.gz"
+ARGUMENTS = {
+    "record": "elf output params framing isa platform memory max_instructions console progress "
+    "plugins semihosting tohost telling encoding selection",
+    "encode": "stream output params framing elf platform xlen ecall_retires check encoding "
+    "selection",
+    "open": "path params elf image platform force",
+    "verify": "against semihosting",
+    "decode": "most_runs",
+    "pcs": "flow",
+}
+OPTIONS = {
+    "encoding": (etrace.Encoding, "modes protocol vectors"),
+    "selection": (
+        etrace.Selection,
+        "privileges symbols ranges start_at stop_at causes interrupts",
+    ),
+    "telling": (etrace.Telling, "context_csr context_type time time_every triggers windows"),
+}
+
+
+def in_words(error: Exception) -> bool:
+    """Whether an error was raised on purpose."""
+    if isinstance(error, TypeError):
+        return ": must be " in str(error) or " has no method attach" in str(error)
+    return isinstance(error, etrace.EtraceError | ParametersError)
+
+
+@pytest.mark.parametrize(
+    ("function", "argument"),
+    [(function, name) for function, names in ARGUMENTS.items() for name in names.split()],
+)
+def test_arguments_of_any_type(
+    function: str, argument: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trace = etrace.record(NESTED, tmp_path / "t.etrace", max_instructions=50)
+    usual: dict[str, dict[str, object]] = {
+        "record": {"elf": NESTED, "max_instructions": 50},
+        "encode": {"stream": CSV},
+        "open": {"path": tmp_path / "t.etrace"},
+    }
+    call = getattr(etrace if function in usual else trace, function)
+    for value in ODD:
+        if (argument, value) == ("max_instructions", None):
+            continue  # that never ends
+        try:
+            call(**{**usual.get(function, {}), argument: value})
+        except Exception as error:
+            assert in_words(error), (value, error)
+            assert len(str(error)) < 600 or value == "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("option", "field"),
+    [(option, name) for option, (_, names) in OPTIONS.items() for name in names.split()],
+)
+def test_options_of_any_type(option: str, field: str) -> None:
+    for value in ODD:
+        try:
+            given = OPTIONS[option][0](**{field: value})
+            etrace.record(NESTED, max_instructions=50, **{option: given})
+        except Exception as error:
+            assert in_words(error), (value, error)
+
+
+def test_what_is_said_of_a_wrong_type() -> None:
+    for call, words in (
+        (lambda: etrace.open(5), "path: must be a path, not int (5)"),
+        (lambda: etrace.record(None), "elf: must be a path or a list (each a path), not NoneType"),
+        (lambda: etrace.encode(CSV, xlen="64"), "xlen: must be an integer or None, not str ('64')"),
+        (lambda: etrace.Encoding(modes=[5]), "modes: must be a list (each text), not list of int"),
+        (
+            lambda: etrace.record(NESTED, memory=[4096]),
+            "memory: must be a list (each a tuple of an integer, an integer), not list of int",
+        ),
+    ):
+        with pytest.raises(TypeError, match=re.escape(words)):
+            call()
