@@ -20,11 +20,11 @@ How to encode, what to trace and what to tell the encoder: `Encoding`, `Selectio
 Importing this package is cheap: what is heavy is imported when it is first used.
 """
 
-from typing import TYPE_CHECKING, Any
-
 from etrace.start import begin
 
-begin()
+begin()  # before anything that takes time, as `typing` does
+
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 __version__ = "0.1.0"
 

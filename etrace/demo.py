@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from etrace.stdio import discard_output
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -158,7 +160,7 @@ def show(report: Report) -> None:
 
     class Terminal(Console):
         def on_broken_pipe(self) -> None:
-            """As in every other verb; rich would exit with 1."""
+            """For our own code to see; rich would exit with 1."""
             raise BrokenPipeError
 
     console = Terminal(highlight=False)
@@ -234,7 +236,10 @@ def command(xlen: str, output: str | None, as_json: bool) -> None:
 
         out(json.dumps(values(report), sort_keys=True) + "\n")
     else:
-        show(report)
+        try:
+            show(report)
+        except BrokenPipeError:  # nobody reads it; the exit code still tells
+            discard_output()
     if report.summary.guest_failed:
         sys.exit(Exit.GUEST)
     if not report.good:

@@ -7,8 +7,8 @@ comes first on `sys.path` with `python -m` and in scripts, is imported in the pl
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # `typing` takes longer to import than the rest of this
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 

@@ -264,7 +264,7 @@ def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -
         remark = f"the trace ends here, {other} goes on"
     if cut_short:
         same = False
-        remark = remark or CUT_SHORT
+        remark += " (no end-of-trace packet: the recording was cut short)" if remark else CUT_SHORT
     return Verification(
         comparison.instructions, comparison.traps, comparison, flow.gaps, remark, same, cut_short
     )

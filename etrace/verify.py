@@ -433,11 +433,12 @@ class _Comparing:
         If only `actual` has ended, or ended at a gap, it may just have ended before them.
         """
         expected, actual = self.expected.traps, self.actual.traps
-        if not len(actual) and self.actual.ended and not self.complete(True):
-            return ""
-        if len(actual) or (len(expected) and not (self.actual.ended and not self.expected.ended)):
+        if len(actual):
             return _trap_difference(expected, actual)
-        return ""
+        if not len(expected) or not self.expected.ended:
+            return ""
+        missing = not self.actual.ended or self.complete(True)
+        return _trap_difference(expected, actual) if missing else ""
 
     def _compare_traps(self, limit: int, to_the_end: bool) -> tuple[int, str]:
         """Compare and drop traps at positions below `limit`; the first difference among them."""
