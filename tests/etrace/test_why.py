@@ -84,8 +84,8 @@ def test_a_handler_that_hangs(run: Run, tmp_path: Path) -> None:
 
 def test_what_led_to_a_cause_that_is_long_ago(run: Run, tmp_path: Path) -> None:
     elf, trace = tmp_path / "late.elf", tmp_path / "t.etrace"
-    # auipc t0,0; addi t0,t0,20; csrw mtvec,t0; nop; ld a0,0(zero); handler: addi s0,s0,1; j -4
-    words = [0x00000297, 0x01428293, 0x30529073, 0x13, 0x00003503, 0x00140413, 0xFFDFF06F]
+    # auipc t0,0; addi t0,t0,20; csrw mtvec,t0; nop; ld a0,0(zero); handler: a loop of a branch
+    words = [0x00000297, 0x01428293, 0x30529073, 0x13, 0x00003503, 0x00140413, 0xFE041EE3]
     elf.write_bytes(elf_bytes(words))
     recorded = run("record", elf, "-o", trace, "--max-size", "1K").stderr
     assert recorded.endswith(f"etrace: `etrace why {trace}` says how to see what led there\n")
