@@ -300,13 +300,7 @@ class TextWriter:
         return f"{'':>10} -- {told}{'' if report['precise'] else ' (imprecise)'}\n"
 
     def loop(self, number: int, loop: np.void) -> str:
-        count = int(loop["count"])
-        what = f"{count:,} instruction{'s' * (count != 1)} from {int(loop['start']):x}"
-        if loop["endless"]:
-            text = f"loop: {what}, an unknown number of times"
-        else:
-            text = f"perhaps {what} before: the packets do not tell which visit this is"
-        return f"{'':>10} -- {text}\n"
+        return f"{'':>10} -- {loop_text(loop)}\n"
 
 
 #: By name: makes a writer, from the listing and from what tells which fields packets have by then.
@@ -342,6 +336,15 @@ _REASONS = {
 def reason_name(reason: int) -> str:
     """`Reason` in lower case, or the number of one that we do not know."""
     return Reason(reason).name.lower() if reason in set(Reason) else str(reason)
+
+
+def loop_text(loop: np.void) -> str:
+    """A row of `specs.flow.LOOP` in words."""
+    count = int(loop["count"])
+    what = f"{count:,} instruction{'s' * (count != 1)} from {int(loop['start']):x}"
+    if loop["endless"]:
+        return f"loop: {what}, an unknown number of times"
+    return f"perhaps {what} before: the packets do not tell which visit this is"
 
 
 def loops_text(count: int) -> str:

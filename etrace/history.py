@@ -350,6 +350,10 @@ class FlowHistory:
                 append(self._traps.setdefault(at, []), fold)
         self._breaks += [(int(gap["run"]), "a gap: trace is missing") for gap in flow.gaps[-LAST:]]
         self._breaks += [(int(pause["run"]), "not traced here") for pause in flow.pauses[-LAST:]]
+        if len(flow.loops):
+            from etrace.flowtext import loop_text
+
+            self._breaks += [(int(loop["run"]), loop_text(loop)) for loop in flow.loops[-LAST:]]
         self._breaks = [each for each in self._breaks if each[0] > self._first_run]
 
     @property

@@ -1,14 +1,13 @@
 """`etrace run`: run a firmware, without tracing it."""
 
 import json
-import sys
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from etrace.cli import options, running, say
+from etrace.cli import options, out, running, say
 from etrace.errors import Exit
 from etrace.signals import exit_code, number_of
 
@@ -88,7 +87,7 @@ def command(
             "instructions": machine.instret + machine.host_calls,
             "account": None if account is None else account.values(),
         }
-        sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
+        out(json.dumps(values, sort_keys=True) + "\n")
     else:
         _tell(elf[0], machine, code, account)
     return outcome

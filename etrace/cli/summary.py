@@ -39,5 +39,6 @@ def show_summary(summary: "Summary", as_json: bool) -> None:
     if added:
         say(
             "the added packets are beyond the letter of the specification: a chip does not send "
-            "them, but without them the trace could not be decoded exactly (docs/choices.md)"
+            "them, but without them the trace could not be decoded exactly; [encoder] loops and "
+            "ambiguous choose (docs/choices.md)"
         )

@@ -1,11 +1,10 @@
 """`etrace why`: why the run of a trace ended as it did."""
 
 import json
-import sys
 
 import click
 
-from etrace.cli import options
+from etrace.cli import options, out
 from etrace.errors import Exit
 
 
@@ -43,11 +42,11 @@ def command(
         if as_json:
             values = {**account.values(), "instructions": history.instructions, "whole": whole}
             values["number"] = number
-            sys.stdout.write(json.dumps(values, sort_keys=True) + "\n")
+            out(json.dumps(values, sort_keys=True) + "\n")
         else:
             lines = [f"{source.name}: {account.what}", *account.lines(source.code.xlen // 4)]
             if number is not None and account.long_ago:
                 before = f"--from {max(0, number - LAST)} --to {number}"
                 lines.append(f"  what led there: etrace decode {trace} {before}")
-            sys.stdout.write("\n".join(lines) + "\n")
+            out("\n".join(lines) + "\n")
     return Exit.OK if whole else Exit.CORRUPT

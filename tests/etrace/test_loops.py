@@ -13,7 +13,8 @@ import etrace
 from etrace.stretch import EVENT, ROUNDS, Stretch
 from etrace.verify import Comparison, compare
 from specs.isa.control import CodeMap
-from tests.etrace.conftest import Run
+from specs.isa.encode import encode
+from tests.etrace.conftest import Run, elf_bytes
 
 #: Two nops and a jump back to the first.
 CODE = CodeMap([(0x1000, bytes.fromhex("13000000 13000000 6ff09fff".replace(" ", "")) * 2)], 64)
@@ -198,3 +199,15 @@ def test_the_cases(run: Run, tmp_path: Path) -> None:
         run("encode", xret, "-o", tmp_path / "out.etrace", "--json", "--params", narrow).stdout
     )
     assert sum(told["packets"].values()) == 5
+
+
+def test_why_says_so_among_the_last_instructions(run: Run, tmp_path: Path) -> None:
+    """Two jumps to each other, until the budget is used up."""
+    elf, output = tmp_path / "two.elf", tmp_path / "two.etrace"
+    elf.write_bytes(elf_bytes([encode("jal", rd=0, imm=4), encode("jal", rd=0, imm=-4)]))
+    run("record", elf, "-o", output, "--max-instructions", "1000")
+    told = json.loads(run("why", output, "--json").stdout)
+    notes = [each["note"] for each in told["last"] if "note" in each]
+    assert notes == ["loop: 2 instructions from 80000000, an unknown number of times"]
+    verified = json.loads(run("verify", output, "--json").stdout)
+    assert verified["same"] and (verified["loops"], verified["rounds"]) == (1, 496)
