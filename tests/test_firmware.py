@@ -22,10 +22,14 @@ SETTINGS = {
 }
 
 
+#: So that a flow has every round of a loop; tests/etrace/test_loops.py has it otherwise.
+EXACT = '[encoder]\nloops = "exact"\n'
+
+
 def run(path: Path, settings: str, budget: int | None = None) -> tuple[Machine, list[Event]]:
     """The machine after the run, and its events; asserts that the decoded trace has the same."""
     xlen, memory = program_memory(path)
-    configuration = parameters.parse(settings, xlen)
+    configuration = parameters.parse(settings + EXACT, xlen)
     machine = Machine([elf.load(str(path))])
     chunks = copied(machine.run(budget))
     encoder = Encoder(configuration)

@@ -122,7 +122,11 @@ def test_the_command_line_does_it_too(image: str, xlen: int, tmp_path: Path) -> 
         "decode", packets, "--params", settings, "--elf", file(image, "elf"),
         "--platform", "spike", "--format", "csv", "-o", rows,
     )  # fmt: skip
-    assert rows.read_bytes() == gzip.decompress(file(image, "pc_trace.csv.gz").read_bytes())
+    decoded = rows.read_text().splitlines()
+    # the last jump leads to itself: the packets do not tell how often
+    assert [at for at, row in enumerate(decoded) if row.startswith("0,")] == [len(decoded) - 2]
+    del decoded[-2]
+    assert decoded == gzip.decompress(file(image, "pc_trace.csv.gz").read_bytes()).decode().split()
 
 
 @pytest.mark.parametrize(("image", "xlen"), MACHINE_MODE)
