@@ -27,8 +27,8 @@ _kind = plain(Kind, np.uint64)
 
 #: What `round_from` finds: nothing, a round that is like the one before, or one that is not.
 NO_ROUND, ENDLESS, VISIT = 0, 1, 2
-#: Jumps in a round.
-_MOST_JUMPS = 4096
+#: Jumps in a round: no path has more (`decoder.follow`).
+_MOST_JUMPS = 1 << 16
 
 
 @njit
@@ -67,6 +67,7 @@ def round_from(regions, table, history, scratch, settings, state):
     lowest = history[DEPTH]
     instructions = U0
     implicit = 0
+    seen = slot  # of every jump that is a power of two: another circle comes back to one of them
     for jumps in range(_MOST_JUMPS):
         last = end_of(table, slot)
         if jumps > 0 and slot <= begin and begin <= last:
@@ -115,4 +116,9 @@ def round_from(regions, table, history, scratch, settings, state):
         first = regions[region + 2]
         slot = first + ((onward - base) >> U1)
         known = slot
+        if not copied:
+            if slot == seen and slot != begin:
+                break
+            if jumps & (jumps - 1) == 0:
+                seen = slot
     return NO_ROUND, U0, 0, s64(0)

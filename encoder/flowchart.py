@@ -53,6 +53,7 @@ from encoder.segments import (
     closes_circle,
     extend_segments,
     give_up,
+    has_visits,
     kept,
     visits,
     within,
@@ -321,7 +322,8 @@ def complete(
                             added = ADDED_LOOP
                     else:
                         level = state[NESTING] + ((CALL_BITS >> code) & U1)
-                        if closes_circle(state, segments, count, address, level):
+                        circle = closes_circle(state, segments, count, address, level)
+                        if circle and not has_visits(segments, count):
                             give_up(state)
                             count = 0
             if added == 0 and state[CUR_LATE] != U0:

@@ -2,13 +2,13 @@
 no packet shows" and "Earlier visits"; docs/modes.md, "One packet for each visit").
 
 `count` is how many there are. Where execution runs in circles, which `loops = "spec"` does not
-tell, V is given up until the next anchor.
+tell, V is given up until the next anchor, unless a round has several visits of one place.
 """
 
 import numpy as np
 
 from encoder.state import CIRCLES, MAX_SEGMENTS, Option, Slot
-from specs.compiled import inlined, s64, u64
+from specs.compiled import inlined, njit, s64, u64
 
 CUR_END = int(Slot.cur_end)
 SEGMENTS = int(Slot.segments)
@@ -71,6 +71,20 @@ def closes_circle(state, segments, count, address, level):
         inside = segments[i, 0] <= address and address <= segments[i, 1]
         if inside and lowest == segments[i, 3]:
             return True
+    return False
+
+
+@njit
+def has_visits(segments, count):
+    """Was a place in V passed twice with a return that led further out between, a function called
+    twice, say? Then its address alone does not tell which visit of a round is meant.
+    """
+    for i in range(count):
+        lower = False
+        for j in range(i + 1, count):
+            lower |= s64(segments[j, 3] - segments[i, 3]) < 0
+            if lower and segments[j, 0] <= segments[i, 1] and segments[i, 0] <= segments[j, 1]:
+                return True
     return False
 
 

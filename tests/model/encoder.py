@@ -547,9 +547,15 @@ class Encoder(Sender):
             return False
         level = self.level + int(self.itype(cur) in (UNINFERABLE_CALL, INFERABLE_CALL))
         levels = [segment.level for segment in v] + [level]
-        return any(
+        closes = any(
             segment.holds(next_.iaddr) and min(levels[number:]) == segment.level
             for number, segment in enumerate(v)
+        )
+        # a round in which a function is called twice: its address does not tell which visit
+        return closes and not any(
+            one.first <= other.last and other.first <= one.last and min(levels[a:b]) < one.level
+            for b, other in enumerate(v, 1)
+            for a, one in enumerate(v[: b - 1])
         )
 
     def reason_to_stop(self, cur: Row, v: list[Segment]) -> str | None:
