@@ -347,13 +347,23 @@ def loop_text(loop: np.void) -> str:
     return f"perhaps {what} before: the packets do not tell which visit this is"
 
 
-def loops_text(count: int) -> str:
-    """That the packets do not tell the rounds of so many loops."""
-    loops = "1 loop" if count == 1 else f"{count:,} loops"
-    return (
-        f"{loops} of unknown length: the packets do not tell how many rounds "
-        '([encoder] loops = "exact" would have them do so)'
-    )
+def loops_text(loops: int, visits: int) -> str:
+    """That the packets do not tell the rounds of so many loops, or which of several visits of a
+    place is meant."""
+    texts = []
+    if loops:
+        what = "1 loop" if loops == 1 else f"{loops:,} loops"
+        texts.append(
+            f"{what} of unknown length: the packets do not tell how many rounds "
+            '([encoder] loops = "exact" would have them do so)'
+        )
+    if visits:
+        what = "1 place" if visits == 1 else f"{visits:,} places"
+        texts.append(
+            f"{what} that may have been passed before: the packets do not tell which visit is "
+            'meant ([encoder] ambiguous = "exact" would have them do so)'
+        )
+    return "; ".join(texts)
 
 
 def gap_text(gap: np.void) -> str:

@@ -49,6 +49,11 @@ class Pausing:
         self._expected = _joined(self._expected, expected)
         self._actual = _joined(self._actual, actual)
 
+    @property
+    def pending(self) -> tuple[npt.NDArray[np.void], npt.NDArray[np.void]]:
+        """Pauses of the run and of the trace that have not been compared yet."""
+        return self._expected, self._actual
+
     def skip(self, at: int, expected: int, actual: int) -> None:
         """So many instructions from instruction `at` on are left out on either side; no pause
         lies among them."""

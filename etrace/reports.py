@@ -111,20 +111,24 @@ class Reporting:
             values = self._fields.cut(context, time)
             self._wanted.append(_Wanted(position, ctype == IMPRECISELY, values))
 
-    def skip(self, at: int, expected: int, actual: int) -> None:
-        """So many instructions from instruction `at` on are left out on either side: a number of
-        rounds that the trace does not tell, nor what was told in them."""
-        kept = [each for each in self._reports if not at <= each.position < at + actual]
+    def skip(self, at: int, expected: tuple[int, int], actual: tuple[int, int]) -> None:
+        """Instructions from instruction `at` on are left out on either side, rounds that the trace
+        does not tell: how many, and how many went round. No precise report there is compared;
+        imprecise ones still come in their order.
+        """
+        count, passed = actual
         self._reports = deque(
-            each._replace(position=each.position - actual) if each.position > at else each
-            for each in kept
+            each._replace(position=max(each.position - count, min(each.position, at)))
+            for each in self._reports
+            if not each.precise or not at <= each.position < at + passed
         )
-        wanted = [each for each in self._wanted if not at <= each.position < at + expected]
+        count, passed = expected
         self._wanted = deque(
-            each._replace(position=each.position - expected) if each.position > at else each
-            for each in wanted
+            each._replace(position=max(each.position - count, min(each.position, at)))
+            for each in self._wanted
+            if each.imprecisely or not at <= each.position < at + passed
         )
-        self._told = skipped(self._told, at, expected)
+        self._told = skipped(self._told, at, count)
 
     def compare(
         self, limit: int, traps: int, known: int, more: bool, last: bool = False

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etrace.pauses import Found, Pausing
-from etrace.reports import Fields, Reporting, skipped
+from etrace.reports import IMPRECISELY, Fields, Reporting, skipped
 from etrace.stretch import EVENT, PAUSED, ROUNDS, UNKNOWN_PRIV, Stretch
 from specs.causes import cause_name
 from specs.isa.control import CodeMap, Kind
@@ -127,17 +127,24 @@ class _Side:
         """A table with the positions that it has when what was skipped is left out."""
         return skipped(table, 0, self.skipped) if self.skipped else table
 
-    def skip_rounds(self, position: int, rounds: "_Rounds") -> int:
+    def skip_rounds(
+        self, position: int, rounds: "_Rounds", pauses: npt.NDArray[np.void]
+    ) -> tuple[int, int]:
         """Leave out all whole rounds from here, which is instruction `position`, but the last visit
-        of where they begin; how many instructions that is.
+        of where they begin: how many instructions that is, and how many went round.
 
-        A trap or pause ends them. What is left out and told of context and time goes with it.
+        A trap or pause ends them; `pauses` have been taken from this side already. Of all that went
+        round no precise context and time is compared: which of the rounds it was told in is not
+        known. Imprecise ones are, in their order.
         """
         passed = 0
         while True:
             self.fill()
-            events = [*self.traps["position"][:1], *self.pauses["position"][:1]]
-            end = min([len(self.pcs), *(int(at) - position - passed for at in events)])
+            events = [self.traps["position"][:1]]
+            for table in (pauses, self.pauses):
+                events.append(table["position"][table["position"] > position][:1])
+            stops = [int(at) - position - passed for each in events for at in each]
+            end = min([len(self.pcs), *stops])
             taken = rounds.match(passed, self.pcs[:end], self.code_words(end)) if end > 0 else 0
             if not taken:
                 break
@@ -147,7 +154,7 @@ class _Side:
                 self.words = self.words[taken:]
             passed += taken
         if not passed:
-            return 0
+            return 0, 0
         # the last visit stays, and so does what follows it
         kept = rounds.left(passed)
         self.pcs = np.concatenate([rounds.pcs[:kept], self.pcs])
@@ -160,11 +167,11 @@ class _Side:
             skipped(table, position, count) for table in (self.traps, self.pauses)
         )
         self.loops = skipped(self.loops, position, count)
-        self.told = [_untold(rows, position, count) for rows in self.told]
+        self.told = [_untold(rows, position, passed, count) for rows in self.told]
         self.reports = [
-            skipped(rows[~_among(rows, position, count)], position, count) for rows in self.reports
+            skipped(_comparable(rows, position, passed), position, count) for rows in self.reports
         ]
-        return count
+        return count, passed
 
     def pass_loops(self, position: int) -> int:
         """Forget the loops up to instruction `position`; how many there were."""
@@ -190,10 +197,19 @@ def _among(rows: npt.NDArray[np.void], position: int, count: int) -> npt.NDArray
     return among & (rows["position"] < position + count)
 
 
-def _untold(rows: npt.NDArray[np.void], position: int, count: int) -> npt.NDArray[np.void]:
+def _untold(
+    rows: npt.NDArray[np.void], position: int, passed: int, count: int
+) -> npt.NDArray[np.void]:
     rows = rows.copy()
-    rows["ctype"][_among(rows, position, count)] = 0
+    precise = rows["ctype"] > IMPRECISELY
+    rows["ctype"][precise & _among(rows, position, passed)] = 0
     return skipped(rows, position, count)
+
+
+def _comparable(rows: npt.NDArray[np.void], position: int, passed: int) -> npt.NDArray[np.void]:
+    """Reports without the precise ones among so many instructions."""
+    kept: npt.NDArray[np.void] = rows[~(_among(rows, position, passed) & (rows["precise"] == 1))]
+    return kept
 
 
 class _Rounds:
@@ -315,13 +331,16 @@ class _Comparing:
             return ""
         count = int(loops["count"][0])
         rounds = _Rounds(int(loops["start"][0]), count, self.code)
-        expected = self.expected.skip_rounds(self.position, rounds)
-        actual = self.actual.skip_rounds(self.position, rounds) if rounds.whole else 0
+        theirs, ours = (self.pausing or Pausing()).pending
+        expected, there = self.expected.skip_rounds(self.position, rounds, theirs)
+        actual, here = 0, 0
+        if rounds.whole:
+            actual, here = self.actual.skip_rounds(self.position, rounds, ours)
         # one that is reported again and again without leaving it counts as often
         self.loops += self.actual.pass_loops(self.position)
         self.rounds += (expected - actual) // count
-        if self.reporting is not None:
-            self.reporting.skip(self.position, expected, actual)
+        if self.reporting is not None and rounds.whole:
+            self.reporting.skip(self.position, (expected, there), (actual, here))
         if self.pausing is not None:
             self.pausing.skip(self.position, expected, actual)
         if actual > expected:

@@ -30,7 +30,7 @@ class GapReport:
         self._name = trace.name
         self._ending = Ending(trace.configuration)
         self.count = 0
-        self.loops = 0
+        self._loops = self._visits = 0
         self._edges = 0
         self._runs = 0
         #: Of the flow so far.
@@ -42,7 +42,9 @@ class GapReport:
             edges = self._trace.edges(flow)
             for gap in flow.gaps[: max(0, _SHOWN - self.count - self._edges)]:
                 self.tell(gap)
-            self.loops += len(flow.loops)
+            endless = int(np.count_nonzero(flow.loops["endless"]))
+            self._loops += endless
+            self._visits += len(flow.loops) - endless
             self._edges += edges
             self.count += len(flow.gaps) - edges
             self._runs += len(flow.runs)
@@ -65,8 +67,8 @@ class GapReport:
             say(f"{self._name}: ... and {self.count - _SHOWN:,} more gaps")
         if self.count or not self._runs:
             advise(self._trace)
-        if self.loops:
-            say(f"{self._name}: {loops_text(self.loops)}")
+        if self._loops or self._visits:
+            say(f"{self._name}: {loops_text(self._loops, self._visits)}")
         if not self.count and not self._ending.proper:
             say(f"{self._name}: {CUT_SHORT}")
         ended = self._ending.proper or (self._trace.seam is not None and self._runs > 0)

@@ -211,3 +211,64 @@ def test_why_says_so_among_the_last_instructions(run: Run, tmp_path: Path) -> No
     assert notes == ["loop: 2 instructions from 80000000, an unknown number of times"]
     verified = json.loads(run("verify", output, "--json").stdout)
     assert verified["same"] and (verified["loops"], verified["rounds"]) == (1, 496)
+
+
+#: Contexts, one a round, in a loop without end.
+CONTEXTS = [
+    encode("csrrwi", rd=0, rs1=1, imm=0x340),
+    encode("addi", rd=0, rs1=0, imm=0),
+    encode("csrrwi", rd=0, rs1=2, imm=0x340),
+    encode("jal", rd=0, imm=-12),
+]
+TOLD = {
+    "imprecise": ("--context-csr", "mscratch", "--context-type", "1"),
+    "precise": ("--context-csr", "mscratch"),
+    "time": ("--time", "instret", "--time-every", "50", "--context-csr", "mscratch"),
+    "cycles": ("--time", "cycles", "--time-every", "7"),
+    "a window": ("--trace-window", "10:197", "--trace-window", "400:"),
+    "windows and time": ("--trace-window", "9:50", "--trace-window", "99:", "--time", "mtime"),
+}
+
+
+@pytest.mark.parametrize("unit", ["packets", "instructions"])
+@pytest.mark.parametrize("told", TOLD)
+def test_what_is_told_in_a_loop(told: str, unit: str, run: Run, tmp_path: Path) -> None:
+    """Which round it was told in is not known: no difference, whatever it is."""
+    elf, output, params = (tmp_path / name for name in ("loop.elf", "loop.etrace", "p.toml"))
+    code = (
+        [encode("jal", rd=0, imm=4), *CONTEXTS]
+        if "context" in str(TOLD[told])
+        else [
+            encode("addi", rd=0, rs1=0, imm=0),
+            encode("jal", rd=0, imm=4),
+            encode("jal", rd=0, imm=-8),
+        ]
+    )
+    elf.write_bytes(elf_bytes(code))
+    fields = "" if told == "a window" else "notime_p = 0\ntime_width_p = 32\nnocontext_p = 0\n"
+    fields += "context_width_p = 32\nctype_width_p = 2\n" if fields else ""
+    params.write_text(f'[parameters]\n{fields}[resync]\nunit = "{unit}"\nperiod = 61\n')
+    for limit in (470, 471, 1000):
+        run(
+            "record",
+            elf,
+            "-o",
+            output,
+            "--params",
+            params,
+            "--max-instructions",
+            limit,
+            *TOLD[told],
+        )
+        values = json.loads(run("verify", output, "--json").stdout)
+        assert values["same"] and values["loops"] > 0
+
+
+@pytest.mark.parametrize("jumps", [4095, 4096, 9000])
+def test_a_long_round(jumps: int, run: Run, tmp_path: Path) -> None:
+    elf, output = tmp_path / "long.elf", tmp_path / "long.etrace"
+    back = encode("jal", rd=0, imm=-4 * (jumps - 1))
+    elf.write_bytes(elf_bytes([*[encode("jal", rd=0, imm=4)] * (jumps - 1), back]))
+    run("record", elf, "-o", output, "--max-instructions", str(jumps * 3 + 17))
+    values = json.loads(run("verify", output, "--json").stdout)
+    assert values["same"] and (values["loops"], values["rounds"]) == (1, 3)

@@ -396,3 +396,25 @@ def test_a_loop_with_a_call(implementation: Implementation, settings: Settings) 
             meant=f"1000\n{before}".replace(f"{last}\n", f"loop 4 at {last}\n{last}\n")
             + f"interrupt 7 at {at}\n5000",
         )
+
+
+def test_a_loop_that_calls_a_function_twice(
+    implementation: Implementation, settings: Settings
+) -> None:
+    """Its rounds are alike, but the address in the function does not tell which call it is, nor
+    where the function returns to: there is a packet for each visit."""
+    code = LISTING.replace("1008: 00000013  nop", "1008: 7f9000ef  jal ra,2000")
+    code = code.replace("100c: 7f5010ef  jal ra,3000", "100c: ff9ff06f  j 1004")
+    lap = f"1004\n{F}1008\n{F}100c\n"
+    for before, visits in (("1004\n2000\n", 6), (f"1004\n{F}1008\n2000\n", 7)):
+        agree(
+            implementation,
+            code,
+            f"1000\n{lap * 3}{before}interrupt 7 at 2004\n5000",
+            whole(
+                *["2 2000 notify"] * visits,
+                "2 2000",
+                "3.1 interrupt 7 thaddr=1 5000",
+            ),
+            settings,
+        )
