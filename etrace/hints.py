@@ -122,11 +122,17 @@ def _access(cause: int, tval: int, epc: Place | None, around: Surroundings) -> s
         )
     if cause == INSTRUCTION_ACCESS_FAULT or address >= min(_FAR, 1 << around.xlen):
         return f"{address:#x} is no memory: a wild pointer, or an overwritten return address"
-    what = "no memory there"
-    if epc is not None and _through_stack_pointer(epc.word, around.xlen):
-        what = "no memory where the stack is"
     base, size = _room(address, around.memory)
-    return f"{what}: give it RAM with --memory {base:#x}:{_with_suffix(size)}"
+    ram = f"give it RAM with --memory {base:#x}:{_with_suffix(size)}"
+    if epc is None or not _through_stack_pointer(epc.word, around.xlen):
+        return f"no memory there, nor a device: {ram}, if that is what is missing"
+    above = [low for low, _, writable in around.memory if writable and 0 < low - address <= _PAGE]
+    if above:
+        return (
+            f"the stack ran out of the RAM that begins at {min(above):#x}: endless recursion, or "
+            "too small a stack"
+        )
+    return f"no memory where the stack is: {ram}"
 
 
 def _through_stack_pointer(word: int, xlen: int) -> bool:

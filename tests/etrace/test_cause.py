@@ -20,6 +20,7 @@ from specs.causes import (
     LOAD_ACCESS_FAULT,
     STORE_ACCESS_FAULT,
 )
+from specs.isa.encode import encode
 from tests.etrace.conftest import Run, elf_bytes
 
 #: Program: cause of the first trap, symbol of its place, its instruction, its tval, how many traps
@@ -315,3 +316,12 @@ def test_damaged_line_tables_are_no_lines(firmware: Path, tmp_path: Path) -> Non
         path.write_bytes(data[:at] + bytes([0xFF, 0x80, 0x00, 0x7F]) + data[at + 4 :])
         found.add(Lines([str(path)]).name(0x8000_005A).split(":")[0])
     assert "cause.S" in found and "" in found
+
+
+def test_a_stack_that_ran_out(run: Run, tmp_path: Path) -> None:
+    """A push right below RAM is not a missing stack."""
+    elf = tmp_path / "deep.elf"
+    code = [encode("auipc", rd=2, imm=0), encode("sw", rs1=2, rs2=1, imm=-8)]
+    elf.write_bytes(elf_bytes(code))
+    told = run("record", elf, "-o", tmp_path / "deep.etrace", code=4)
+    assert "the stack ran out of the RAM that begins at 0x80000000" in " ".join(told.stderr.split())
