@@ -116,6 +116,7 @@ def test_a_full_disk_is_told_in_one_line(etrace_command: Command, traps_trace: P
     assert "No space left" in errors(stderr)[0]
 
 
+@pytest.mark.usefixtures("as_in_a_terminal")
 def test_ctrl_c_ends_the_trace_properly(
     etrace_command: Command, counting_elf: Path, tmp_path: Path, run: Run
 ) -> None:

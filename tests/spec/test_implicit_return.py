@@ -259,6 +259,27 @@ def test_a_mispredicted_return_stays_on_the_stack(implementation: Implementation
     )
 
 
+def test_a_call_at_the_end_of_the_address_space(
+    implementation: Implementation, settings: Settings
+) -> None:
+    """On RV32 it returns to address 0."""
+    agree(
+        implementation,
+        """
+        00000000: 00000013  nop
+        00000004: 00000013  nop
+        00002000: 00000013  nop
+        00002004: 00008067  ret
+        fffffff8: 00000013  nop
+        fffffffc: 004020ef  jal ra,2000
+        """,
+        "fffffff8\nfffffffc\n2000\n2004\n0\n4",
+        whole("2 4", start="3.0 fffffff8"),
+        replace(settings, parameters=replace(settings.parameters, iaddress_width_p=32)),
+        xlen=32,
+    )
+
+
 # -- resynchronisation ----------------------------------------------------------------------------
 
 
