@@ -54,7 +54,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fault(old: str, new: str) -> Mutant:
-    return Mutant("specs/maximum.py", old, new, "a reason", ("tests/test_maximum.py",))
+    return Mutant("specs/maximum.py", old, new, "a reason", ("tests/test_maximum.py",), True)
 
 
 def test_verdicts(tree: Path) -> None:
@@ -66,7 +66,7 @@ def test_verdicts(tree: Path) -> None:
         "hang": fault("a = b", "b = b"),
         "no mutant": fault("return a", "return a)"),
     }
-    place = Place(tree / "place", compiled=True)
+    place = Place(tree / "place")
     told = {
         name: next(run_all([place], [mutant], 5 if name == "hang" else None))[1]
         for name, mutant in faults.items()
@@ -74,7 +74,7 @@ def test_verdicts(tree: Path) -> None:
     assert (told["noticed"], told["survived"], told["hang"]) == ("noticed", "survived", "noticed")
     assert "SyntaxError" in told["no mutant"]
     assert (tree / "root" / "specs" / "maximum.py").read_text() == source
-    assert place.run(["tests/test_maximum.py"])[0] == 0
+    assert place.run(["tests/test_maximum.py"], compiled=True)[0] == 0
 
 
 def test_a_list_that_has_rotted(tree: Path) -> None:

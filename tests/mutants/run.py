@@ -19,7 +19,7 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -35,7 +35,8 @@ SURVIVED, NOTICED = 0, 1
 @dataclass(frozen=True)
 class Mutant:
     """A fault: where in `file` the text `old` stands, `new` is wrong, because of `why`; `tests` (as
-    pytest takes them) should notice.
+    pytest takes them) should notice. `compiled`: they need kernels that are compiled, as those do
+    that call one from Python: NumPy's words would be mixed with Python's there.
     """
 
     file: str
@@ -43,6 +44,7 @@ class Mutant:
     new: str
     why: str
     tests: tuple[str, ...]
+    compiled: bool = False
 
     def source(self) -> str:
         """The file as it is."""
@@ -96,11 +98,10 @@ def copy_tree(target: Path) -> None:
 class Place:
     """A copy of the tree where tests run, one run at a time."""
 
-    def __init__(self, directory: Path, compiled: bool) -> None:
+    def __init__(self, directory: Path) -> None:
         self._tree = directory / "tree"
         self._tree.mkdir(parents=True)
         copy_tree(self._tree)
-        self._plugins = [] if compiled else ["-p", "tests.mutants.interpreted"]
         self._environment = os.environ | SEEDS | {
             "PYTHONPATH": str(self._tree),
             # a file changed twice within a second would be taken for the same
@@ -108,9 +109,13 @@ class Place:
             "ETRACE_CACHE_DIR": str(directory / "cache"),
         }  # fmt: skip
 
-    def run(self, tests: Sequence[str], timeout: float | None = None) -> tuple[int | None, str]:
+    def run(
+        self, tests: Sequence[str], compiled: bool = False, timeout: float | None = None
+    ) -> tuple[int | None, str]:
         """Exit code of pytest (None: it took more than `timeout` seconds), and its output."""
-        options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--tb=short", *self._plugins]
+        options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--tb=short"]
+        if not compiled:
+            options += ["-p", "tests.mutants.interpreted"]
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", *options, *tests],
             cwd=self._tree,
@@ -132,7 +137,7 @@ class Place:
         file = self._tree / mutant.file
         file.write_text(mutant.changed())
         try:
-            return self.run(["-x", *mutant.tests], timeout)
+            return self.run(["-x", *mutant.tests], mutant.compiled, timeout)
         finally:
             file.write_text(mutant.source())
 
@@ -173,10 +178,14 @@ def run_all(
 
 def passes_without(places: list[Place], mutants: list[Mutant]) -> bool:
     """Do the tests pass without any fault? Otherwise they notice nothing."""
-    tests = sorted({test for mutant in mutants for test in mutant.tests})
-    shares = [share for i in range(len(places)) if (share := tests[i :: len(places)])]
+    runs = []
+    for compiled in (False, True):
+        of_kind = [mutant for mutant in mutants if mutant.compiled == compiled]
+        tests = sorted({test for mutant in of_kind for test in mutant.tests})
+        shares = [share for i in range(len(places)) if (share := tests[i :: len(places)])]
+        runs += [(place, share, compiled) for place, share in zip(places, shares, strict=False)]
     with ThreadPoolExecutor(len(places)) as pool:
-        results = pool.map(lambda place, share: place.run(share), places, shares)
+        results = pool.map(lambda run: run[0].run(run[1], run[2]), runs)
         failed = [output for code, output in results if code != 0]
     for output in failed:
         print(f"{output}\nthe tests do not pass without a fault", flush=True)
@@ -196,7 +205,11 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Exit code: 0 if all are noticed."""
     options = arguments()
-    mutants = [mutant for mutant in load() if options.k in str(mutant)]
+    mutants = [
+        replace(mutant, compiled=mutant.compiled or options.compiled)
+        for mutant in load()
+        if options.k in str(mutant)
+    ]
     wrong = [f"{mutant}: {problem}" for mutant in mutants if (problem := mutant.problem())]
     if wrong or not mutants:
         print("\n".join(wrong) or f"no mutant has {options.k!r} in its file or reason")
@@ -206,7 +219,7 @@ def main() -> int:
         return 0
     left = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
-        places = [Place(Path(directory) / str(i), options.compiled) for i in range(options.jobs)]
+        places = [Place(Path(directory) / str(i)) for i in range(options.jobs)]
         print("the tests without a fault ...", file=sys.stderr, flush=True)
         if not passes_without(places, mutants):
             return 1

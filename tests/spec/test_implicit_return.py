@@ -143,6 +143,20 @@ def test_a_mispredicted_return_of_a_nested_call(implementation: Implementation) 
     )
 
 
+def test_a_mispredicted_return_at_a_depth_that_was_left_before(
+    implementation: Implementation,
+) -> None:
+    """docs/modes.md: a return from a depth of 2, as f did implicitly since the last packet, though
+    f returned from 3 after that: the row before goes first (twice: it was passed before)."""
+    agree(
+        implementation,
+        LISTING,
+        f"100c\n{G}1010\n1014\n4000\n3000\n{F}3004\n3008\n1018\n101c",
+        whole(*["2 3008 notify"] * 2, "2 1018 irdepth=2", "2 101c", start="3.0 100c"),
+        STACK,
+    )
+
+
 def test_a_mispredicted_return_and_a_trap(implementation: Implementation) -> None:
     """updiscon and irreport in one packet."""
     agree(
@@ -365,6 +379,17 @@ def test_the_depth_before_a_trap_by_the_letter(
     letter = replace(settings, exact_visits=False)
     agree(implementation, LISTING, flow, whole("2 3004 irdepth=1", trap, start="3.0 100c"), letter)
     agree(implementation, LISTING, flow, whole("2 3004 notify", trap, start="3.0 100c"), settings)
+
+
+def test_no_depth_at_a_branch(implementation: Implementation, settings: Settings) -> None:
+    """As where there was a branch since the return."""
+    agree(
+        implementation,
+        LISTING.replace("3004: 00000013  nop", "3004: 00000263  beq zero,zero,3008"),
+        f"100c\n3000\n{F}3004\ninterrupt 7 at 3008\n5000",
+        whole("1 N 3004", "3.1 interrupt 7 thaddr=1 5000", start="3.0 100c"),
+        replace(settings, exact_visits=False),
+    )
 
 
 def test_no_depth_where_nothing_is_left(implementation: Implementation, settings: Settings) -> None:

@@ -156,18 +156,31 @@ def test_calls_alone(implementation: Implementation, settings: Settings) -> None
     )
 
 
-def test_more_returns_than_irets_can_tell(implementation: Implementation) -> None:
-    """irets has 8 bits: the return after 255 is reported (docs/modes.md)."""
+@pytest.mark.parametrize("cached", [False, True])
+def test_more_returns_than_irets_can_tell(implementation: Implementation, cached: bool) -> None:
+    """irets has 8 bits: the return after 255 is reported (docs/modes.md).
+
+    It was predicted all the same: its target is not in the jump target cache when one jumps there.
+    """
     calls = [0x1004 + 4 * i for i in range(257)]
     listing = "1000: 00000013 nop\n8000: 00008067 ret\n" + "\n".join(
         [f"{pc:x}: {jal(1, 0x8000 - pc):08x} jal ra,8000" for pc in calls]
-        + [f"{calls[-1] + 4:x}: 00000013 nop"]
+        + [f"{calls[-1] + 4:x}: 00030067 jr t1"]
     )
-    flow = "1000\n" + "".join(f"{pc:x}\n8000\n" for pc in calls) + f"{calls[-1] + 4:x}"
+    last = f"{calls[-1]:x}\n8000\n{calls[-1] + 4:x}"
     agree(
         implementation,
         listing,
-        flow,
-        whole(f"2 {calls[-1]:x} irets=255", f"2 {calls[-1] + 4:x} updiscon irets=0"),
-        replace(STACK, exact_visits=False),
+        "1000\n" + "".join(f"{pc:x}\n8000\n" for pc in calls[:-1]) + f"{last}\n{last}",
+        whole(
+            f"2 {calls[-1]:x} irets=255",
+            f"2 {calls[-1]:x}",
+            f"2 {calls[-1] + 4:x} updiscon irets=0",
+        ),
+        replace(
+            STACK,
+            parameters=replace(STACK.parameters, cache_size_p=3 * cached),
+            modes=replace(ON, jump_target_cache=cached),
+            exact_visits=False,
+        ),
     )

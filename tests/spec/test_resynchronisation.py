@@ -314,10 +314,10 @@ def test_cycles_are_counted() -> None:
         CODE,
         """
         1000 time=0
-        1004 time=1
-        1008 time=2
-        100c time=3
-        1000 time=12
+        1004 time=6
+        1008 time=7
+        100c time=8
+        1000 time=9
         1004 time=13
         1008 time=14
         100c time=15
