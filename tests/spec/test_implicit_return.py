@@ -442,3 +442,23 @@ def test_a_loop_with_a_call(implementation: Implementation, settings: Settings) 
             meant=f"1000\n{before}".replace(f"{last}\n", f"loop 4 at {last}\n{last}\n")
             + f"interrupt 7 at {at}\n5000",
         )
+
+
+def test_a_run_into_what_was_passed_before(
+    implementation: Implementation, settings: Settings
+) -> None:
+    """A round that no jump closes yet: with `loops = "spec"` no packet is added for it."""
+    agree(
+        implementation,
+        """
+        1000: 00000013  nop
+        1004: 00000013  nop
+        1008: 00000013  nop
+        100c: ff5ff06f  j 1000
+        5000: 00000013  nop
+        """,
+        "1004\n1008\n100c\n1000\n1004\n1008\ninterrupt 7 at 100c\n5000",
+        whole("2 1008", "3.1 interrupt 7 thaddr=1 5000", start="3.0 1004"),
+        settings,
+        meant="1004\nloop 4 at 1008\n1008\ninterrupt 7 at 100c\n5000",
+    )
