@@ -182,14 +182,14 @@ def test_a_trap_at_another_privilege_level(implementation: Implementation) -> No
         CODE,
         """
         1000
-        exception 2 tval=0 at 1004 priv=0
+        exception 2 tval=0 at 1008 priv=0
         2000
         2004
         """,
         """
         3.3 no_change
         3.0 1000
-        3.1 exception 2 tval=0 thaddr=0 1004 priv=0
+        3.1 exception 2 tval=0 thaddr=0 1008 priv=0
         3.0 2000
         2 2004
         3.3 ended_rep
