@@ -1,6 +1,7 @@
 """Side bands as no source of ours gives them, and what a hart waits for a slow sink."""
 
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 
@@ -28,8 +29,8 @@ def with_sideband(chunk: ingress.Chunk, at: int, ctype: int = 0, trigger: int = 
     return replace(chunk, refs=refs, sidebands=np.concatenate([chunk.sidebands, row]))
 
 
-def plain_chunk(text: str) -> ingress.Chunk:
-    return adapter.chunk(flow(text, code(LISTING), 64))
+def plain_chunk(text: str, rng: Random | None = None) -> ingress.Chunk:
+    return adapter.chunk(flow(text, code(LISTING), 64), rng)
 
 
 def test_of_two_ctypes_the_larger_counts() -> None:
@@ -45,10 +46,12 @@ def test_of_two_ctypes_the_larger_counts() -> None:
 
 def test_notify_at_a_trap_is_for_nobody() -> None:
     """Nor for the instruction behind it: docs/qualification.md, "Triggers"."""
-    chunk = plain_chunk("1000\n1004\nexception 2 tval=0 at 1008\n1010\n1014\n1018")
-    notified = with_sideband(chunk, 2, trigger=ingress.TRIGGER_NOTIFY)
-    assert sent(notified) == sent(chunk)
-    assert sent(with_sideband(chunk, 1, trigger=ingress.TRIGGER_NOTIFY)) != sent(chunk)
+    text = "1000\n1004\n1008\nexception 2 tval=0 at 100c\n1010\n1014\n1018"
+    # a block each before the trap and behind it
+    chunk = plain_chunk(text, Random(0))
+    assert len(chunk.refs) == 3
+    assert sent(with_sideband(chunk, 1, trigger=ingress.TRIGGER_NOTIFY)) == sent(chunk)
+    assert sent(with_sideband(chunk, 2, trigger=ingress.TRIGGER_NOTIFY)) != sent(chunk)
 
 
 def test_a_hart_that_stalls_waits_as_long_as_the_model_s() -> None:

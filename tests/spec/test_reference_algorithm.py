@@ -49,7 +49,8 @@ def test_resync_by_packets(implementation: Implementation) -> None:
     )
 
 
-def test_resync_by_instructions(implementation: Implementation) -> None:
+@pytest.mark.parametrize("period", [3, 4, 5, 6])
+def test_resync_by_instructions(implementation: Implementation, period: int) -> None:
     """Four half-words a round; the row of the 3.0 is not counted."""
     agree(
         implementation,
@@ -74,7 +75,7 @@ def test_resync_by_instructions(implementation: Implementation) -> None:
         3.0 1008
         3.3 ended_rep
         """,
-        every("instructions", 6),
+        every("instructions", period),
     )
 
 
