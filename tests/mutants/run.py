@@ -135,11 +135,12 @@ class Place:
     def run_with(self, mutant: Mutant, timeout: float | None) -> tuple[int | None, str]:
         """The same with a fault in the tree."""
         file = self._tree / mutant.file
-        file.write_text(mutant.changed())
+        source = file.read_text()
+        file.write_text(source.replace(mutant.old, mutant.new))
         try:
             return self.run(["-x", *mutant.tests], mutant.compiled, timeout)
         finally:
-            file.write_text(mutant.source())
+            file.write_text(source)
 
 
 def verdict(code: int | None, output: str) -> str:
@@ -171,9 +172,12 @@ def run_all(
             free.put(place)
         return mutant, told, time.monotonic() - begin
 
-    with ThreadPoolExecutor(len(places)) as pool:
+    pool = ThreadPoolExecutor(len(places))
+    try:
         for future in as_completed([pool.submit(one, mutant) for mutant in mutants]):
             yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for those that run, for no others
 
 
 def passes_without(places: list[Place], mutants: list[Mutant]) -> bool:
@@ -219,7 +223,7 @@ def main() -> int:
         return 0
     left = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
-        places = [Place(Path(directory) / str(i)) for i in range(options.jobs)]
+        places = [Place(Path(directory) / str(i)) for i in range(max(options.jobs, 1))]
         print("the tests without a fault ...", file=sys.stderr, flush=True)
         if not passes_without(places, mutants):
             return 1
