@@ -11,7 +11,7 @@ TRIALS ?= 50000
 MODES_TRIALS ?= 5000
 CROSS ?= riscv64-unknown-elf-
 
-.PHONY: help demo test lint format types rooms unit soak bench firmware clean
+.PHONY: help demo test lint format types rooms unit soak mutants bench firmware clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make test      lint, types, import rooms, tests"
 	@echo "make bench     speed and memory (BENCH_ARGS=--help for choices)"
 	@echo "make soak      the long random tests (TRIALS=$(TRIALS) MODES_TRIALS=$(MODES_TRIALS) of each kind)"
+	@echo "make mutants   put small faults in, one at a time: does a test notice? (MUTANTS_ARGS=--help)"
 	@echo "make firmware  rebuild the test programs (needs $(CROSS)gcc)"
 	@echo "make clean     remove the virtual environment and what tools left behind"
 
@@ -60,6 +61,10 @@ soak: $(STAMP)
 	  tests/test_product_roundtrip.py tests/test_product_encode.py tests/test_product_modes.py \
 	  tests/test_model_roundtrip.py tests/test_model_modes.py tests/test_model_gaps.py \
 	  tests/decoder/test_model_gaps.py tests/encoder/test_qualify.py tests/specs tests/emu
+
+# Not part of `make test`: some minutes.
+mutants: $(STAMP)
+	$(BIN)/python -m tests.mutants.run $(MUTANTS_ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py $(BENCH_ARGS)

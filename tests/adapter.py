@@ -150,10 +150,17 @@ def chunk(rows: list[Row], rng: Random | None = None) -> ingress.Chunk:
     )
 
 
-def encode(rows: list[Row], settings: Settings, rng: Random | None = None) -> bytes:
-    """A whole trace, support packets included, in reference framing."""
+def encode(
+    rows: list[Row], settings: Settings, rng: Random | None = None, plain: bool = True
+) -> bytes:
+    """A whole trace, support packets included, in reference framing.
+
+    Without `plain` the flow chart does it all: no stretch is left to `encoder.plain`.
+    """
     encoder = Encoder(configuration(settings))
     encoder._options[Option.most_branches] = settings.most_branches + 31
+    if not plain:
+        encoder._options[Option.plain] = 0
     return encoder.feed(chunk(rows, rng)) + encoder.finish()
 
 

@@ -50,13 +50,16 @@ def _same(kind: str, seed: int) -> int:
     assert adapter.encode(case.rows, settings) == expected, f"{kind}, seed {seed}"
     in_blocks = adapter.encode(case.rows, settings, Random(seed))
     assert in_blocks == expected, f"{kind}, seed {seed}, in blocks"
+    by_flow_chart = adapter.encode(case.rows, settings, Random(seed), plain=False)
+    assert by_flow_chart == expected, f"{kind}, seed {seed}, by the flow chart alone"
     return len(case.rows)
 
 
 @pytest.mark.parametrize("first", range(0, TRIALS, _STEP))
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_bytes(kind: str, first: int) -> None:
-    """`_STEP` random programs, each row a block of its own and in random blocks."""
+    """`_STEP` random programs: each row a block of its own; in random blocks; and those without the
+    short cut for plain stretches."""
     assert sum(_same(kind, seed) for seed in range(first, first + _STEP)) > 0
 
 

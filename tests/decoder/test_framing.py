@@ -130,6 +130,25 @@ def test_encapsulation_takes_up_after_a_synchronisation_sequence() -> None:
         assert len(rows) == len(given) + 1
 
 
+@pytest.mark.parametrize(("nulls", "enough"), [(30, False), (31, True)])
+def test_how_many_null_bytes_are_a_synchronisation(nulls: int, enough: bool) -> None:
+    """N, of which the longest packet has no more in a row: one of the N + 1 may be damaged."""
+    given = payloads()[:3]
+    framing = FramingParameters()
+    data = b"\x81" + bytes(nulls) + framed(given, framing)
+    rows = read(data, framing)
+    assert rows[0, Column.reason] == Reason.BAD_HEADER
+    assert rows[0, Column.length] == (1 + nulls if enough else len(data))
+    assert len(rows) == 1 + len(given) * enough
+
+
+def test_a_packet_without_a_payload_is_none() -> None:
+    """All its bits are srcID and type."""
+    framing = FramingParameters(srcid_width=5, srcid=9, type_width=3, type=3, sync_period=0)
+    (row,) = read(bytes([0x01, 9 | 3 << 5]), framing)
+    assert row[Column.reason] == Reason.BAD_HEADER
+
+
 def test_damage_up_to_the_end() -> None:
     given = payloads()
     framing = FramingParameters()

@@ -98,3 +98,28 @@ def test_what_other_modes_need_does_not_exist(xlen: int, name: str) -> None:
     machine = run(a.program())
     assert (machine.register(20), machine.register(22)) == (2, at)
     assert machine.cpu[256 + ADDRESS[name]] == 0
+
+
+@XLEN
+@pytest.mark.parametrize(
+    ("name", "isa", "mask"),
+    [
+        ("mtvec", "ima_zicsr_zifencei", ~2),  # MODE 2 and 3 are reserved
+        ("mepc", "imac_zicsr_zifencei", ~1),
+        ("mepc", "ima_zicsr_zifencei", ~3),
+        ("mie", "ima_zicsr_zifencei", 0x888),
+        ("mcountinhibit", "ima_zicsr_zifencei", 0b101),
+        ("mstatus", "ima_zicsr_zifencei", 0x88),
+        ("misa", "ima_zicsr_zifencei", 0),
+    ],
+)
+def test_bits_that_keep_what_is_written(xlen: int, name: str, isa: str, mask: int) -> None:
+    a = Assembly(xlen)
+    a.addi(rd=5, rs1=0, imm=-1)
+    a.csr(name, rd=6)
+    a.csr(name, write=5)
+    a.csr(name, rd=7)
+    a.csr(name, write=6)
+    a.exit()
+    machine = run(a.program(), isa=f"rv{xlen}{isa}")
+    assert machine.register(7) == machine.register(6) | mask & (1 << xlen) - 1

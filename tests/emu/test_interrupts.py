@@ -267,6 +267,22 @@ def test_wfi_is_no_operation_while_something_is_pending() -> None:
     assert machine.exit_code == 3 and machine.trap_counts == {}
 
 
+def test_wfi_does_not_wait_for_the_timer_while_another_interrupt_is_pending() -> None:
+    a = start(64)
+    set_timer(a, 5000)
+    a.li(5, MSIP)
+    a.li(6, 1)
+    a.sw(rs1=5, rs2=6, imm=0)
+    a.li(7, 1 << 7 | 1 << 3)
+    a.csr("mie", set_=7)
+    a.wfi()
+    a.csr("time", rd=10)
+    a.exit()
+    machine = run(a.program())
+    assert machine.exit_code == 0 and machine.register(10) < 10
+    assert machine.trap_counts == {}
+
+
 def test_wfi_wakes_without_mstatus_mie() -> None:
     a = start(64)
     set_timer(a, 5000)

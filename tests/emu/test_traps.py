@@ -227,8 +227,9 @@ def test_extensions_that_are_not_there_are_illegal() -> None:
     assert run(program, isa="rv64ic_zicsr").register(5) == 2 << 62 | 1 << 8 | 1 << 2
 
 
+@pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("xlen", [32, 64])
-def test_trap_entry_and_return_of_mstatus(xlen: int) -> None:
+def test_trap_entry_and_return_of_mstatus(xlen: int, enabled: bool) -> None:
     a = Assembly(xlen)
     a.jal(rd=0, imm=32)
     a.label("handler")
@@ -241,13 +242,15 @@ def test_trap_entry_and_return_of_mstatus(xlen: int) -> None:
     a.addi()
     a.la(25, "handler")
     a.csr("mtvec", write=25)
-    a.csrrsi(rs1=8, imm=ADDRESS["mstatus"])
+    if enabled:
+        a.csrrsi(rs1=8, imm=ADDRESS["mstatus"])
     a.ecall()
     a.csr("mstatus", rd=23)
     a.exit()
     machine = run(a.program())
-    assert machine.register(20) == 0x1880  # MPIE from MIE, MIE clear, MPP M
-    assert machine.register(23) == 0x1888
+    # MPIE from MIE, MIE clear, MPP M; then MIE from MPIE, MPIE set
+    assert machine.register(20) == (0x1880 if enabled else 0x1800)
+    assert machine.register(23) == (0x1888 if enabled else 0x1880)
     assert machine.register(21) == 1
 
 

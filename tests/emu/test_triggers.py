@@ -184,6 +184,19 @@ def test_the_largest_naturally_aligned_range(xlen: int, kind: int) -> None:
 
 
 @XLEN
+def test_a_naturally_aligned_range(xlen: int) -> None:
+    """Sixteen bytes: tdata2 has three ones below the lowest 0."""
+    a = Assembly(xlen)
+    first = CODE + 0x100
+    arm(a, 0, tdata1(xlen, 2, match=1), first | 7)
+    while a.at < first + 0x20:
+        a.addi()
+    a.exit()
+    rows = pulses(finish(Machine([a.program()])))
+    assert rows == [(first + 4 * i, TRIGGER_ON) for i in range(4)]
+
+
+@XLEN
 def test_ranges(xlen: int) -> None:
     """greater or equal, and less: each instruction that matches is a row of its own."""
     a = Assembly(xlen)

@@ -1,9 +1,10 @@
 """The command line as a function, small programs made by hand, and one recorded trace."""
 
 import os
+import signal
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,23 @@ def run() -> Run:
         return result
 
     return call
+
+
+@pytest.fixture
+def as_in_a_terminal() -> Iterator[None]:
+    """Signals do what they do by default, also where the tests run under nohup or in a shell's
+    background. Some are ignored there, and processes that a test starts would ignore them too.
+    """
+    defaults = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, each) for number, each in defaults.items()}
+    yield
+    for number, handler in before.items():
+        assert signal.getsignal(number) is defaults[number]
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

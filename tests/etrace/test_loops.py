@@ -77,6 +77,16 @@ def test_what_is_no_round_is_a_difference() -> None:
     differs(stream([*LAP, *odd, *odd, 0x1000], [], (10,)), actual())
 
 
+def test_a_round_with_a_branch_is_none() -> None:
+    """Its packets tell how often it went round, so that a trace with fewer rounds is wrong."""
+    with_branch = CodeMap(
+        [(0x1000, bytes.fromhex("13000000 63040000 6ff09fff".replace(" ", "")))], 64
+    )
+    expected = stream([*LAP, *LAP, *LAP, 0x1000], [], (10,))
+    result = compare(expected, stream([*LAP, 0x1000], [], (4,), (3,)), with_branch)
+    assert result.difference is not None and result.rounds == 0
+
+
 def test_what_follows_is_compared_where_it_stands() -> None:
     expected = stream(LAP * 9 + [0x1000, 0x1000, 0x1004], [], (28,))
     result = compare(expected, stream([*LAP, 0x1000, 0x1000, 0x1004], [], (4,), (3,)), CODE)

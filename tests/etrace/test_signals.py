@@ -24,19 +24,7 @@ from tests.etrace.test_processes import PATIENCE, errors, start, wait_for_bytes
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
-@pytest.fixture(autouse=True)
-def as_in_a_terminal() -> Iterator[None]:
-    """Signals do what they do by default, also where the tests run under nohup."""
-    defaults = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGHUP: signal.SIG_DFL,
-    }
-    before = {number: signal.signal(number, each) for number, each in defaults.items()}
-    yield
-    for number, handler in before.items():
-        assert signal.getsignal(number) is defaults[number]
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("as_in_a_terminal")
 
 
 class Raises:
@@ -257,23 +245,11 @@ def test_a_terminal_that_has_gone_ends_no_trace_in_the_middle(
     assert "the program goes on" in run("verify", trace).stdout
 
 
-def as_default(etrace_command: Any) -> Any:
-    """The command, with signals as in a terminal."""
-    (python, option, program), environment = etrace_command
-    reset = (
-        "import signal\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
-        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
-    )
-    return [python, option, reset + program], environment
-
-
 def test_sigterm_of_a_process(
     etrace_command: Any, counting_elf: Path, tmp_path: Path, run: Run
 ) -> None:
     trace = tmp_path / "t.etrace"
-    process = start(as_default(etrace_command), "record", counting_elf, "-o", trace)
+    process = start(etrace_command, "record", counting_elf, "-o", trace)
     wait_for_bytes(trace, 100_000, process)
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=PATIENCE)
@@ -286,9 +262,9 @@ def test_under_nohup_a_hangup_ends_nothing(
     etrace_command: Any, counting_elf: Path, tmp_path: Path
 ) -> None:
     trace = tmp_path / "t.etrace"
-    command, environment = as_default(etrace_command)
-    command[2] = command[2].replace("SIGHUP, signal.SIG_DFL", "SIGHUP, signal.SIG_IGN")
-    process = start((command, environment), "record", counting_elf, "-o", trace)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    process = start(etrace_command, "record", counting_elf, "-o", trace)
+    signal.signal(signal.SIGHUP, before)
     wait_for_bytes(trace, 100_000, process)
     process.send_signal(signal.SIGHUP)
     wait_for_bytes(trace, trace.stat().st_size + 100_000, process)
@@ -299,9 +275,9 @@ def test_under_nohup_a_hangup_ends_nothing(
 
 def test_a_termination_in_a_callback_of_the_compiler_is_not_lost(etrace_command: Any) -> None:
     """As of Ctrl-C, `test_streams.py`."""
-    command, environment = as_default(etrace_command)
-    program = command[2].replace("from etrace.cli import main; main()", "") + (
-        "import ctypes, click\n"
+    command, environment = etrace_command
+    program = (
+        "import ctypes, click, signal\n"
         "from etrace import cli\n"
         "@ctypes.CFUNCTYPE(None)\n"
         "def callback():\n"

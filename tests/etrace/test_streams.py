@@ -151,6 +151,7 @@ def test_mistakes_are_named(run: Run, recording: tuple[Path, Path]) -> None:
         assert result.stderr.startswith(f"etrace: {message}"), result.stderr
 
 
+@pytest.mark.usefixtures("as_in_a_terminal")
 def test_ctrl_c_in_a_callback_of_the_compiler_is_not_lost(etrace_command: Command) -> None:
     """Python ignores exceptions in such callbacks, and what is not compiled then fails."""
     command, environment = etrace_command
@@ -270,6 +271,7 @@ def test_a_defect_of_ours_is_told_in_one_line(
     assert "Traceback" in done.stderr and "in take_inventory" in done.stderr
 
 
+@pytest.mark.usefixtures("as_in_a_terminal")
 @pytest.mark.parametrize(
     "module",
     ["etrace.cli", "click", "etrace.cli.info", "numpy", "numba", "llvmlite", "etrace.inventory"],

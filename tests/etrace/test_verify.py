@@ -122,6 +122,18 @@ def test_a_changed_moved_or_missing_trap_is_found(
     assert backwards.difference.position == result.difference.position
 
 
+def test_a_trap_is_told_before_the_instruction_to_which_it_leads() -> None:
+    rows = [(0x1000, 3), (0x1004, 3), (0x1008, 3)]
+    trap = (2, 2, 0, 0x1008, 0, 3)
+    other = [*rows[:2], (0x1020, 3)]
+    result = compare(Stream(rows).cut([]), Stream(other, [trap]).cut([]), CODE)
+    assert result.difference is not None and result.difference.position == 2
+    assert "expected none" in result.difference.what
+    result = compare(Stream(other, [trap]).cut([]), Stream(rows).cut([]), CODE)
+    assert result.difference is not None and result.difference.position == 2
+    assert "no trap, expected exception 2" in result.difference.what
+
+
 @given(streams(), cuts, st.integers(0, 30))
 def test_a_stream_that_ends_early_is_no_difference_but_seen(
     stream: Stream, one: list[int], size: int

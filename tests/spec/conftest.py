@@ -20,7 +20,12 @@ if find_spec("tests.adapter"):
         """Several instructions a retirement block, as many as can be."""
         return product.encode(rows, settings, Random(0))  # type: ignore[no-any-return]
 
+    def encode_by_flow_chart(rows: list[Row], settings: Settings) -> bytes:
+        """Without the short cut for plain stretches, which do nearly all in small examples."""
+        return product.encode(rows, settings, plain=False)  # type: ignore[no-any-return]
+
     IMPLEMENTATIONS.append(Implementation("blocks", encode_blocks, product.decode))
+    IMPLEMENTATIONS.append(Implementation("flow chart", encode_by_flow_chart, product.decode))
 
 
 @pytest.fixture(params=IMPLEMENTATIONS, ids=lambda each: each.name)

@@ -232,6 +232,21 @@ def test_states(implementation: Implementation) -> None:
     )
 
 
+def test_a_prediction_that_failed_twice_fails_twice_again(implementation: Implementation) -> None:
+    """Taken behind 01 leads to 11, not to 10: one branch not taken changes nothing."""
+    agree(
+        implementation,
+        ONE_BRANCH,
+        "0ffc\n"
+        + outcomes("N" * 28 + "TTN")  # 00, 01, 11, 10
+        + "\n"
+        + outcomes("T" * 31 + "N")
+        + "\n1000",
+        whole(f"1 {'N' * 28}TTN", "0.0 0", "1 N 1000", start="3.0 ffc", end="3.3 ended_rep"),
+        PREDICTION,
+    )
+
+
 def test_a_trap_starts_the_predictor_again(implementation: Implementation) -> None:
     """All entries are 01 after a synchronization packet, and that is 3.0 or 3.1."""
     agree(
@@ -273,6 +288,17 @@ def test_the_branch_of_a_synchronisation_packet(implementation: Implementation) 
             start="3.0 1000 taken",
             end="3.3 ended_rep",
         ),
+        PREDICTION,
+    )
+
+
+def test_what_it_does_not_train(implementation: Implementation) -> None:
+    """The branch of the 3.0 is taken; the entry is 01 all the same, and predicts the others."""
+    agree(
+        implementation,
+        ONE_BRANCH,
+        outcomes("T") + "\n" + outcomes("N" * 31 + "T") + "\n1000",
+        whole("0.0 0", "1 N 1000", start="3.0 1000 taken", end="3.3 ended_rep"),
         PREDICTION,
     )
 

@@ -229,3 +229,34 @@ def test_a_3_0_that_reports_a_later_instruction(implementation: Implementation) 
         3.3 ended_rep
         """,
     )
+
+
+def test_a_3_0_at_another_privilege_level(implementation: Implementation) -> None:
+    """It is for the instruction behind the one reported, but nothing leads there from the first
+    visit: only an xRET changes the level."""
+    agree(
+        implementation,
+        """
+        1000: 00000013  nop
+        1004: 00000013  nop
+        1008: 00000013  nop
+        100c: 30200073  mret
+        """,
+        """
+        1000
+        1004
+        1008
+        100c
+        1004
+        1008
+        100c
+        1008 priv=0
+        """,
+        """
+        3.3 no_change
+        3.0 1000
+        2 1004
+        3.0 1008 priv=0
+        3.3 ended_rep
+        """,
+    )

@@ -174,6 +174,29 @@ def test_privilege_change_at_a_trap_return(implementation: Implementation) -> No
     )
 
 
+def test_a_trap_at_another_privilege_level(implementation: Implementation) -> None:
+    """A privilege change onto a trap (docs/choices.md, "Which trap packet"): no flow leads from the
+    instruction before to it, so that its address is reported; and `privilege` is its own."""
+    agree(
+        implementation,
+        CODE,
+        """
+        1000
+        exception 2 tval=0 at 1008 priv=0
+        2000
+        2004
+        """,
+        """
+        3.3 no_change
+        3.0 1000
+        3.1 exception 2 tval=0 thaddr=0 1008 priv=0
+        3.0 2000
+        2 2004
+        3.3 ended_rep
+        """,
+    )
+
+
 def test_a_trap_that_nothing_follows(implementation: Implementation) -> None:
     agree(
         implementation,

@@ -77,6 +77,23 @@ def test_vectored(implementation: Implementation) -> None:
     )
 
 
+def test_a_vector_beyond_the_end_of_the_address_space(implementation: Implementation) -> None:
+    """On RV32, BASE + 4 * cause wraps."""
+    agree(
+        implementation,
+        """
+        00000014: 00000013  nop
+        00000018: 00000013  nop
+        0000001c: 00000013  nop
+        00001000: 00000013  nop
+        """,
+        "1000\ninterrupt 7 at 1004\n18\n1c",
+        whole("3.1 interrupt 7 thaddr=1 (18)", "2 1c"),
+        Settings(Parameters(iaddress_width_p=32, ecause_width_p=5), ON, tvec=((3, 0xFFFF_FFFD),)),
+        xlen=32,
+    )
+
+
 def test_the_vector_of_the_level_of_the_handler(implementation: Implementation) -> None:
     agree(
         implementation,

@@ -143,6 +143,20 @@ def test_a_mispredicted_return_of_a_nested_call(implementation: Implementation) 
     )
 
 
+def test_a_mispredicted_return_at_a_depth_that_was_left_before(
+    implementation: Implementation,
+) -> None:
+    """docs/modes.md: a return from a depth of 2, as f did implicitly since the last packet, though
+    f returned from 3 after that: the row before goes first (twice: it was passed before)."""
+    agree(
+        implementation,
+        LISTING,
+        f"100c\n{G}1010\n1014\n4000\n3000\n{F}3004\n3008\n1018\n101c",
+        whole(*["2 3008 notify"] * 2, "2 1018 irdepth=2", "2 101c", start="3.0 100c"),
+        STACK,
+    )
+
+
 def test_a_mispredicted_return_and_a_trap(implementation: Implementation) -> None:
     """updiscon and irreport in one packet."""
     agree(
@@ -259,6 +273,27 @@ def test_a_mispredicted_return_stays_on_the_stack(implementation: Implementation
     )
 
 
+def test_a_call_at_the_end_of_the_address_space(
+    implementation: Implementation, settings: Settings
+) -> None:
+    """On RV32 it returns to address 0."""
+    agree(
+        implementation,
+        """
+        00000000: 00000013  nop
+        00000004: 00000013  nop
+        00002000: 00000013  nop
+        00002004: 00008067  ret
+        fffffff8: 00000013  nop
+        fffffffc: 004020ef  jal ra,2000
+        """,
+        "fffffff8\nfffffffc\n2000\n2004\n0\n4",
+        whole("2 4", start="3.0 fffffff8"),
+        replace(settings, parameters=replace(settings.parameters, iaddress_width_p=32)),
+        xlen=32,
+    )
+
+
 # -- resynchronisation ----------------------------------------------------------------------------
 
 
@@ -346,6 +381,17 @@ def test_the_depth_before_a_trap_by_the_letter(
     agree(implementation, LISTING, flow, whole("2 3004 notify", trap, start="3.0 100c"), settings)
 
 
+def test_no_depth_at_a_branch(implementation: Implementation, settings: Settings) -> None:
+    """As where there was a branch since the return."""
+    agree(
+        implementation,
+        LISTING.replace("3004: 00000013  nop", "3004: 00000263  beq zero,zero,3008"),
+        f"100c\n3000\n{F}3004\ninterrupt 7 at 3008\n5000",
+        whole("1 N 3004", "3.1 interrupt 7 thaddr=1 5000", start="3.0 100c"),
+        replace(settings, exact_visits=False),
+    )
+
+
 def test_no_depth_where_nothing_is_left(implementation: Implementation, settings: Settings) -> None:
     agree(
         implementation,
@@ -418,3 +464,23 @@ def test_a_loop_that_calls_a_function_twice(
             ),
             settings,
         )
+
+
+def test_a_run_into_what_was_passed_before(
+    implementation: Implementation, settings: Settings
+) -> None:
+    """A round that no jump closes yet: with `loops = "spec"` no packet is added for it."""
+    agree(
+        implementation,
+        """
+        1000: 00000013  nop
+        1004: 00000013  nop
+        1008: 00000013  nop
+        100c: ff5ff06f  j 1000
+        5000: 00000013  nop
+        """,
+        "1004\n1008\n100c\n1000\n1004\n1008\ninterrupt 7 at 100c\n5000",
+        whole("2 1008", "3.1 interrupt 7 thaddr=1 5000", start="3.0 1004"),
+        settings,
+        meant="1004\nloop 4 at 1008\n1008\ninterrupt 7 at 100c\n5000",
+    )

@@ -1,8 +1,12 @@
 """E-Trace 2.0, "Hart to encoder interface", example 1: nine instructions in four blocks."""
 
+from dataclasses import replace
+
+import pytest
+
 from tests.model.adapter import Implementation
 from tests.model.rows import Row
-from tests.spec.notation import RV64, agree, code, flow
+from tests.spec.notation import RV64, agree, code, flow, lines, means, told
 
 LISTING = """
     1000: 02c5d533  divuw
@@ -62,3 +66,17 @@ def test_packets(implementation: Implementation) -> None:
         """,
         RV64,
     )
+
+
+@pytest.mark.parametrize(("itype", "width"), [(3, 4), (14, 4), (6, 3), (14, 3)])
+def test_xret_as_another_jump(implementation: Implementation, itype: int, width: int) -> None:
+    """The reference flow gives 14, which a narrow port has as 6: a privilege change behind it is
+    one behind an xRET, and no pause."""
+    listing = "1000: 00000013 nop\n1004: 30200073 mret\n3000: 00000013 nop\n3004: 00000013 nop"
+    text = "1000\n1004\n3000 priv=0\n3004 priv=0"
+    packets = "3.3 no_change\n3.0 1000\n3.0 3000 priv=0\n2 3004\n3.3 ended_rep"
+    settings = replace(RV64, parameters=replace(RV64.parameters, itype_width_p=width))
+    rows = flow(text, code(listing), 64)
+    rows[1] = replace(rows[1], itype=itype)
+    assert told(implementation.encode(rows, settings), settings) == lines(packets)
+    means(implementation, listing, packets, text, settings)

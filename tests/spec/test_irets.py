@@ -1,8 +1,11 @@
 """E-Trace 2.1 (draft), "Implicit Return extension": irets instead of irdepth."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.model.adapter import Implementation
+from tests.model.assemble import jal
 from tests.model.settings import Modes, Settings, UpdatedParameters
 from tests.spec.notation import agree
 from tests.spec.test_implicit_return import LISTING, RECURSION, TRAP, TRAP_PACKETS, F, G, H, whole
@@ -150,4 +153,34 @@ def test_calls_alone(implementation: Implementation, settings: Settings) -> None
         f"1000\n1004\n{F}1008\n100c\n{G}1010\n1014",
         whole("2 1014 irets=3"),
         settings,
+    )
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_more_returns_than_irets_can_tell(implementation: Implementation, cached: bool) -> None:
+    """irets has 8 bits: the return after 255 is reported (docs/modes.md).
+
+    It was predicted all the same: its target is not in the jump target cache when one jumps there.
+    """
+    calls = [0x1004 + 4 * i for i in range(257)]
+    listing = "1000: 00000013 nop\n8000: 00008067 ret\n" + "\n".join(
+        [f"{pc:x}: {jal(1, 0x8000 - pc):08x} jal ra,8000" for pc in calls]
+        + [f"{calls[-1] + 4:x}: 00030067 jr t1"]
+    )
+    last = f"{calls[-1]:x}\n8000\n{calls[-1] + 4:x}"
+    agree(
+        implementation,
+        listing,
+        "1000\n" + "".join(f"{pc:x}\n8000\n" for pc in calls[:-1]) + f"{last}\n{last}",
+        whole(
+            f"2 {calls[-1]:x} irets=255",
+            f"2 {calls[-1]:x}",
+            f"2 {calls[-1] + 4:x} updiscon irets=0",
+        ),
+        replace(
+            STACK,
+            parameters=replace(STACK.parameters, cache_size_p=3 * cached),
+            modes=replace(ON, jump_target_cache=cached),
+            exact_visits=False,
+        ),
     )

@@ -288,3 +288,14 @@ def test_the_shorter_packet(implementation: Implementation) -> None:
             f"3.3 no_change\n3.0 1000\n2 207e\n{packet}\n2 2020\n3.3 ended_ntr",
             Settings(p, ON, shorter_packet=shorter),
         )
+
+
+def test_of_two_packets_of_one_length_the_index(implementation: Implementation) -> None:
+    """A difference of zero, an index of zero: a byte each."""
+    agree(
+        implementation,
+        "1000: 00000013 nop\n1004: 00030067 jr t1",
+        "1000\n1004\n" * 5,
+        "3.3 no_change\n3.0 1000\n2 1000\n" + "0.1 0 (1000)\n" * 3 + "2 1004\n3.3 ended_rep",
+        Settings(PARAMETERS, ON, shorter_packet=True),
+    )

@@ -176,3 +176,26 @@ def test_an_index_for_a_walked_address(implementation: Implementation, trap: boo
         flow + ("\ninterrupt 7 at 1000\n3010\n3014" if trap else ""),
         test_jump_target_cache.CACHE,
     )
+
+
+def test_an_interrupt_behind_an_environment_call_that_retired(
+    implementation: Implementation,
+) -> None:
+    """To some encoders an ecall retires. Its exception has its address, an interrupt is behind."""
+    means(
+        implementation,
+        """
+        1000: 00000013  nop
+        1004: 00000073  ecall
+        1008: 00000013  nop
+        2000: 00000013  handler
+        """,
+        """
+        3.3 no_change
+        3.0 1000
+        2 1004
+        3.1 interrupt 7 thaddr=1 2000
+        3.3 ended_rep
+        """,
+        "1000\n1004\ninterrupt 7 at 1008\n2000",
+    )

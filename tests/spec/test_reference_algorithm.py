@@ -49,7 +49,8 @@ def test_resync_by_packets(implementation: Implementation) -> None:
     )
 
 
-def test_resync_by_instructions(implementation: Implementation) -> None:
+@pytest.mark.parametrize("period", [3, 4, 5, 6])
+def test_resync_by_instructions(implementation: Implementation, period: int) -> None:
     """Four half-words a round; the row of the 3.0 is not counted."""
     agree(
         implementation,
@@ -74,7 +75,7 @@ def test_resync_by_instructions(implementation: Implementation) -> None:
         3.0 1008
         3.3 ended_rep
         """,
-        every("instructions", 6),
+        every("instructions", period),
     )
 
 
@@ -208,4 +209,26 @@ def test_a_round_that_a_decoder_would_stop_too_early(implementation: Implementat
         3.3 ended_rep
         """,
         EXACT_LOOPS,
+    )
+
+
+def test_a_round_with_a_branch_is_told(implementation: Implementation) -> None:
+    """There would be an outcome for it: the address was met once."""
+    agree(
+        implementation,
+        """
+        0ffc: 00000013  nop
+        1000: 00000013  nop
+        1004: 00000463  beq zero,zero,100c
+        1008: ff9ff06f  j 1000
+        2000: 00000013  trap handler
+        """,
+        "ffc\n1000\ninterrupt 7 at 1004\n2000",
+        """
+        3.3 no_change
+        3.0 ffc
+        2 1000
+        3.1 interrupt 7 thaddr=1 2000
+        3.3 ended_rep
+        """,
     )

@@ -314,10 +314,10 @@ def test_cycles_are_counted() -> None:
         CODE,
         """
         1000 time=0
-        1004 time=1
-        1008 time=2
-        100c time=3
-        1000 time=12
+        1004 time=6
+        1008 time=7
+        100c time=8
+        1000 time=9
         1004 time=13
         1008 time=14
         100c time=15
@@ -393,12 +393,36 @@ def test_after_loss_a_support_packet_and_a_synchronisation() -> None:
 
 def test_an_interrupt_whose_handler_is_first_after_loss() -> None:
     """The buffer has room again when the interrupt is taken: the handler is sent with its cause."""
-    before = "\n".join(["1000 notify", "1004 notify", "1008 notify", "100c notify"] * 2)
-    rows = flow(f"{before}\ninterrupt 7 at 1000\n2000\n2004\n2008\n200c\n1000", CODE)
-    settings = replace(RV64, sink=Sink(rate=1, per=4, capacity=20, resume=12))
-    packets = product_encodes(rows, CODE, Filtering(), settings)
-    assert packets.index("3.3 trace_lost") + 1 < len(packets)
-    assert "3.0 2000" not in packets
+    text = "1000 notify\n1004 notify\n1008\ninterrupt 7 at 1000\n2000\n2004\n2008\n200c\n1000"
+    settings = replace(RV64, sink=Sink(rate=1, per=4, capacity=13, resume=8))
+    assert product_encodes(flow(text, CODE), CODE, Filtering(), settings) == [
+        "3.3 no_change",
+        "3.0 1000",
+        "3.3 trace_lost",
+        "3.1 interrupt 7 thaddr=1 2000",
+        "3.3 trace_lost disabled",
+    ]
+
+
+def test_an_interrupt_with_which_the_loss_began_and_ended() -> None:
+    """What is lost is the address before it, six bytes; a support packet has room at once."""
+    listing = """
+        1000: 00000013  nop
+        1004: 00030067  jr t1
+        2000: 00000013  trap handler
+        2004: 00000013  nop
+        7f000000: 00000013  nop
+    """
+    rows = flow("1000\n1004\n7f000000\ninterrupt 7 at 7f000004\n2000\n2004", listing)
+    settings = replace(RV64, sink=Sink(rate=1, per=1, capacity=8, resume=8))
+    assert product_encodes(rows, listing, Filtering(), settings) == [
+        "3.3 no_change",
+        "3.0 1000",
+        "3.3 trace_lost",
+        "3.1 interrupt 7 thaddr=1 2000",
+        "2 2004",
+        "3.3 ended_rep disabled",
+    ]
 
 
 def test_a_trap_handler_first_after_loss() -> None:

@@ -119,6 +119,34 @@ def test_a_trap_between_them(implementation: Implementation) -> None:
     )
 
 
+def test_sijump_behind_a_trap(implementation: Implementation) -> None:
+    """What did not retire made nothing inferable, whatever the hart says."""
+    agree(
+        implementation,
+        f"1000: 00000013 nop\n1004: 00000013 nop\n4000: 00030067 jr t1\n{THERE}",
+        "1000\nexception 2 tval=0 at 1004\n4000 sijump\n2000\n2004",
+        whole("3.1 exception 2 tval=0 thaddr=1 4000", "2 2000", "2 2004"),
+        INFERRED,
+    )
+
+
+def test_a_jump_that_is_not_inferable_before_a_3_0(implementation: Implementation) -> None:
+    """The instruction before it does not tell where the 3.0 must lie."""
+    agree(
+        implementation,
+        f"""
+        1000: 00000013  nop
+        1004: 00000463  beq zero,zero,100c
+        1008: 00000013  nop
+        100c: 00030067  jr t1
+        {THERE}
+        """,
+        "1000\n1004\n1008\n100c\n2000\n2004",
+        whole("1 N 100c", "3.0 2000", "2 2004"),
+        Settings(PARAMETERS, ON, Resync("instructions", 6)),
+    )
+
+
 def test_a_trap_behind_the_jump(implementation: Implementation) -> None:
     """docs/modes.md: reported as if the jump were any other, with the EPC."""
     agree(

@@ -102,9 +102,10 @@ def test_a_synchronisation_sequence() -> None:
     assert data.count(sequence) > 1
 
 
-def test_a_packet_of_another_source_is_not_ours() -> None:
-    ours = framed(srcid_width=8, srcid=1)
-    other = encoded(framed(srcid_width=8, srcid=2), "1004")
+@pytest.mark.parametrize(("key", "width"), [("srcid", 8), ("type", 3)])
+def test_a_packet_of_another_source_or_type_is_not_ours(key: str, width: int) -> None:
+    ours = framed(**{f"{key}_width": width, key: 1})
+    other = encoded(framed(**{f"{key}_width": width, key: 2}), "1004")
     code = CodeMap(notation.code(CODE), 64)
     found = support.decode(other + encoded(ours) + other, ours, code)
     assert support.outcomes(found, code) == [Retired(0x1000, 3), Retired(0x1004, 3)]
