@@ -6,11 +6,12 @@ memory that they can cause must be bounded by their size.
 
 import hashlib
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 #: Limits: bytes of file, of all segments in memory, and counts.
 MAX_FILE = 1 << 30
@@ -146,7 +147,7 @@ def load(path: str | os.PathLike[str]) -> Program:
     where = Path(path)
     try:
         with where.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+            data = read_file(file, MAX_FILE)
     except OSError as error:
         raise ElfError(f"{where}: {error.strerror or error}") from None
     except ValueError as error:
@@ -173,6 +174,16 @@ def load(path: str | os.PathLike[str]) -> Program:
     symbols = dict(_symbols(data, sections, layout))
     digest = hashlib.sha256(data).hexdigest()
     return Program(where, xlen, header.entry, segments, symbols, _isa(data, sections), digest)
+
+
+def read_file(file: BinaryIO, most: int) -> bytes:
+    """What `file` has. At most one byte more than `most` is read, by which the caller sees that it
+    is too large, and at most one more than a regular file says it has.
+    """
+    about = os.fstat(file.fileno())
+    if stat.S_ISREG(about.st_mode) and about.st_size:
+        most = min(most, about.st_size)
+    return file.read(most + 1)
 
 
 def _segments(path: Path, data: bytes, header: _Header, xlen: int) -> tuple[Segment, ...]:

@@ -216,7 +216,7 @@ def read_image(address: int, path: str) -> Image:
     """The file `path` as an image at `address`; raises `InputError`."""
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_IMAGE + 1)
+            data = elf.read_file(file, MAX_IMAGE)
     except OSError as error:
         raise os_error(path, error) from None
     if len(data) > MAX_IMAGE:
@@ -298,17 +298,18 @@ def _place(path: str, sha256: str, directory: str) -> str:
 def _digest(path: str) -> str:
     """The SHA-256 of a file; of nothing, if it cannot be read or is larger than any program."""
     try:
+        if not 0 < os.stat(path).st_size <= elf.MAX_FILE:
+            return ""
         with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size <= elf.MAX_FILE:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.sha256(elf.read_file(file, elf.MAX_FILE)).hexdigest()
     except OSError:
         return ""
-    return ""
 
 
 def _check_named(paths: Sequence[str]) -> None:
     """Raise `InputError` unless these, which a trace names and nobody has looked at, are files as
-    programs are: reading a device or a pipe may never end, or have consequences.
+    programs are: reading a device, a pipe or what the kernel makes up (`/proc`: regular files, of
+    no size or an absurd one) may never end, or have consequences.
     """
     if len(paths) > MAX_NAMED:
         raise InputError(f"{len(paths):,} program files, at most {MAX_NAMED} are read")
@@ -321,6 +322,9 @@ def _check_named(paths: Sequence[str]) -> None:
             raise os_error(path, error) from None
         if not stat.S_ISREG(about.st_mode):
             raise InputError(f"{path}: not a regular file")
+        if not 0 < about.st_size <= elf.MAX_FILE:
+            size = "larger than 1 GiB" if about.st_size else "an empty file"
+            raise InputError(f"{path}: {size}, not a program")
 
 
 def _check_hashes(expected: Sequence[str], files: Sequence[tuple[str, str]]) -> None:

@@ -146,6 +146,15 @@ class _Encoding:
     def finish(self) -> None:
         self._write(self.encoder.finish())
 
+    def tell_excess(self) -> None:
+        """Warn of a trace that ended by itself before it was asked whether it is full."""
+        size = self.encoder.statistics.bytes
+        if self._warn is not None and self._max_size is not None and size > self._max_size:
+            self._warn(
+                f"the trace has {size:,} bytes, more than the {self._max_size:,} of --max-size: "
+                "all ended within the piece that passed them"
+            )
+
     def written(self) -> dict[str, Any]:
         """What a `Summary` has of the encoder's statistics."""
         statistics = self.encoder.statistics
@@ -216,6 +225,8 @@ def record(
             encoding.finish()
     reason = machine.exit_reason
     stop = interruption.requested if reason is None else None
+    if reason is not None:
+        encoding.tell_excess()
     return Summary(
         **encoding.written(),
         events={**encoding.events, str(HOST_CALL.name).lower(): machine.host_calls},
@@ -379,6 +390,8 @@ def encode(
         encoding.finish()
     requested = interruption.requested
     ended = chunk is None and requested is None
+    if ended:
+        encoding.tell_excess()
     return Summary(
         **encoding.written(),
         events=dict(encoding.events),

@@ -1,5 +1,6 @@
 """Program memory: code that runs elsewhere than it is stored, claims, what a trace may name."""
 
+import io
 import json
 import os
 import stat
@@ -9,9 +10,10 @@ from time import monotonic
 
 import pytest
 
+from emu.elf import read_file
 from etrace.program import MAX_NAMED, load_programs
 from etrace.program import Code as ProgramCode
-from etrace.tracefile import ProgramReference, open_trace
+from etrace.tracefile import ImageReference, ProgramReference, open_trace
 from tests.elves import Load, elf
 from tests.emu.build import Assembly
 from tests.etrace.conftest import Run
@@ -241,6 +243,8 @@ def renamed(trace: Path, names: list[str]) -> Path:
         ("a\nb", "not the name of a program file"),
         ("\x1b[2J", "not the name of a program file"),
         ("\ud800", "not the name of a program file"),
+        ("/proc/kmsg", "an empty file, not a program"),
+        ("/proc/self/pagemap", "an empty file, not a program"),
     ],
 )
 def test_only_regular_files_are_followed(
@@ -271,6 +275,55 @@ def test_who_says_so_may_read_from_a_pipe(
     writer.start()
     run("decode", trace, "--elf", pipe)
     writer.join()
+
+
+def test_images_that_the_kernel_makes_up_are_not_read(
+    made: tuple[Path, Path], run: Run, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    with open_trace(str(made[1])) as stream:
+        assert stream.header is not None
+        data = b"".join(stream.chunks())
+        header = stream.header
+    trace = tmp_path / "image.etrace"
+    for path in ("/proc/kmsg", "/proc/self/pagemap"):
+        images = (ImageReference(0x1000, path, "00"),)
+        trace.write_bytes(replace(header, images=images).pack() + data)
+        assert f"{path}: an empty file, not a program" in run("decode", trace, code=2).stderr
+
+
+def test_a_file_of_an_absurd_size_is_not_read(
+    made: tuple[Path, Path], run: Run, tmp_path: Path
+) -> None:
+    huge = tmp_path / "huge.elf"
+    with huge.open("wb") as file:
+        file.truncate((1 << 30) + 1)
+    done = run("decode", renamed(made[1], [str(huge)]), code=2)
+    assert "larger than 1 GiB, not a program" in done.stderr
+
+
+def test_beside_a_trace_nothing_is_read_that_the_kernel_makes_up(
+    made: tuple[Path, Path], run: Run
+) -> None:
+    """A file beside the trace has the name: which of the two it is, is asked of their digests."""
+    trace = renamed(made[1], ["/proc/self/pagemap"])
+    trace.with_name("pagemap").write_bytes(made[0].read_bytes())
+    assert "an empty file" in run("decode", trace, code=2).stderr
+
+
+def test_no_more_is_read_than_a_file_says_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "rom.bin"
+    path.write_bytes(bytes(100))
+    with path.open("rb") as file:
+
+        class Growing(io.BytesIO):
+            def fileno(self) -> int:
+                return file.fileno()
+
+        assert len(read_file(Growing(bytes(5000)), 1 << 20)) == 101
+        assert len(read_file(Growing(bytes(5000)), 20)) == 21
+        assert len(read_file(file, 1 << 20)) == 100
 
 
 def test_many_programs_are_not_read(made: tuple[Path, Path], run: Run) -> None:

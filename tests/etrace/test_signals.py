@@ -340,6 +340,22 @@ def test_an_encoding_has_a_size(run: Run, csv: Path, tmp_path: Path, monkeypatch
     assert json.loads(run("info", trace, "--json").stdout)["ended"]
 
 
+def test_a_trace_that_ends_by_itself_past_its_size(
+    run: Run, counting_elf: Path, csv: Path, tmp_path: Path
+) -> None:
+    """All was over within the piece that passed the size: one line says so."""
+    trace = tmp_path / "t.etrace"
+    options = ["-o", trace, "--max-instructions", 50_000]
+    done = run("record", counting_elf, *options, "--max-size", 100)
+    size = json.loads(run("record", counting_elf, *options, "--json").stdout)["bytes"]
+    words = f"the trace has {size:,} bytes, more than the 100 of --max-size"
+    assert sum(words in line for line in done.stderr.splitlines()) == 1
+    told = run("record", counting_elf, *options, "--max-size", size).stderr
+    assert "--max-size" not in told
+    told = run("encode", csv, "-o", trace, "--raw", "--max-size", 100).stderr
+    assert told.count("more than the 100 of --max-size") == 1
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "M", "1.5G", ""])
 def test_a_size_that_is_none(run: Run, counting_elf: Path, text: str) -> None:
     told = run("record", counting_elf, "-o", "-", "--max-size", text, code=2).stderr
