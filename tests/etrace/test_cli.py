@@ -52,9 +52,17 @@ def test_record_tells_what_it_did(run: Run, golden: Path, tmp_path: Path) -> Non
     assert sum(summary["packets"].values()) == 986
 
 
+def told_rows(csv: str) -> str:
+    """Without the row that says that the last jump, which leads to itself, may have gone round."""
+    rows = csv.splitlines(keepends=True)
+    assert [at for at, row in enumerate(rows) if row.startswith("0,")] == [len(rows) - 2]
+    del rows[-2]
+    return "".join(rows)
+
+
 def test_decode_gives_the_pc_trace_back(run: Run, traps_trace: Path, traps_pc_trace: Path) -> None:
     expected = gzip.decompress(traps_pc_trace.read_bytes()).decode()
-    assert run("decode", traps_trace, "--format", "csv").stdout == expected
+    assert told_rows(run("decode", traps_trace, "--format", "csv").stdout) == expected
     pcs = [row.split(",")[1] for row in expected.splitlines()[1:] if row.split(",")[4] == "0"]
     assert run("decode", traps_trace, "--format", "pc").stdout.split() == pcs
     window = run("decode", traps_trace, "--format", "pc", "--from", 10, "--to", 20).stdout
@@ -260,8 +268,8 @@ def test_encode_then_decode(run: Run, golden: Path, tmp_path: Path, xlen: int) -
         run("encode", golden / name / f"{name}.ingress.csv.gz", *options, "--json").stdout
     )
     assert summary["bytes"] > 0
-    expected = gzip.decompress((golden / name / f"{name}.pc_trace.csv.gz").read_bytes())
-    assert run("decode", trace, "--format", "csv").stdout.encode() == expected
+    expected = gzip.decompress((golden / name / f"{name}.pc_trace.csv.gz").read_bytes()).decode()
+    assert told_rows(run("decode", trace, "--format", "csv").stdout) == expected
     run("verify", trace, "--against", golden / name / f"{name}.pc_trace.csv.gz")
     assert "cannot be run again" in run("verify", trace, code=2).stderr
 

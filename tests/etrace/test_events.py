@@ -74,7 +74,9 @@ def chained(events: Iterable[Event]) -> Iterator[bool]:
 def test_a_trace_has_the_events_of_the_run(elf: Path, settings: str) -> None:
     xlen = 32 if "rv32" in elf.stem else 64
     budget = 300_000 if elf.stem.startswith("demo") else None
-    trace = etrace.record(elf, params=parse(SETTINGS[settings], xlen), max_instructions=budget)
+    # with a packet for each round, so that the number of instructions before an event is known
+    params = parse(SETTINGS[settings] + '[encoder]\nloops = "exact"\n', xlen)
+    trace = etrace.record(elf, params=params, max_instructions=budget)
     machine = new_machine(trace.code, trace.header)
     events = agree(events_from_machine(machine, budget), trace.events())
     assert len(events) > 10

@@ -284,7 +284,7 @@ def test_told_on_the_command_line(run: Run, tmp_path: Path) -> None:
     run("record", SCHEDULER, "-o", path, *options)
     trace = etrace.open(path)
     pauses = len(trace.decode().pauses)
-    assert f", {pauses:,} pauses\n" in run("verify", path).stdout
+    assert f", {pauses:,} pauses" in run("verify", path).stdout
     assert json.loads(run("verify", path, "--json").stdout)["pauses"] == pauses
     packets, formats = cut_out(trace)
     at = [n for n, each in enumerate(formats) if each[0] == Format.SUPPORT][2]
