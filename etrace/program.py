@@ -133,6 +133,7 @@ class Code:
             missing = lacking(program.isa, extensions)
             if missing:
                 has = {1: "has it not", 2: "has neither"}.get(len(missing), "has none of them")
+                has += "" if isa is None else f" with --isa {isa}"
                 remarks.append(
                     f"{program.path}: built for {', '.join(missing)}: this hart {has}; such "
                     "instructions are illegal"

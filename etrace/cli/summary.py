@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from etrace.recorder import Summary
 
 
+def counted(number: int, what: str) -> str:
+    """So many of `what`, in words."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def show_summary(summary: "Summary", as_json: bool) -> None:
     """One line on standard error, and another one about added packets; with `as_json` an object on
     standard output."""
@@ -20,16 +25,17 @@ def show_summary(summary: "Summary", as_json: bool) -> None:
         out(json.dumps(values, sort_keys=True) + "\n")
         return
     packets = sum(summary.packets.values())
-    parts = [f"{packets:,} packets", f"{summary.bytes:,} bytes"]
+    parts = [counted(packets, "packet"), counted(summary.bytes, "byte")]
     if summary.instructions is not None:
         traps = sum(summary.traps.values())
-        parts = [f"{summary.instructions:,} instructions", f"{traps:,} traps", *parts]
+        instructions = counted(summary.instructions, "instruction")
+        parts = [instructions, counted(traps, "trap"), *parts]
     if summary.bits_per_instruction is not None:
         parts.append(f"{summary.bits_per_instruction:.3f} bits per instruction")
     if added := ", ".join(f"{name} {count:,}" for name, count in summary.added.items() if count):
-        parts.append(f"{sum(summary.added.values()):,} packets added ({added})")
+        parts.append(f"{counted(sum(summary.added.values()), 'packet')} added ({added})")
     if summary.lost:
-        parts.append(f"{summary.lost:,} packets lost")
+        parts.append(f"{counted(summary.lost, 'packet')} lost")
     if summary.stalled:
         parts.append(f"stalled for {summary.stalled:,} half-words")
     if summary.end is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from etrace.cli import options, out, running, say
+from etrace.cli.summary import counted
 from etrace.ending import CUT_SHORT
 from etrace.errors import Exit, InputError
 from etrace.files import STDIO
@@ -82,15 +83,15 @@ def command(
         }
         out(json.dumps(values, sort_keys=True) + "\n")
         return outcome
-    counts = f"{_counted(result.instructions, 'instruction')} and {_counted(result.traps, 'trap')}"
+    counts = f"{counted(result.instructions, 'instruction')} and {counted(result.traps, 'trap')}"
     if result.comparison.reports:
-        counts += f", {_counted(result.comparison.reports, 'report')} of context and time"
+        counts += f", {counted(result.comparison.reports, 'report')} of context and time"
     if result.comparison.pauses:
-        counts += f", {_counted(result.comparison.pauses, 'pause')}"
+        counts += f", {counted(result.comparison.pauses, 'pause')}"
     if result.comparison.loops:
         counts += (
-            f", {_counted(result.comparison.loops, 'loop')} of unknown length "
-            f"({_counted(result.comparison.rounds, 'round')} more)"
+            f", {counted(result.comparison.loops, 'loop')} of unknown length "
+            f"({counted(result.comparison.rounds, 'round')} more)"
         )
     if difference is not None:
         listing = Listing(source.code.map, source.code.symbols)
@@ -106,7 +107,3 @@ def command(
         remark = f"; {result.remark}" if result.remark else ""
         out(f"{source.name}: {verdict}, {counts}{remark}\n")
     return outcome
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
