@@ -1,5 +1,6 @@
-"""Rounds that no packet shows: is an address that was met by walking come by again, with nothing on
-the way that a packet would have to tell? (docs/choices.md, "Loops that no packet shows")
+"""Rounds that no packet shows: does execution pass an address that was met by walking once more,
+with nothing on the way that a packet would have to tell? (docs/choices.md, "Loops that no packet
+shows")
 """
 
 import numpy as np

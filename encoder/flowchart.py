@@ -322,7 +322,7 @@ def complete(
                             added = ADDED_LOOP
                     else:
                         level = state[NESTING] + ((CALL_BITS >> code) & U1)
-                        circle = closes_circle(state, segments, count, address, level)
+                        circle = closes_circle(segments, count, address, level)
                         if circle and not has_visits(segments, count):
                             give_up(state)
                             count = 0

@@ -57,7 +57,7 @@ def all_visits(segments, count, address):
 
 
 @inlined
-def closes_circle(state, segments, count, address, level):
+def closes_circle(segments, count, address, level):
     """Does an inferable jump to `address`, at `level` from then on, lead round in a circle?
 
     It does if the address was passed at that level or one further out, and no return led further
