@@ -13,11 +13,12 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from emu import Machine, elf
-from emu.elf import Program, Segment
-from emu.hooks import DISCONTINUITY, RETIREMENT
-from specs.csrs import ADDRESS
-from specs.events import INTERRUPT
+from emu import Machine
+from emu.ingress.hooks import DISCONTINUITY, RETIREMENT
+from emu.platforms import elf
+from emu.platforms.elf import Program, Segment
+from specs.interfaces.events import INTERRUPT
+from specs.isa.csrs import ADDRESS
 from specs.isa.encode import encode
 
 PROGRAM = Path(__file__).resolve().parent / "program-rv64.elf"

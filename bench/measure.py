@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from decoder import Decoder, pc_pieces
-from emu import Machine, elf
-from emu.elf import Program
+from emu import Machine
+from emu.platforms import elf
+from emu.platforms.elf import Program
 from encoder.encoder import Encoder
-from etrace.encoding import Encoding
-from etrace.program import Code
-from specs.flow import Flow
-from specs.parameters import Configuration
+from etrace.recording.encoding import Encoding
+from etrace.trace.program import Code
+from specs.configuration.parameters import Configuration
+from specs.interfaces.flow import Flow
 
 BENCH = Path(__file__).resolve().parent
 PROGRAM = BENCH / "program-rv64.elf"

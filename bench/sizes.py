@@ -9,11 +9,12 @@ import argparse
 import math
 from pathlib import Path
 
-from emu import Machine, SidebandOptions, elf
+from emu import Machine, SidebandOptions
+from emu.platforms import elf
 from encoder.encoder import Encoder
-from etrace.encoding import SMALLER, Encoding
-from specs.ingress import Chunk
-from specs.parameters import Configuration, from_dict
+from etrace.recording.encoding import SMALLER, Encoding
+from specs.configuration.parameters import Configuration, from_dict
+from specs.interfaces.ingress import Chunk
 from tests.programs.programs import PROGRAMS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,18 +6,24 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from decoder.brief import BRIEFS
-from decoder.kernel import ENDED_PACKET, OUTPUTS, close_run, count_instructions, reconstruct
-from decoder.packets import PacketReader, Rows
-from decoder.path_table import tables
-from decoder.settings import MOST_BRANCHES, Setting, settings
-from decoder.state import STATES, State
-from specs import predictors
-from specs.compiled import announce_compilation
-from specs.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow
+from decoder.bytes.brief import BRIEFS
+from decoder.bytes.packets import PacketReader, Rows
+from decoder.path.reconstruct import (
+    ENDED_PACKET,
+    OUTPUTS,
+    close_run,
+    count_instructions,
+    reconstruct,
+)
+from decoder.path.settings import MOST_BRANCHES, Setting, settings
+from decoder.path.state import STATES, State
+from decoder.path.table import tables
+from specs.configuration.parameters import Configuration
+from specs.interfaces.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow
 from specs.isa.control import CodeMap
-from specs.packets import COLUMNS, FORMAT_NAMES
-from specs.parameters import Configuration
+from specs.kernels.njit import announce_compilation
+from specs.trace import predictors
+from specs.trace.packets import COLUMNS, FORMAT_NAMES
 
 _RUNS = 1 << 16
 _RUN_WORDS = RUN.itemsize // 8
@@ -145,7 +151,7 @@ class Decoder:
         context = self._regions, self._table, self._history, self._settings
         if self._settings[Setting.MODES]:
             # imported where it is needed: others need not load it
-            from decoder.kernel_modes import reconstruct_with_modes
+            from decoder.path.reconstruct_modes import reconstruct_with_modes
 
             return int(reconstruct_with_modes(*context, *packets, self._state, *outputs))
         return int(reconstruct(*context, *packets, self._state, self._saved, *outputs))

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from specs.compiled import U1, njit, s64, u64
-from specs.flow import RUN, Flow
+from specs.interfaces.flow import RUN, Flow
+from specs.interfaces.records import words
 from specs.isa.control import CodeMap, find_slot
-from specs.records import words
+from specs.kernels.njit import njit
+from specs.kernels.words import LOW32, U1, s64, u64
 
 _PIECE = 1 << 20
-_COUNT = np.uint64(0xFFFF_FFFF)
 
 
 @njit
@@ -31,7 +31,7 @@ def expand_runs(
     """
     filled = 0
     for i in range(0, runs.size, 2):
-        count = s64(runs[i + 1] & _COUNT)
+        count = s64(runs[i + 1] & LOW32)
         if skip >= count:
             skip -= count
             continue

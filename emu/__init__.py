@@ -1,4 +1,4 @@
-"""The emulator: runs a program and reports what retires (`specs.ingress`).
+"""The emulator: runs a program and reports what retires (`specs.interfaces.ingress`).
 
 `load` reads an ELF file, `Machine` runs it. Importing this package is cheap: `Machine` (Numba) is
 imported when it is first asked for.
@@ -6,13 +6,14 @@ imported when it is first asked for.
 
 from typing import TYPE_CHECKING, Any
 
+import specs  # noqa: F401 - short names of modules: `specs.aliases`
 from emu.memory import MachineError
 
 if TYPE_CHECKING:
-    from emu.elf import ElfError, Program, load
+    from emu.host.semihosting import SemihostingOptions
+    from emu.ingress.options import SidebandOptions, Time
     from emu.machine import ExitReason, Machine
-    from emu.semihosting import SemihostingOptions
-    from emu.sideband_options import SidebandOptions, Time
+    from emu.platforms.elf import ElfError, Program, load
 
 __all__ = [
     "ElfError",
@@ -27,14 +28,14 @@ __all__ = [
 ]
 
 _HOME = {
-    "ElfError": "emu.elf",
-    "Program": "emu.elf",
-    "load": "emu.elf",
+    "ElfError": "emu.platforms.elf",
+    "Program": "emu.platforms.elf",
+    "load": "emu.platforms.elf",
     "ExitReason": "emu.machine",
     "Machine": "emu.machine",
-    "SemihostingOptions": "emu.semihosting",
-    "SidebandOptions": "emu.sideband_options",
-    "Time": "emu.sideband_options",
+    "SemihostingOptions": "emu.host.semihosting",
+    "SidebandOptions": "emu.ingress.options",
+    "Time": "emu.ingress.options",
 }
 
 

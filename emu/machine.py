@@ -7,23 +7,23 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from emu import csrs, state
-from emu.clint import mtime
-from emu.elf import Program
-from emu.hooks import Hooks, Words
-from emu.htif import Htif
-from emu.isa import allowed, misa
+from emu.engine.operations import operations
+from emu.hart import csrs, state
+from emu.hart.extensions import allowed, misa
+from emu.hart.interrupts import mtime
+from emu.host.htif import Htif
+from emu.host.semihosting import Semihosting, SemihostingOptions
+from emu.ingress.hooks import Hooks, Words
+from emu.ingress.options import SidebandOptions
+from emu.ingress.sideband import Sideband
 from emu.memory import MachineError, Memory, Region, allocate
-from emu.ops import operations
-from emu.platform import PLATFORMS
-from emu.semihosting import Semihosting, SemihostingOptions
-from emu.sideband import Sideband
-from emu.sideband_options import SidebandOptions
-from specs.compiled import announce_compilation
-from specs.csrs import ADDRESS
-from specs.events import ALL_KINDS, HOST_CALL, Kind
-from specs.ingress import BLOCK, HALTED, HAS_CONTEXT, RESET, TRAP, Chunk
-from specs.privilege import Privilege
+from emu.platforms.elf import Program
+from emu.platforms.spike import PLATFORMS
+from specs.interfaces.events import ALL_KINDS, HOST_CALL, Kind
+from specs.interfaces.ingress import BLOCK, HALTED, HAS_CONTEXT, RESET, TRAP, Chunk
+from specs.isa.csrs import ADDRESS
+from specs.isa.privilege import Privilege
+from specs.kernels.njit import announce_compilation
 
 #: References of a chunk: 1 MB, so that who drains them finds them in the cache.
 CHUNK_REFS = 1 << 18
@@ -63,15 +63,14 @@ _FOR_EVER = {
 class Machine:
     """A hart with its memory and devices, reset and ready to run.
 
-    `programs`: from `emu.elf.load`; the first gives width, entry and tohost. `isa`: an ISA string
-    to which the hart is restricted; it can do everything without. `memory`: more RAM, (base, size)
-    in whole 4 KiB pages. `record`: whether `run` yields what retires. `console`: receives guest
-    output. `tohost`: its address, for programs without that symbol, or "none": the symbol means
-    nothing.
-    `semihosting`: serve host calls; without it an ebreak is a breakpoint exception, marked or not.
-    `sideband`: context, time, triggers and windows in what `run` yields; without it there are only
-    the triggers that the program itself arms.
-    `chunk_refs`, `chunk_traps`, `table_blocks`: capacities of what a chunk holds.
+    `programs`: from `emu.platforms.elf.load`; the first gives width, entry and tohost. `isa`: an
+    ISA string to which the hart is restricted; it can do everything without. `memory`: more RAM,
+    (base, size) in whole 4 KiB pages. `record`: whether `run` yields what retires. `console`:
+    receives guest output. `tohost`: its address, for programs without that symbol, or "none": the
+    symbol means nothing. `semihosting`: serve host calls; without it an ebreak is a breakpoint
+    exception, marked or not. `sideband`: context, time, triggers and windows in what `run` yields;
+    without it there are only the triggers that the program itself arms. `chunk_refs`,
+    `chunk_traps`, `table_blocks`: capacities of what a chunk holds.
 
     Raises MachineError where no such machine can be.
     """
@@ -178,7 +177,7 @@ class Machine:
     def on_discontinuity(
         self, callback: Any, kinds: Kind = ALL_KINDS, *, user: Words | None = None
     ) -> None:
-        """Call `callback(event)` (`specs.events.Event`) once for each event of `kinds`.
+        """Call `callback(event)` (`specs.interfaces.events.Event`) once for each event of `kinds`.
 
         It is called after the hart's state has changed: `pc`, `register`, `csr`, `memory` are what
         the next instruction will find. Callbacks are called in order of registration, and change
@@ -188,19 +187,19 @@ class Machine:
         and then raises the exception; later callbacks are not called. `run` may be called again:
         it goes on after the event.
 
-        Compiled: a `numba.cfunc` of `emu.hooks.DISCONTINUITY` or a Numba-compiled function; it gets
-        a pointer to `user`, which the machine keeps alive. Raises TypeError, ValueError.
+        Compiled: a `numba.cfunc` of `emu.ingress.hooks.DISCONTINUITY` or a Numba-compiled function;
+        it gets a pointer to `user`, which the machine keeps alive. Raises TypeError, ValueError.
         """
         self._hooks.on_discontinuity(callback, kinds, user)
 
     def on_retire(self, callback: Any, *, user: Words | None = None) -> None:
-        """Call `callback(chunk)` (`specs.ingress.Chunk`) with all that retires, also with
-        `record=False`. The chunk is valid during the call. To be registered before `run`.
+        """Call `callback(chunk)` (`specs.interfaces.ingress.Chunk`) with all that retires, also
+        with `record=False`. The chunk is valid during the call. To be registered before `run`.
 
         What leads to an event, itself included (its trap, or the block that ends with its xRET or
         its ebreak), is delivered before the event is. An exception ends the run as above.
 
-        Compiled: as above, of `emu.hooks.RETIREMENT`.
+        Compiled: as above, of `emu.ingress.hooks.RETIREMENT`.
         """
         self._hooks.on_retire(callback, user)
 
@@ -236,8 +235,8 @@ class Machine:
         one in one piece: interrupts are taken at ends of blocks, and the budget ends a block.)
         Raises MachineError if the hart is halted.
         """
-        from emu.drive_kernel import drive
-        from emu.translate_kernel import flush
+        from emu.engine.drive import drive
+        from emu.engine.translate import flush
 
         if self._halted:
             raise MachineError("the hart is halted: call resume() or reset() first")
@@ -354,7 +353,7 @@ class Machine:
             self.exit_reason = ExitReason.EXIT
 
     def _host_call(self) -> None:
-        from emu.events_kernel import deliver, raise_event
+        from emu.hart.events import deliver, raise_event
 
         assert self._semihosting is not None
         cpu = self.cpu

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoder import kernel
-from encoder.state import (
+from encoder.algorithm.state import (
     MAX_SEGMENTS,
     NONE,
     OPTIONS,
@@ -19,17 +19,18 @@ from encoder.state import (
     Slot,
     Unit,
 )
-from specs import ingress, predictors
-from specs.compiled import announce_compilation
-from specs.framing import FramingLayout
-from specs.packets import COLUMNS, FORMAT_NAMES, Layout
-from specs.packing import WORDS
-from specs.privilege import fits, letters
-from specs.records import rows
-from specs.support import describe
+from specs.interfaces import ingress
+from specs.interfaces.records import rows
+from specs.isa.privilege import fits, letters
+from specs.kernels.njit import announce_compilation
+from specs.trace import predictors
+from specs.trace.framing import FramingLayout
+from specs.trace.packets import COLUMNS, FORMAT_NAMES, Layout
+from specs.trace.packing import WORDS
+from specs.trace.support import describe
 
 if TYPE_CHECKING:
-    from specs.parameters import Configuration
+    from specs.configuration.parameters import Configuration
 
 _UNITS = {
     "off": Unit.OFF,
@@ -47,7 +48,7 @@ _MODES = (
     "jump_target_cache",
     "implicit_exception",
 )
-#: Those that need `encoder.plain_modes`.
+#: Those that need `encoder.algorithm.plain_modes`.
 _NOT_PLAIN = ("sijump", "implicit_return", "branch_prediction", "jump_target_cache")
 #: `Option.plain` for them.
 _WITH_MODES = 2
@@ -150,9 +151,9 @@ def _options(configuration: "Configuration") -> npt.NDArray[np.int64]:
 class Encoder:
     """Encodes one hart's retirement (E-Trace 2.0) into framed packets.
 
-    `feed` takes chunks (`specs.ingress.Chunk`) in order and gives the bytes that they make;
-    `finish` ends the trace. The bytes do not depend on how the run is cut into chunks or blocks.
-    Memory does not grow with the run.
+    `feed` takes chunks (`specs.interfaces.ingress.Chunk`) in order and gives the bytes that they
+    make; `finish` ends the trace. The bytes do not depend on how the run is cut into chunks or
+    blocks. Memory does not grow with the run.
     """
 
     def __init__(self, configuration: "Configuration") -> None:

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from encoder.flowchart import (
+from encoder.algorithm.flowchart import (
     BYTE,
     CUR,
-    HALF,
     NOTHING,
     RETIRED,
     SIDE_CTYPE,
@@ -19,8 +18,8 @@ from encoder.flowchart import (
     take_block,
     take_trap,
 )
-from encoder.plain import encode_plain, is_plain
-from encoder.queue import (
+from encoder.algorithm.plain import encode_plain, is_plain
+from encoder.algorithm.queue import (
     C_ADDRESS,
     C_SHORTER,
     C_TABLE,
@@ -31,7 +30,8 @@ from encoder.queue import (
     put_support,
     send_support,
 )
-from encoder.sink import (
+from encoder.algorithm.state import MAX_SEGMENTS, Option, Slot
+from encoder.output.sink import (
     BROKEN,
     FIRST_OP,
     LOSING,
@@ -42,10 +42,8 @@ from encoder.sink import (
     lose,
     pass_time,
 )
-from encoder.state import MAX_SEGMENTS, Option, Slot
-from encoder.writer import MAX_PACKET, PACKETS, SINCE_SYNC, emit, payload_bytes
-from specs.compiled import U0, U1, U2, U4, njit, s64, spliced, u64
-from specs.ingress import (
+from encoder.output.writer import MAX_PACKET, PACKETS, SINCE_SYNC, emit, payload_bytes
+from specs.interfaces.ingress import (
     HALTED,
     HAS_CONTEXT,
     HAS_TIME,
@@ -55,7 +53,9 @@ from specs.ingress import (
     TRIGGER_NOTIFY,
     UNQUALIFIED,
 )
-from specs.packets import Format, QualStatus
+from specs.kernels.njit import njit, spliced
+from specs.kernels.words import LOW32, U0, U1, U2, U4, s64, u64
+from specs.trace.packets import Format, QualStatus
 
 HAS_TIME_SLOT = int(Slot.has_time)
 ERROR = int(Slot.error)
@@ -192,7 +192,7 @@ def take_reference(options, state, memory, queue, segments, reference, blocks, t
     else:
         if index >= blocks.shape[0]:
             return ERROR_INDEX
-        if blocks[index, 1] & HALF == U0:
+        if blocks[index, 1] & LOW32 == U0:
             return ERROR_EMPTY_BLOCK
         take_block(
             options,

@@ -1,12 +1,14 @@
 """Kernel: references in, bytes out, with optional modes on (docs/modes.md).
 
-A module of its own, imported where a mode is on: others need not compile `encoder.plain_modes`.
+A module of its own, imported where a mode is on: others need not compile
+`encoder.algorithm.plain_modes`.
 """
 
+from encoder.algorithm.plain import is_plain
+from encoder.algorithm.plain_modes import encode_plain_modes
 from encoder.kernel import ERROR, ERROR_REF, MARGIN, START, take
-from encoder.plain import is_plain
-from encoder.plain_modes import encode_plain_modes
-from specs.compiled import njit, u64
+from specs.kernels.njit import njit
+from specs.kernels.words import u64
 
 
 @njit

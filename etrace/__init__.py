@@ -7,7 +7,7 @@
     pcs = trace.pcs(flow)                            # one uint64 an instruction
     assert trace.verify().same                       # a new run gives the same
 
-Arrays are NumPy records (`specs.flow` describes each). Their codes are enumerations:
+Arrays are NumPy records (`specs.interfaces.flow` describes each). Their codes are enumerations:
 
     run["ended"]    Ended        flow.runs
     run["priv"]     Privilege    all tables; 255 is unknown
@@ -26,21 +26,23 @@ begin()  # before anything that takes time, as `typing` does
 
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
+import specs  # noqa: E402, F401 - short names of modules: `specs.aliases`
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from etrace.api import encode, open, record
-    from etrace.encoding import Encoding
     from etrace.errors import EtraceError, InputError, ProgramMismatchError, TraceError
-    from etrace.filtering import Selection
-    from etrace.sideband import Telling
-    from etrace.trace import Trace, Verification
-    from specs.causes import cause_name
-    from specs.events import Kind
-    from specs.flow import Ended, Flow, Reason
-    from specs.packets import Column
-    from specs.parameters import Configuration, ParametersError
-    from specs.privilege import Privilege
+    from etrace.recording.encoding import Encoding
+    from etrace.recording.filtering import Selection
+    from etrace.recording.sideband import Telling
+    from etrace.trace.trace import Trace, Verification
+    from specs.configuration.parameters import Configuration, ParametersError
+    from specs.interfaces.events import Kind
+    from specs.interfaces.flow import Ended, Flow, Reason
+    from specs.isa.causes import cause_name
+    from specs.isa.privilege import Privilege
+    from specs.trace.packets import Column
 
 __all__ = [
     "Column",
@@ -68,24 +70,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Column": "specs.packets",
-    "Configuration": "specs.parameters",
-    "Encoding": "etrace.encoding",
-    "Ended": "specs.flow",
+    "Column": "specs.trace.packets",
+    "Configuration": "specs.configuration.parameters",
+    "Encoding": "etrace.recording.encoding",
+    "Ended": "specs.interfaces.flow",
     "EtraceError": "etrace.errors",
-    "Flow": "specs.flow",
+    "Flow": "specs.interfaces.flow",
     "InputError": "etrace.errors",
-    "Kind": "specs.events",
-    "ParametersError": "specs.parameters",
-    "Privilege": "specs.privilege",
+    "Kind": "specs.interfaces.events",
+    "ParametersError": "specs.configuration.parameters",
+    "Privilege": "specs.isa.privilege",
     "ProgramMismatchError": "etrace.errors",
-    "Reason": "specs.flow",
-    "Selection": "etrace.filtering",
-    "Telling": "etrace.sideband",
-    "Trace": "etrace.trace",
+    "Reason": "specs.interfaces.flow",
+    "Selection": "etrace.recording.filtering",
+    "Telling": "etrace.recording.sideband",
+    "Trace": "etrace.trace.trace",
     "TraceError": "etrace.errors",
-    "Verification": "etrace.trace",
-    "cause_name": "specs.causes",
+    "Verification": "etrace.trace.trace",
+    "cause_name": "specs.isa.causes",
     "encode": "etrace.api",
     "open": "etrace.api",
     "record": "etrace.api",

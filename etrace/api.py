@@ -1,7 +1,7 @@
 """The Python interface: `record`, `encode` and `open` give a `Trace`.
 
 trace = etrace.record("fw.elf", params="fw.toml")
-flow = trace.decode()          # specs.flow.Flow: runs, traps, gaps as NumPy arrays
+flow = trace.decode()          # specs.interfaces.flow.Flow: runs, traps, gaps as NumPy arrays
 pcs = trace.pcs(flow)          # one uint64 an instruction
 assert trace.verify().same
 """
@@ -16,19 +16,19 @@ from typing import Literal
 
 from etrace import files
 from etrace.arguments import checked
-from etrace.dumps import Dump
-from etrace.encoding import Encoding
 from etrace.errors import EtraceError, InputError
-from etrace.filtering import Selection, triggered, windowed
-from etrace.plugin import Loaded
-from etrace.program import Code, load_image, load_programs
-from etrace.recorder import Progress, Sink, Summary
-from etrace.recorder import encode as encode_stream
-from etrace.recorder import record as record_run
-from etrace.sideband import Telling
-from etrace.trace import Trace, code_for, in_memory, open_for_reading
-from etrace.tracefile import Header
-from specs.parameters import Configuration, ParametersError, load
+from etrace.plugins.plugin import Loaded
+from etrace.recording.encoding import Encoding
+from etrace.recording.filtering import Selection, triggered, windowed
+from etrace.recording.recorder import Progress, Sink, Summary
+from etrace.recording.recorder import encode as encode_stream
+from etrace.recording.recorder import record as record_run
+from etrace.recording.sideband import Telling
+from etrace.trace.dumps import Dump
+from etrace.trace.file import Header
+from etrace.trace.program import Code, load_image, load_programs
+from etrace.trace.trace import Trace, code_for, in_memory, open_for_reading
+from specs.configuration.parameters import Configuration, ParametersError, load
 
 PathLike = str | os.PathLike[str]
 Params = Configuration | PathLike | None
@@ -194,7 +194,7 @@ def record(
 
     `output`: the trace file; None keeps the trace in memory. `params`: a parameter file or a
     `Configuration`. `console` receives what the guest prints. `plugins`: objects with `attach`
-    (see `etrace.plugin.Plugin`); what one raises is raised here, after the trace was ended.
+    (see `etrace.plugins.plugin.Plugin`); what one raises is raised here, after the trace was ended.
     `semihosting`: serve host calls, with the files of this directory and the command line
     `cmdline`. `tohost`: its address where no symbol says it, "none" if there is none. `telling`:
     context, time and triggers for the encoder. `encoding`: modes and protocol by name, on top of
@@ -262,7 +262,7 @@ def encode(
     selection: Selection | None = None,
     max_size: int | None = None,
 ) -> Trace:
-    """Encode retirement events from an ingress CSV (see `etrace.csvin`).
+    """Encode retirement events from an ingress CSV (see `etrace.sources.csvin`).
 
     `elf`, `platform`: the program, if the trace is to be decoded; with `check`, what it cannot do
     is an `InputError`. Otherwise as `record`.
@@ -312,7 +312,7 @@ def open(
     `image`: `ADDRESS:FILE` binary images. A program that is missing raises `InputError`, one whose
     contents differ from what the trace names `ProgramMismatchError` unless `force`: at once if
     `elf` or `image` names it, else when it is needed (`packets` needs none). `input_format`,
-    `ring`: see `etrace.dumps.Dump`. Raises `EtraceError` or `ParametersError`.
+    `ring`: see `etrace.trace.dumps.Dump`. Raises `EtraceError` or `ParametersError`.
     """
     elves = [elf] if isinstance(elf, str | os.PathLike) else list(elf)
     paths = [os.fspath(each) for each in elves]

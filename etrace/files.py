@@ -17,8 +17,8 @@ STDIO = "-"
 
 #: What file systems say that have no locks.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
-#: How a file may have the bytes of a stream (`etrace.dumps`); the number is the bits of a word
-#: whose bytes are swapped.
+#: How a file may have the bytes of a stream (`etrace.trace.dumps`); the number is the bits of a
+#: word whose bytes are swapped.
 INPUT_FORMATS = ("auto", "bin", "ihex", "srec", "swap16", "swap32", "swap64")
 
 #: Uncompressed text arrives in pieces of this many bytes.

@@ -8,12 +8,12 @@ from random import Random
 import numpy as np
 
 from decoder import Decoder, pcs
+from encoder.algorithm.state import Option
 from encoder.encoder import Encoder
-from encoder.state import Option
-from specs import ingress
-from specs.flow import Flow
+from specs.configuration.parameters import Configuration, SinkParameters
+from specs.interfaces import ingress
+from specs.interfaces.flow import Flow
 from specs.isa.control import CodeMap
-from specs.parameters import Configuration, SinkParameters
 from tests.model.adapter import Images, Implementation
 from tests.model.rows import Outcome, Retired, Rounds, Row, Trapped
 from tests.model.settings import Settings
@@ -155,7 +155,7 @@ def encode(
 ) -> bytes:
     """A whole trace, support packets included, in reference framing.
 
-    Without `plain` the flow chart does it all: no stretch is left to `encoder.plain`.
+    Without `plain` the flow chart does it all: no stretch is left to `encoder.algorithm.plain`.
     """
     encoder = Encoder(configuration(settings))
     encoder._options[Option.most_branches] = settings.most_branches + 31

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from elftools.elf.elffile import ELFFile
 
-from specs import flow, ingress
+from specs.interfaces import flow, ingress
 
 #: Spike's boot ROM at 0x1000, see tests/golden/README.md; then the entry point at 0x1018.
 BOOT_ROM = 0x1000

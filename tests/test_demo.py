@@ -7,8 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 import etrace
-from etrace import demo
-from etrace.cli import main
+from etrace.cli import demo, main
 
 
 @pytest.mark.parametrize("xlen", (32, 64))

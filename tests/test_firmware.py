@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from decoder.decoder import Decoder
-from emu import elf
 from emu.machine import ExitReason, Machine
+from emu.platforms import elf
 from encoder.encoder import Encoder
-from specs import parameters
+from specs.configuration import parameters
 from specs.isa.control import CodeMap
 from tests.events import Event, copied, flow_events, ingress_events, program_memory, told
 

@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner
 
 from decoder.decoder import Decoder
-from emu import elf
 from emu.machine import Machine
+from emu.platforms import elf
 from encoder.encoder import Encoder
-from etrace import csvin
 from etrace.cli import main
-from specs import parameters
-from specs.ingress import Chunk
+from etrace.sources import csvin
+from specs.configuration import parameters
+from specs.interfaces.ingress import Chunk
 from specs.isa.control import CodeMap
 from tests.events import Event, flow_events, program_memory
 

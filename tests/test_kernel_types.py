@@ -18,9 +18,10 @@ from numba.core.typed_passes import type_inference_stage
 from numba.core.typing import Signature
 
 import etrace
-from etrace.filtering import Selection
-from etrace.sideband import Telling
-from specs.compiled import ROOMS
+from etrace.recording.filtering import Selection
+from etrace.recording.sideband import Telling
+
+ROOMS = {"etrace", "emu", "encoder", "decoder", "specs"}
 
 
 def _kernels() -> dict[str, Dispatcher]:
@@ -79,7 +80,7 @@ def test_no_kernel_computes_in_floating_point(tmp_path: Path, firmware: Path) ->
 def test_the_check_would_find_one() -> None:
     import numpy as np
 
-    from specs.compiled import njit
+    from specs.kernels.njit import njit
 
     @njit
     def mixed(a, b, which):  # type: ignore[no-untyped-def]

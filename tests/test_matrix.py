@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import etrace
-from specs.parameters import from_dict
+from specs.configuration.parameters import from_dict
 from tests.programs.programs import PROGRAMS
 
 _SIZES = {

@@ -97,14 +97,14 @@ def test_a_kernel_that_is_interpreted() -> None:
     program = (
         "import tests.mutants.interpreted\n"
         "import numpy as np\n"
-        "from specs import compiled\n"
-        "from emu.access import mulhu64\n"
-        "kernel = compiled.njit(lambda x: compiled.s64(x - compiled.U1))\n"
-        "assert kernel(compiled.U0) == -1 and type(kernel(compiled.U0)) is np.int64\n"
-        "assert compiled.u64(np.int64(-1)) == compiled.ALL_ONES\n"
-        "assert compiled.clz64(compiled.U1) == 63 and compiled.clz64(compiled.U0) == 64\n"
-        "assert compiled.sext32(np.uint64(1 << 31)) == np.uint64(0xffffffff80000000)\n"
-        "assert mulhu64(compiled.ALL_ONES, compiled.ALL_ONES) == compiled.ALL_ONES - compiled.U1\n"
-        "assert type(mulhu64(compiled.U1, compiled.U1)) is np.uint64\n"
+        "from specs.kernels.njit import njit\n"
+        "from specs.kernels.words import ALL_ONES, U0, U1, clz64, mulhu64, s64, sext32, u64\n"
+        "kernel = njit(lambda x: s64(x - U1))\n"
+        "assert kernel(U0) == -1 and type(kernel(U0)) is np.int64\n"
+        "assert u64(np.int64(-1)) == ALL_ONES\n"
+        "assert clz64(U1) == 63 and clz64(U0) == 64\n"
+        "assert sext32(np.uint64(1 << 31)) == np.uint64(0xffffffff80000000)\n"
+        "assert mulhu64(ALL_ONES, ALL_ONES) == ALL_ONES - U1\n"
+        "assert type(mulhu64(U1, U1)) is np.uint64\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=mutants.ROOT)

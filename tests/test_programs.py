@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import etrace
-from emu import elf
 from emu.machine import ExitReason, Machine
-from specs import ingress
-from specs.itype import Itype
+from emu.platforms import elf
+from specs.interfaces import ingress
+from specs.trace.itype import Itype
 from tests.programs.programs import HERE, PROGRAMS, Program
 
 EVERY = pytest.mark.parametrize("program", PROGRAMS, ids=str)

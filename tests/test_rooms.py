@@ -5,6 +5,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ ALLOWED = {
     "decoder": {"decoder", "specs"},
     "etrace": {"etrace", "emu", "encoder", "decoder", "specs"},
 }
+COMPILERS = {"njit", "inlined", "spliced"}
 
 
 def sources(room: str) -> Iterator[Path]:
@@ -45,7 +47,13 @@ def test_a_room_imports_only_the_rooms_below(room: str) -> None:
 
 
 def test_the_model_shares_nothing_with_what_it_checks() -> None:
-    shared = {"specs.packets", "specs.packing", "specs.framing", "specs.parameters", "specs.isa"}
+    shared = {
+        "specs.trace.packets",
+        "specs.trace.packing",
+        "specs.trace.framing",
+        "specs.configuration.parameters",
+        "specs.isa",
+    }
     for path in sorted((ROOT / "tests" / "model").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):
@@ -62,7 +70,7 @@ def test_the_model_shares_nothing_with_what_it_checks() -> None:
 
 
 def test_there_is_one_njit() -> None:
-    """Numba's cache goes stale unless every kernel uses `specs.compiled.njit`."""
+    """Numba's cache goes stale unless every kernel uses that of `specs.kernels.njit`."""
     pattern = re.compile(r"numba\.(njit|jit)\b|from numba import .*\b(njit|jit)\b")
     users = [
         path.relative_to(ROOT).as_posix()
@@ -70,7 +78,7 @@ def test_there_is_one_njit() -> None:
         for path in sources(room)
         if pattern.search(path.read_text(encoding="utf-8"))
     ]
-    assert users == ["specs/compiled.py"]
+    assert users == ["specs/kernels/njit.py"]
 
 
 def test_the_command_line_starts_without_the_heavy_libraries() -> None:
@@ -104,15 +112,25 @@ def test_the_sources_name_no_machine() -> None:
             assert found is None, f"{path.relative_to(ROOT)}: {found.group() if found else ''!r}"
 
 
-def test_kernels_of_the_face_see_nothing_that_the_cache_key_leaves_out() -> None:
-    """`specs.compiled` names the cache of kernels after what they can see."""
-    for path in sources("etrace"):
-        kernels = path.name.endswith("_kernel.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom):
-                compiles = node.module == "specs.compiled" and {"njit", "inlined", "spliced"} & {
-                    alias.name for alias in node.names
-                }
-                assert kernels or not compiles, f"{path.name} compiles, and is no *_kernel.py"
-                foreign = (node.module or "").startswith("etrace") and kernels
-                assert not foreign or node.module.endswith("_kernel"), f"{path.name}: {node.module}"
+def test_kernels_stand_in_their_folders() -> None:
+    """`specs.kernels.njit` names the cache of kernels after what they can see; pyproject.toml has
+    mypy treat their folders as such."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (untyped,) = (
+        each["module"]
+        for each in settings["tool"]["mypy"]["overrides"]
+        if each.get("disallow_untyped_defs") is False
+    )
+    typed = re.compile("|".join(each.replace(".", "[.]").replace("*", ".*") for each in untyped))
+    for room in ALLOWED:
+        for path in sources(room):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom):
+                    names = {alias.name for alias in node.names}
+                    compiles = node.module == "specs.kernels.njit" and names & COMPILERS
+                    assert not compiles or typed.fullmatch(name), f"{name} compiles, in no folder"
+                    kernel = name.startswith("etrace.kernels.")
+                    assert not compiles or room != "etrace" or kernel, name
+                    foreign = kernel and (node.module or "").partition(".")[0] == "etrace"
+                    assert not foreign or node.module.startswith("etrace.kernels"), name

@@ -33,7 +33,7 @@ VERBS = {
     "info": ("etrace.cli.info", "Tell what a trace is, and what is in it."),
     "verify": ("etrace.cli.verify", "Compare a trace with a rerun, or with a pc trace."),
     "params": ("etrace.cli.params", "Write, check and explain parameter files."),
-    "demo": ("etrace.demo", "Record, decode and check the bundled firmware."),
+    "demo": ("etrace.cli.demo", "Record, decode and check the bundled firmware."),
     "completion": ("etrace.cli.completion", "Print the shell completion script."),
 }
 
@@ -164,7 +164,7 @@ def _replace_closed_streams() -> None:
 def _report(error: Exception) -> Exit:
     """Say what went wrong in one line (one a problem, for parameters). Anything unexpected is a
     defect of ours: `ETRACE_DEBUG` shows its traceback."""
-    from specs.parameters import ParametersError
+    from specs.configuration.parameters import ParametersError
 
     if isinstance(error, ParametersError):
         for problem in error.problems:

@@ -46,10 +46,11 @@ def command(
         raise click.BadParameter(f"--to {last} is before --from {first}")
 
     import decoder
-    from etrace import files, flowtext
+    from etrace import files
     from etrace.cli.gaps import GapReport
     from etrace.cli.source import reading
-    from specs.flow import Flow
+    from etrace.views import flow as flowtext
+    from specs.interfaces.flow import Flow
 
     with (
         reading(trace, elf, image, params, platform, force, output=output) as source,

@@ -3,8 +3,8 @@
 import click
 
 from etrace.cli import options, say
-from etrace.ending import CUT_SHORT, says_ended, says_lost
 from etrace.errors import Exit
+from etrace.trace.ending import CUT_SHORT, says_ended, says_lost
 
 
 @click.command("dump")
@@ -38,9 +38,9 @@ def command(
     from etrace import files
     from etrace.cli.gaps import advise
     from etrace.cli.source import reading
-    from etrace.packettext import PacketText
-    from specs.flow import Reason
-    from specs.packets import Column
+    from etrace.views.packets import PacketText
+    from specs.interfaces.flow import Reason
+    from specs.trace.packets import Column
 
     bad = 0
     final = None

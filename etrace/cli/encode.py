@@ -13,8 +13,8 @@ from etrace.errors import Exit
 from etrace.signals import exit_code
 
 if TYPE_CHECKING:
-    from etrace.encoding import Encoding
-    from etrace.filtering import Selection
+    from etrace.recording.encoding import Encoding
+    from etrace.recording.filtering import Selection
 
 
 @click.command("encode")
@@ -65,7 +65,8 @@ def command(
     Columns: itype_0, cause, tval, priv, iaddr_0, context, ctype, iretire_0, ilastsize_0; tval and
     iaddr hexadecimal, the rest decimal. Several blocks a row have itype_1, iaddr_1 and so on.
     """
-    from etrace import api, files, recorder
+    from etrace import api, files
+    from etrace.recording import recorder
 
     header, code = api.stream_header(
         params=params,

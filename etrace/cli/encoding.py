@@ -9,7 +9,7 @@ import click
 
 def _modes(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
     """Names of modes that begin so, for the shell."""
-    from etrace.encoding import MODES
+    from etrace.recording.encoding import MODES
 
     return [name for name in (*MODES, "all") if name.startswith(begun)]
 
@@ -47,7 +47,7 @@ def choosing(function: Callable[..., Any]) -> Callable[..., Any]:
         tvec: tuple[str, ...],
         **others: Any,
     ) -> Any:
-        from etrace.encoding import Encoding
+        from etrace.recording.encoding import Encoding
 
         encoding = Encoding(modes=mode, protocol=protocol, vectors=tvec)
         return function(*arguments, encoding=encoding, **others)

@@ -9,8 +9,8 @@ from etrace.cli import options, running, say
 from etrace.errors import Exit, InputError
 
 if TYPE_CHECKING:
-    from etrace.plugin import Loaded
-    from etrace.sideband import Telling
+    from etrace.plugins.plugin import Loaded
+    from etrace.recording.sideband import Telling
 
 _ELF_MAGIC = b"\x7fELF"
 
@@ -136,7 +136,7 @@ def _refuse(file: str, what: str, given: dict[str, object]) -> None:
 
 def _load(argument: str, words: list[str]) -> "Loaded":
     """A plugin; those that ship are told the kinds and the format in their arguments."""
-    from etrace.plugin import BUILT_IN, load
+    from etrace.plugins.plugin import BUILT_IN, load
 
     name, colon, args = argument.partition(":")
     if name in BUILT_IN:
@@ -167,8 +167,9 @@ def _live(
     telling: "Telling",
     console: running.Console | None,
 ) -> int:
-    from etrace import api, recorder
-    from etrace.plugin import blamed
+    from etrace import api
+    from etrace.plugins.plugin import blamed
+    from etrace.recording import recorder
 
     header, code = api.run_header(
         [elf],
@@ -205,10 +206,10 @@ def _decoded(
     force: bool,
     output: str,
 ) -> int:
+    from etrace.analyses.events import DecodedTrace
     from etrace.cli.gaps import GapReport
     from etrace.cli.source import reading
-    from etrace.events import DecodedTrace
-    from etrace.plugin import blamed
+    from etrace.plugins.plugin import blamed
 
     with reading(path, elf, image, params, platform, force, output=output) as trace:
         report = GapReport(trace)

@@ -53,7 +53,7 @@ def selecting(function: Callable[..., Any]) -> Callable[..., Any]:
         filter_interrupts: bool,
         **others: Any,
     ) -> Any:
-        from etrace.filtering import Selection
+        from etrace.recording.filtering import Selection
 
         selection = Selection(
             privileges=() if filter_privilege is None else tuple(filter_privilege.split(",")),

@@ -5,17 +5,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from etrace.cli import say
-from etrace.ending import CUT_SHORT, Ending
-from etrace.flowtext import gap_text, loops_text
-from etrace.trace import Trace
-from specs.flow import Flow
+from etrace.trace.ending import CUT_SHORT, Ending
+from etrace.trace.trace import Trace
+from etrace.views.flow import gap_text, loops_text
+from specs.interfaces.flow import Flow
 
 _SHOWN = 20
 
 
 def advise(trace: Trace) -> None:
     """Say what parameters or program would fit a trace better that makes little sense."""
-    from etrace.diagnosis import diagnose  # most traces need none
+    from etrace.checking.diagnosis import diagnose  # most traces need none
 
     if advice := diagnose(trace):
         say(f"{trace.name}: {advice}")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etrace.cli import options, out, say
-from etrace.ending import CUT_SHORT
 from etrace.errors import EtraceError, Exit, one_line, printable
+from etrace.trace.ending import CUT_SHORT
 
 if TYPE_CHECKING:
-    from etrace.inventory import Inventory
-    from etrace.tracefile import Header
+    from etrace.analyses.inventory import Inventory
+    from etrace.trace.file import Header
 
 
 @click.command("info")
@@ -30,10 +30,10 @@ def command(
 
     Without its program only what the packets alone tell.
     """
+    from etrace.analyses.inventory import take_inventory
     from etrace.cli.gaps import advise
     from etrace.cli.source import reading
-    from etrace.inventory import take_inventory
-    from etrace.program import for_header
+    from etrace.trace.program import for_header
 
     with reading(trace, elf, image, params, platform, force, need_code=False) as source:
         try:
@@ -64,7 +64,7 @@ def command(
 
 
 def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, Any]:
-    from etrace.sideband import to_header
+    from etrace.recording.sideband import to_header
 
     return {
         "file": name,
@@ -102,7 +102,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
 
 
 def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> None:
-    from etrace.packettext import TITLES
+    from etrace.views.packets import TITLES
 
     rows = [("file", values["file"]), ("made by", " ".join(header.command) or header.source)]
     rows += [("program", f"{each.path} (sha256 {each.sha256})") for each in header.programs]
@@ -155,9 +155,9 @@ def _told(header: "Header") -> list[str]:
     options = header.sideband
     if options is None:
         return []
-    from emu.sideband_options import shown
-    from etrace.sideband import access_names, pulse_names
-    from specs.csrs import ADDRESS
+    from emu.ingress.options import shown
+    from etrace.recording.sideband import access_names, pulse_names
+    from specs.isa.csrs import ADDRESS
 
     lines = []
     if options.context_csr is not None:
@@ -179,8 +179,8 @@ def _told(header: "Header") -> list[str]:
 
 def _settings(header: "Header") -> dict[str, str]:
     """By table, what differs from the defaults (everything of resync and framing)."""
-    from specs.filters import NAMES
-    from specs.parameters import TABLES, Configuration
+    from specs.configuration.filters import NAMES
+    from specs.configuration.parameters import TABLES, Configuration
 
     chosen = header.configuration.to_dict()
     default = Configuration.default(header.xlen).to_dict()

@@ -34,7 +34,7 @@ def _json(value: object) -> str:
 def new(output: str, xlen: str, plain: bool, as_json: bool) -> int:
     """Write a parameter file with every key, its default and its range."""
     from etrace.files import open_output
-    from specs.parameters import Configuration
+    from specs.configuration.parameters import Configuration
 
     default = Configuration.default(int(xlen))
     text = _json(default.to_dict()) if as_json else default.to_toml(commented=not plain)
@@ -51,7 +51,7 @@ def new(output: str, xlen: str, plain: bool, as_json: bool) -> int:
 @options.JSON
 def check(files: tuple[str, ...], xlen: str, as_json: bool) -> int:
     """Check parameter files; every problem of each is told. Exit code 2 if there is one."""
-    from specs.parameters import ParametersError, load
+    from specs.configuration.parameters import ParametersError, load
 
     result = Exit.OK
     for path in files:
@@ -77,7 +77,7 @@ def check(files: tuple[str, ...], xlen: str, as_json: bool) -> int:
 @options.JSON
 def show(names: tuple[str, ...], as_json: bool) -> int:
     """Explain the parameters NAME (whole or part of a name; default: all)."""
-    from specs.parameters import entries
+    from specs.configuration.parameters import entries
 
     result = Exit.OK
     found = {

@@ -14,10 +14,10 @@ from etrace.errors import Exit
 from etrace.signals import exit_code
 
 if TYPE_CHECKING:
-    from etrace.encoding import Encoding
-    from etrace.filtering import Selection
-    from etrace.recorder import Summary
-    from etrace.sideband import Telling
+    from etrace.recording.encoding import Encoding
+    from etrace.recording.filtering import Selection
+    from etrace.recording.recorder import Summary
+    from etrace.recording.sideband import Telling
 
 
 @click.command("record")
@@ -63,8 +63,9 @@ def command(
     The first ELF gives the entry point. Ctrl-C (SIGTERM, SIGHUP), --max-size, or a plugin that
     raises, ends the trace properly. If the program fails, the first cause is told.
     """
-    from etrace import api, files, recorder
-    from etrace.plugin import load
+    from etrace import api, files
+    from etrace.plugins.plugin import load
+    from etrace.recording import recorder
 
     header, code = api.run_header(
         elf,

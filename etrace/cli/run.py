@@ -13,9 +13,9 @@ from etrace.signals import exit_code, number_of
 
 if TYPE_CHECKING:
     from emu import Machine
-    from etrace.cause import Account
-    from etrace.program import Code
-    from etrace.sideband import Telling
+    from etrace.analyses.cause import Account
+    from etrace.recording.sideband import Telling
+    from etrace.trace.program import Code
 
 _HIGHEST_CODE = 255
 
@@ -46,9 +46,10 @@ def command(
     handler, and then the first cause is told; 0 if it ended in a loop or a wfi that nothing can
     end. Plugins report on standard error.
     """
-    from etrace import api, recorder
-    from etrace.history import ChunkHistory
-    from etrace.plugin import blamed, load
+    from etrace import api
+    from etrace.analyses.history import ChunkHistory
+    from etrace.plugins.plugin import blamed, load
+    from etrace.recording import recorder
 
     header, code = api.run_header(
         elf,
@@ -110,7 +111,7 @@ def _outcome(machine: "Machine", stopped: Signals | None) -> int:
 def _tell(elf: str, machine: "Machine", code: "Code", account: "Account | None") -> None:
     """How a run ended that did not end well."""
     from emu import ExitReason
-    from etrace import cause
+    from etrace.analyses import cause
 
     number = machine.exit_code
     if machine.exit_reason is ExitReason.EXIT and number is not None:

@@ -15,10 +15,10 @@ from etrace.errors import InputError
 from etrace.stdio import discard_output
 
 if TYPE_CHECKING:
-    from etrace.cause import Account
+    from etrace.analyses.cause import Account
     from etrace.cli.progress import ProgressLine
-    from etrace.plugin import Loaded
-    from etrace.program import Code
+    from etrace.plugins.plugin import Loaded
+    from etrace.trace.program import Code
 
 
 def _regions(
@@ -195,7 +195,7 @@ def telling(function: Callable[..., Any]) -> Callable[..., Any]:
         trace_window: tuple[str, ...],
         **others: Any,
     ) -> Any:
-        from etrace.sideband import Telling
+        from etrace.recording.sideband import Telling
 
         told = Telling(
             context_csr=context_csr,

@@ -8,9 +8,9 @@ import click
 from etrace import files
 from etrace.cli import say
 from etrace.cli.progress import ProgressLine
-from etrace.dumps import Dump
-from etrace.trace import Trace, open_for_reading, xlen_of
-from specs.parameters import load
+from etrace.trace.dumps import Dump
+from etrace.trace.trace import Trace, open_for_reading, xlen_of
+from specs.configuration.parameters import load
 
 
 @contextmanager

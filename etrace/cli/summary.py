@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from etrace.cli import out, say
 
 if TYPE_CHECKING:
-    from etrace.recorder import Summary
+    from etrace.recording.recorder import Summary
 
 
 def counted(number: int, what: str) -> str:

@@ -7,9 +7,9 @@ import click
 
 from etrace.cli import options, out, running, say
 from etrace.cli.summary import counted
-from etrace.ending import CUT_SHORT
 from etrace.errors import Exit, InputError
 from etrace.files import STDIO
+from etrace.trace.ending import CUT_SHORT
 
 
 @click.command("verify")
@@ -42,10 +42,10 @@ def command(
     if trace == against == STDIO:
         raise InputError("standard input: cannot be both the trace and the pc trace")
 
-    from etrace import verify
+    from etrace.checking import verify
     from etrace.cli.gaps import advise
     from etrace.cli.source import reading
-    from etrace.flowtext import Listing, gap_text
+    from etrace.views.flow import Listing, gap_text
 
     with reading(trace, elf, image, params, platform, force) as source:
         result = source.verify(against, semihosting)

@@ -26,10 +26,10 @@ def command(
     about it where we know, and the last instructions. The exit code is 0, or 3 if the trace has
     gaps or was cut short.
     """
-    from etrace.cause import of_trace
+    from etrace.analyses.cause import of_trace
+    from etrace.analyses.history import LAST, FlowHistory
     from etrace.cli.gaps import GapReport
     from etrace.cli.source import reading
-    from etrace.history import LAST, FlowHistory
 
     with reading(trace, elf, image, params, platform, force) as source:
         history = FlowHistory(source.code.map)

@@ -8,10 +8,10 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from etrace.events import AnyEvent
+from etrace.analyses.events import AnyEvent
 from etrace.plugins.distribution import Distribution
 from etrace.plugins.words import Demonstration, event_name, kind_name
-from specs.events import EXCEPTION, INTERRUPT, TRAP_RETURN, Kind
+from specs.interfaces.events import EXCEPTION, INTERRUPT, TRAP_RETURN, Kind
 
 #: Handlers that are open at once on a hart. Of firmware that leaves handlers without xRET the
 #: oldest are forgotten.

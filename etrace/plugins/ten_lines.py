@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from specs.events import EXCEPTION
+from specs.interfaces.events import EXCEPTION
 
 
 class CalledFrom:

@@ -2,10 +2,10 @@
 
 import json
 
-from etrace.events import AnyEvent
+from etrace.analyses.events import AnyEvent
 from etrace.plugins.words import Demonstration, event_name, kind_name
-from specs.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN
-from specs.privilege import letters
+from specs.interfaces.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN
+from specs.isa.privilege import letters
 
 
 def _address(value: int | None) -> str:

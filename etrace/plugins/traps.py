@@ -3,9 +3,9 @@
 from collections import Counter
 from typing import Any
 
-from etrace.events import AnyEvent
+from etrace.analyses.events import AnyEvent
 from etrace.plugins.words import Demonstration, event_name, kind_name
-from specs.events import TRAP_RETURN, Kind
+from specs.interfaces.events import TRAP_RETURN, Kind
 
 
 class Demonstrator(Demonstration):

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from etrace.events import AnyEvent, DecodedTrace, Source
-from etrace.plugin import Plugin
-from specs.causes import cause_name
-from specs.events import ALL_KINDS, HOST_CALL, INTERRUPT, TRAP_RETURN, Kind
+from etrace.analyses.events import AnyEvent, DecodedTrace, Source
+from etrace.plugins.plugin import Plugin
+from specs.interfaces.events import ALL_KINDS, HOST_CALL, INTERRUPT, TRAP_RETURN, Kind
+from specs.isa.causes import cause_name
 
 #: Kinds as options and output call them.
 KINDS = {str(kind.name).lower(): kind for kind in Kind}

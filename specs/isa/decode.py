@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from numba.extending import register_jitable
 
-from specs.compiled import njit
 from specs.isa.formats import FORMATS, Register
 from specs.isa.tables import ENTRIES
+from specs.kernels.njit import njit
 
 NAMES: list[str] = [entry.name for entry in ENTRIES]
 INDEX: dict[str, int] = {name: index for index, name in enumerate(NAMES)}

@@ -6,7 +6,7 @@ the assembly manual (`ALIASES`). Targets of branches and jumps are absolute addr
 
 from dataclasses import dataclass
 
-from specs.csrs import csr_name
+from specs.isa.csrs import csr_name
 from specs.isa.decode import INDEX, Instruction, decode, length
 from specs.isa.formats import FORMATS
 from specs.isa.tables import ENTRIES

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from specs.compiled import njit, s64, spliced, u64
 from specs.isa.decode import EXPANSION, bucket, length, lookup, operands
 from specs.isa.transfers import (
     AUIPC,
@@ -19,7 +18,9 @@ from specs.isa.transfers import (
     UNINFERABLE_ITYPE,
     UNINFERABLE_JUMP,
 )
-from specs.itype import Itype
+from specs.kernels.njit import njit, spliced
+from specs.kernels.words import s64, u64
+from specs.trace.itype import Itype
 
 #: Not a literal int, for each of which Numba would compile `lookup` again.
 XLEN64 = np.int64(64)

@@ -7,11 +7,16 @@ from random import Random
 import numpy as np
 
 from decoder import Decoder, pcs
-from decoder.settings import MOST_BRANCHES
-from specs.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow, Reason
+from decoder.path.settings import MOST_BRANCHES
+from specs.configuration.parameters import (
+    Configuration,
+    FramingParameters,
+    ParametersError,
+    from_dict,
+)
+from specs.interfaces.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow, Reason
+from specs.interfaces.records import join
 from specs.isa.control import CodeMap
-from specs.parameters import Configuration, FramingParameters, ParametersError, from_dict
-from specs.records import join
 from tests import adapter
 from tests.model import framing
 from tests.model.rows import Outcome, Retired, Trapped

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from decoder import packets
-from specs.flow import Reason
-from specs.framing import FramingLayout
-from specs.packets import Column, Format
-from specs.parameters import FramingParameters
+from specs.configuration.parameters import FramingParameters
+from specs.interfaces.flow import Reason
+from specs.trace.framing import FramingLayout
+from specs.trace.packets import Column, Format
 from tests.decoder.support import configuration, decorated, framed
 from tests.decoder.test_model import FRAMINGS, trial
 from tests.model import codec, encoder

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoder import packets
-from specs.flow import Flow
+from specs.configuration.parameters import FramingParameters
+from specs.interfaces.flow import Flow
 from specs.isa.control import CodeMap
-from specs.packets import Column
-from specs.parameters import FramingParameters
+from specs.trace.packets import Column
 from tests.decoder.support import configuration, decode, framed, gaps
 from tests.model import assemble, encoder
 from tests.model.generate import Case, random_case

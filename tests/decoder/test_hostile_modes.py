@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from specs.configuration.parameters import FramingParameters
 from specs.isa.control import CodeMap
-from specs.parameters import FramingParameters
 from tests import adapter
 from tests.decoder.support import framed
 from tests.decoder.test_hostile import check

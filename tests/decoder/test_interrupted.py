@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from decoder import Decoder
-from specs.flow import Flow
+from specs.interfaces.flow import Flow
 from specs.isa.control import CodeMap
 from tests import adapter
 from tests.decoder.support import decode, framed, joined, same

@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
+from specs.configuration.parameters import FramingParameters
 from specs.isa.control import CodeMap
-from specs.parameters import FramingParameters
 from tests.decoder.support import (
     configuration,
     decode,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from specs.flow import Flow, Reason
+from specs.interfaces.flow import Flow, Reason
 from specs.isa.control import CodeMap
 from tests import adapter
 from tests.decoder.support import configuration, decode, framed, outcomes

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from decoder import Decoder, packets
-from specs.flow import Flow
+from specs.interfaces.flow import Flow
 from specs.isa.control import CodeMap
-from specs.packets import Column
+from specs.trace.packets import Column
 from tests.adapter import configuration
 from tests.decoder.support import addresses, decode, framed, gaps
 from tests.model import codec

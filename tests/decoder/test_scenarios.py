@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from decoder import Decoder
-from specs.flow import Ended
+from specs.interfaces.flow import Ended
 from specs.isa.control import CodeMap
 from tests.decoder.support import addresses, configuration, decode, gaps, told
 from tests.model.settings import Modes, Settings

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from decoder import Decoder, decoder, pc_pieces, pcs, trap_positions
-from specs.flow import Flow
+from specs.configuration.parameters import Configuration, FramingParameters
+from specs.interfaces.flow import Flow
 from specs.isa.control import CodeMap
-from specs.parameters import Configuration, FramingParameters
 from tests.decoder.support import configuration, decode, decorated, framed, joined, same
 from tests.decoder.test_model import trap_rows, trial
 from tests.model import encoder

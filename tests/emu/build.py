@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from emu.elf import Program, Segment, Symbol
 from emu.machine import Machine
-from specs.csrs import ADDRESS
-from specs.ingress import Chunk
+from emu.platforms.elf import Program, Segment, Symbol
+from specs.interfaces.ingress import Chunk
+from specs.isa.csrs import ADDRESS
 from specs.isa.encode import encode
 
 CODE, DATA, TOHOST, FROMHOST = 0x8000_0000, 0x8010_0000, 0x8020_0000, 0x8020_0040

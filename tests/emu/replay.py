@@ -1,8 +1,8 @@
 """What the hooks say, checked as it comes: retirement and events must form one chain."""
 
 from emu.machine import Machine
-from specs.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN, Event
-from specs.ingress import Chunk
+from specs.interfaces.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN, Event
+from specs.interfaces.ingress import Chunk
 from specs.isa.control import classify
 from specs.isa.transfers import Kind as Transfer
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from emu.host.semihosting import SemihostingOptions
 from emu.machine import ExitReason, Machine
-from emu.semihosting import SemihostingOptions
-from specs.csrs import ADDRESS
-from specs.events import EXCEPTION, TRAP_RETURN
-from specs.ingress import TRIGGER_NOTIFY
+from specs.interfaces.events import EXCEPTION, TRAP_RETURN
+from specs.interfaces.ingress import TRIGGER_NOTIFY
+from specs.isa.csrs import ADDRESS
 from tests.emu.arming import EXECUTE, LOAD, NOTIFY, STORE, M, arm, finish, pulses, tdata1
 from tests.emu.build import CODE, DATA, Assembly, instructions
 from tests.emu.replay import watch

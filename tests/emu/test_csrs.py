@@ -2,7 +2,7 @@
 
 import pytest
 
-from specs.csrs import ADDRESS
+from specs.isa.csrs import ADDRESS
 from tests.emu.build import Assembly, run
 from tests.emu.test_traps import with_handler
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emu.elf import ElfError, load
+from emu.platforms.elf import ElfError, load
 from tests.elves import Load
 from tests.elves import elf as build_elf
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from emu.elf import Program, Segment
+from emu.ingress.options import SidebandOptions
 from emu.machine import ExitReason, Machine
-from emu.sideband_options import SidebandOptions
-from specs.csrs import ADDRESS
-from specs.ingress import TRIGGER_NOTIFY
+from emu.platforms.elf import Program, Segment
+from specs.interfaces.ingress import TRIGGER_NOTIFY
+from specs.isa.csrs import ADDRESS
 from tests.emu.build import MSIP, MTIMECMP, Assembly, events, instructions
 from tests.emu.test_interrupts import enable, set_timer, start
 from tests.emu.test_traps import with_handler

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from decoder import Decoder, pcs
-from emu.drive_kernel import STUCK_TRAPS
-from emu.hooks import DISCONTINUITY, RETIREMENT
+from emu.engine.drive import STUCK_TRAPS
+from emu.ingress.hooks import DISCONTINUITY, RETIREMENT
 from emu.machine import ExitReason, Machine
 from emu.memory import MachineError
 from encoder.encoder import Encoder
-from specs.csrs import ADDRESS
-from specs.events import (
+from specs.configuration.parameters import Configuration
+from specs.interfaces.events import (
     ALL_KINDS,
     EVENT,
     EXCEPTION,
@@ -30,7 +30,7 @@ from specs.events import (
     from_words,
 )
 from specs.isa.control import CodeMap
-from specs.parameters import Configuration
+from specs.isa.csrs import ADDRESS
 from tests.emu.build import CODE, DATA, MSIP, MTIMECMP, TOHOST, Assembly, events, instructions
 from tests.emu.replay import watch
 from tests.emu.test_interrupts import enable, set_timer, start

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from emu.elf import load
 from emu.machine import ExitReason, Machine
+from emu.platforms.elf import load
 from tests.emu.build import instructions
 
 NAMES = [f"rv{xlen}-{name}" for xlen in (32, 64) for name in ("flow", "kernels", "traps")]

@@ -2,11 +2,11 @@
 
 import pytest
 
+from emu.hart.trigger_registers import STORE
+from emu.ingress.options import SidebandOptions
 from emu.machine import ExitReason, Machine
-from emu.sideband_options import SidebandOptions
-from emu.triggers import STORE
-from specs.csrs import ADDRESS
-from specs.ingress import TRIGGER_NOTIFY
+from specs.interfaces.ingress import TRIGGER_NOTIFY
+from specs.isa.csrs import ADDRESS
 from tests.emu.build import DATA, MSIP, MTIME, MTIMECMP, Assembly, events, instructions, run
 from tests.emu.told import told
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from emu.isa import allowed, lacking
+from emu.hart.extensions import allowed, lacking
 from emu.machine import Machine
 from emu.memory import MachineError
 from tests.emu.build import Assembly, run

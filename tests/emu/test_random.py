@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from emu.elf import Program
 from emu.machine import Machine
-from specs.csrs import ADDRESS
+from emu.platforms.elf import Program
+from specs.isa.csrs import ADDRESS
 from specs.isa.encode import encode
 from tests.emu.build import CLINT, CODE, DATA, TOHOST, Assembly, events
 

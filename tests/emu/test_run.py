@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from emu.elf import Program
 from emu.machine import ExitReason, Machine
 from emu.memory import MachineError
+from emu.platforms.elf import Program
 from tests.emu.build import CODE, DATA, FROMHOST, TOHOST, Assembly, events, instructions, run
 
 

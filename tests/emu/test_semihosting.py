@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from decoder import Decoder, pcs
+from emu.host.semihosting import SemihostingOptions
 from emu.machine import ExitReason, Machine
 from emu.memory import MachineError
-from emu.semihosting import SemihostingOptions
 from encoder.encoder import Encoder
-from specs.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN
+from specs.configuration.parameters import Configuration
+from specs.interfaces.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN
 from specs.isa.control import CodeMap
-from specs.parameters import Configuration
 from tests.emu.build import CODE, DATA, MTIMECMP, Assembly, dwords, events, instructions
 from tests.emu.replay import Replay, watch
 from tests.emu.test_interrupts import enable, set_timer, start

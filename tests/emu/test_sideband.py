@@ -9,13 +9,13 @@ import numba
 import numpy as np
 import pytest
 
-from emu.elf import Program, load
+from emu.ingress.options import SidebandOptions, Time
 from emu.machine import ExitReason, Machine
 from emu.memory import MachineError
-from emu.sideband_options import SidebandOptions, Time
-from specs.csrs import ADDRESS
-from specs.events import EXCEPTION, INTERRUPT, Event
-from specs.ingress import BLOCK, HALTED, HAS_CONTEXT, HAS_TIME, RESET, Chunk
+from emu.platforms.elf import Program, load
+from specs.interfaces.events import EXCEPTION, INTERRUPT, Event
+from specs.interfaces.ingress import BLOCK, HALTED, HAS_CONTEXT, HAS_TIME, RESET, Chunk
+from specs.isa.csrs import ADDRESS
 from tests.emu.build import MSIP, MTIME, Assembly, run
 from tests.emu.test_events import close, rearming
 from tests.emu.test_interrupts import enable, start

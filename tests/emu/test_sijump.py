@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from emu.elf import load
+from emu.hart.state import MAX_BLOCK
+from emu.ingress.options import SidebandOptions
 from emu.machine import ExitReason, Machine
-from emu.sideband_options import SidebandOptions
-from emu.state import MAX_BLOCK
-from specs.ingress import TRIGGER_NOTIFY
+from emu.platforms.elf import load
+from specs.interfaces.ingress import TRIGGER_NOTIFY
 from tests.emu.build import DATA, Assembly
 from tests.emu.test_golden import NAMES
 from tests.emu.test_interrupts import enable, set_timer, start

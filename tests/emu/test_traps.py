@@ -3,7 +3,7 @@
 import pytest
 
 from emu.machine import ExitReason, Machine
-from specs.csrs import ADDRESS
+from specs.isa.csrs import ADDRESS
 from tests.emu.build import CODE, DATA, TOHOST, Assembly, events, instructions, run
 
 BOOT = ("block", 0x1000, 10, 13)  # jr t0: x5 is a link register

@@ -2,10 +2,10 @@
 
 import pytest
 
+from emu.ingress.options import SidebandOptions, Time
 from emu.machine import Machine
-from emu.sideband_options import SidebandOptions, Time
-from specs.csrs import ADDRESS
-from specs.ingress import HAS_TIME, TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
+from specs.interfaces.ingress import HAS_TIME, TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
+from specs.isa.csrs import ADDRESS
 from tests.emu.arming import DISABLED, EXECUTE_M, arm, finish, pulses, tdata1
 from tests.emu.build import CODE, DATA, Assembly, dwords
 from tests.emu.test_traps import with_handler

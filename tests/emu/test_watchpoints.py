@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from decoder import Decoder, pcs
-from emu.elf import Program
+from emu.host.semihosting import SemihostingOptions
+from emu.ingress.options import SidebandOptions, Time
 from emu.machine import ExitReason, Machine
-from emu.semihosting import SemihostingOptions
-from emu.sideband_options import SidebandOptions, Time
+from emu.platforms.elf import Program
 from encoder.encoder import Encoder
-from specs.csrs import ADDRESS
-from specs.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
+from specs.interfaces.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
 from specs.isa.control import CodeMap
+from specs.isa.csrs import ADDRESS
 from specs.isa.decode import decode
 from tests.adapter import configuration
 from tests.emu.arming import (

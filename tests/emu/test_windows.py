@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from emu.elf import Program, load
+from emu.host.semihosting import SemihostingOptions
+from emu.ingress.options import SidebandOptions, Time
 from emu.machine import ExitReason, Machine
 from emu.memory import MachineError
-from emu.semihosting import SemihostingOptions
-from emu.sideband_options import SidebandOptions, Time
-from specs.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
+from emu.platforms.elf import Program, load
+from specs.interfaces.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
 from tests.emu.build import Assembly
 from tests.emu.test_events import close, rearming
 from tests.emu.test_interrupts import raised

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from emu.machine import Machine
-from specs.ingress import SIDEBAND_CODE, Chunk
+from specs.interfaces.ingress import SIDEBAND_CODE, Chunk
 from specs.isa.control import sequentially_inferable
 from specs.isa.decode import decode
 

@@ -9,10 +9,10 @@ from random import Random
 
 import numpy as np
 
-from encoder.qualify import Qualifier
-from specs import ingress
-from specs.filters import Comparator, Filter, Filters, InstControl
-from specs.parameters import Configuration
+from encoder.qualification.qualifier import Qualifier
+from specs.configuration.filters import Comparator, Filter, Filters, InstControl
+from specs.configuration.parameters import Configuration
+from specs.interfaces import ingress
 from tests.adapter import reports_trap
 from tests.model import filters as model
 from tests.model.program import Program

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import emu
 from encoder import Encoder
-from specs.parameters import Configuration
+from specs.configuration.parameters import Configuration
 
 
 def test_an_encoder_attached_to_on_retire_gives_the_bytes_of_a_recording(firmware: Path) -> None:

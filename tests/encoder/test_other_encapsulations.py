@@ -11,8 +11,8 @@ import pytest
 
 from decoder import packets
 from encoder.encoder import Encoder
-from specs.packets import Column, Format
-from specs.parameters import Configuration, FramingParameters
+from specs.configuration.parameters import Configuration, FramingParameters
+from specs.trace.packets import Column, Format
 from tests.adapter import chunk
 from tests.decoder.support import configuration, encapsulation
 from tests.decoder.test_framing import SETTINGS, payloads

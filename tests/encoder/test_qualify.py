@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from encoder.encoder import Encoder
-from encoder.qualify import Qualifier
-from specs.ingress import (
+from encoder.qualification.qualifier import Qualifier
+from specs.interfaces.ingress import (
     BLOCK,
     HAS_CONTEXT,
     HAS_TIME,

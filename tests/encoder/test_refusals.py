@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from encoder.encoder import Encoder
-from encoder.writer import MAX_PACKET
-from specs import ingress
-from specs.parameters import Configuration, SinkParameters
+from encoder.output.writer import MAX_PACKET
+from specs.configuration.parameters import Configuration, SinkParameters
+from specs.interfaces import ingress
 
 BASE = Configuration.default(32)
 

@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 
 from encoder.encoder import Encoder
-from specs import ingress
+from specs.interfaces import ingress
 from tests import adapter
 from tests.model import encoder as model
 from tests.model.generate_context import random_qualification_trial

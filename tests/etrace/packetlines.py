@@ -4,9 +4,11 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from etrace.flowtext import reason_name
-from etrace.packettext import TITLES
-from specs.packets import (
+from etrace.views.flow import reason_name
+from etrace.views.packets import TITLES
+from specs.configuration.parameters import Configuration, ParametersError
+from specs.isa.privilege import letters
+from specs.trace.packets import (
     FORMAT_NAMES,
     IOPTIONS,
     MAP_WIDTH,
@@ -17,9 +19,7 @@ from specs.packets import (
     QualStatus,
     When,
 )
-from specs.parameters import Configuration, ParametersError
-from specs.privilege import letters
-from specs.support import learn
+from specs.trace.support import learn
 
 #: Fields shown in hexadecimal.
 _HEXADECIMAL = {Column.address, Column.tval, Column.context, Column.branch_map}

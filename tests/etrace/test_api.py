@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import etrace
-from specs.flow import Ended
-from specs.parameters import parse
+from specs.configuration.parameters import parse
+from specs.interfaces.flow import Ended
 
 
 @pytest.fixture

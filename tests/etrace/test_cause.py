@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from etrace import cause
-from etrace.devices import DEVICES, device_at
-from etrace.hints import Surroundings, hint
-from etrace.lines import Lines
-from etrace.places import Places
-from etrace.symbols import Symbols
-from specs.causes import (
+from etrace.analyses import cause
+from etrace.analyses.devices import DEVICES, device_at
+from etrace.analyses.hints import Surroundings, hint
+from etrace.trace.lines import Lines
+from etrace.trace.places import Places
+from etrace.trace.symbols import Symbols
+from specs.isa.causes import (
     BREAKPOINT,
     ILLEGAL_INSTRUCTION,
     INSTRUCTION_ACCESS_FAULT,
@@ -235,7 +235,7 @@ def test_devices_are_apart() -> None:
 
 def test_many_traps_are_cut_short() -> None:
     """Of traps in a row that differ, the outer ones are shown, and how many there were between."""
-    from etrace.history import Fold
+    from etrace.analyses.history import Fold
 
     class Many:
         chain = tuple(Fold(False, 5, number, 0x8000_0000, None) for number in range(40))
@@ -256,7 +256,7 @@ def test_many_traps_are_cut_short() -> None:
 
 
 def test_source_lines(firmware: Path) -> None:
-    from emu.elf import load
+    from emu.platforms.elf import load
 
     path = firmware / "idle_wfi-rv64.elf"
     main = load(path).symbols["main"]
@@ -269,7 +269,7 @@ def test_source_lines(firmware: Path) -> None:
 
 def test_source_lines_without_aranges(firmware: Path, tmp_path: Path) -> None:
     """As of compilers that leave that table out: the units themselves say where they are."""
-    from emu.elf import load
+    from emu.platforms.elf import load
 
     path = firmware / "idle_wfi-rv64.elf"
     plain = tmp_path / "plain.elf"

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import etrace
-from etrace import csvin
 from etrace.errors import InputError
-from specs.ingress import (
+from etrace.sources import csvin
+from specs.configuration.parameters import Configuration, parse
+from specs.interfaces.ingress import (
     CODE_BITS,
     CODE_MASK,
     HALTED,
@@ -26,7 +27,6 @@ from specs.ingress import (
     TRIGGER_ON,
     UNKNOWN_SIZE,
 )
-from specs.parameters import Configuration, parse
 from tests.etrace.conftest import Run
 
 CYCLE = "cause,tval,priv,context,ctype,time,trigger,halted,reset"

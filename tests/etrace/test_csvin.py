@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etrace import csvin
 from etrace.errors import InputError
-from specs.ingress import (
+from etrace.sources import csvin
+from specs.interfaces.ingress import (
     BLOCK,
     CODE_BITS,
     CODE_MASK,
@@ -219,7 +219,7 @@ def test_tables_of_later_chunks_only_grow(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_the_memory_of_rows_is_bounded(csv, monkeypatch) -> None:
-    monkeypatch.setattr("etrace.csvin._MAX_ROWS", 4)
+    monkeypatch.setattr("etrace.sources.csvin._MAX_ROWS", 4)
     monkeypatch.setattr("etrace.files._PIECE", 60)
     path = csv(*(f"0,0,0,3,{n:x},0,0,1,1" for n in range(0, 200, 4)))
     chunks = list(csvin.chunks(str(path)))
@@ -229,7 +229,7 @@ def test_the_memory_of_rows_is_bounded(csv, monkeypatch) -> None:
 
 
 def test_context_outlives_the_memory_of_rows(csv, monkeypatch) -> None:
-    monkeypatch.setattr("etrace.csvin._MAX_ROWS", 4)
+    monkeypatch.setattr("etrace.sources.csvin._MAX_ROWS", 4)
     monkeypatch.setattr("etrace.files._PIECE", 60)
     rows = [f"0,0,0,3,{n:x},{9 if n == 8 else 0},0,1,1" for n in range(0, 80, 4)]
     contexts = [event[1] for event in events(csv(*rows)) if event[0] == "context"]

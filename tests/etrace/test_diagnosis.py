@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 import etrace
-from etrace import diagnosis
+from etrace.checking import diagnosis
 from tests.etrace.conftest import Run
 
 FIRMWARE = Path(__file__).parents[1] / "firmware"

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 import etrace
-from etrace import dumps
 from etrace.cli import main
 from etrace.errors import InputError
-from specs.parameters import Configuration, FramingParameters
+from etrace.trace.trace import dumps
+from specs.configuration.parameters import Configuration, FramingParameters
 from tests.etrace.conftest import Run
 
 STORM = Path(__file__).parents[1] / "firmware" / "storm-rv64.elf"

@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 import etrace
-from emu.elf import Program
+from emu.platforms.elf import Program
 from etrace.cli import main
-from etrace.encoding import MODES, SIZES, SMALLER, Encoding
 from etrace.errors import InputError
-from etrace.program import load_programs
-from specs.parameters import Configuration, ParametersError, parse
+from etrace.recording.encoding import MODES, SIZES, SMALLER, Encoding
+from etrace.trace.program import load_programs
+from specs.configuration.parameters import Configuration, ParametersError, parse
 from tests.etrace.conftest import Run
 
 DEFAULT = Configuration.default(64)

@@ -9,7 +9,7 @@ import pytest
 
 import etrace
 from decoder import Decoder
-from etrace.events import (
+from etrace.analyses.events import (
     DISCONTINUITY,
     Discontinuities,
     TraceEvent,
@@ -17,11 +17,11 @@ from etrace.events import (
     events_from_trace,
     tables,
 )
-from etrace.recorder import new_machine
-from specs.events import EXCEPTION, INTERRUPT, TRAP_RETURN, Event
-from specs.flow import GAP, RUN, TRAP, Ended, Flow, Reason
+from etrace.recording.recorder import new_machine
+from specs.configuration.parameters import parse
+from specs.interfaces.events import EXCEPTION, INTERRUPT, TRAP_RETURN, Event
+from specs.interfaces.flow import GAP, RUN, TRAP, Ended, Flow, Reason
 from specs.isa.control import CodeMap
-from specs.parameters import parse
 
 TESTS = Path(__file__).resolve().parents[1]
 PROGRAMS = (

@@ -7,11 +7,11 @@ import pytest
 
 import etrace
 from etrace.errors import InputError
-from etrace.filtering import Selection, triggered
-from etrace.program import load_programs
-from specs.filters import Filter, Function, Mode
-from specs.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
-from specs.parameters import Configuration, ParametersError, parse
+from etrace.recording.filtering import Selection, triggered
+from etrace.trace.program import load_programs
+from specs.configuration.filters import Filter, Function, Mode
+from specs.configuration.parameters import Configuration, ParametersError, parse
+from specs.interfaces.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
 from tests.etrace.conftest import Run
 
 DEFAULT = Configuration.default(64)

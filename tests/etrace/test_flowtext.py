@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoder import pcs
-from etrace import flowtext
-from etrace.stretch import pieces
-from etrace.symbols import Symbols
-from specs.flow import GAP, RUN, TRAP, Flow, Reason
+from etrace.trace.stretch import pieces
+from etrace.trace.symbols import Symbols
+from etrace.views import flow as flowtext
+from specs.interfaces.flow import GAP, RUN, TRAP, Flow, Reason
 from specs.isa.control import CodeMap
 
 # addi a0,a0,1 | c.nop | ecall | beq x0,x0,-4 ...
@@ -118,13 +118,13 @@ def test_windows_put_together_are_the_whole(name: str, first: int, size: int) ->
 @pytest.mark.parametrize("name", list(flowtext.WRITERS))
 def test_pieces_do_not_show(name: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = text(name)
-    monkeypatch.setattr("etrace.stretch._PIECE", limit)
-    monkeypatch.setattr("etrace.flowtext._PIECE", limit)
+    monkeypatch.setattr("etrace.trace.stretch._PIECE", limit)
+    monkeypatch.setattr("etrace.views.flow._PIECE", limit)
     assert text(name) == expected
 
 
 def test_pieces_keep_every_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etrace.stretch._PIECE", 3)
+    monkeypatch.setattr("etrace.trace.stretch._PIECE", 3)
     parts = list(pieces(flow()))
     assert [len(part.runs) for part in parts] == [1, 2]
     for name in ("runs", "traps", "gaps"):

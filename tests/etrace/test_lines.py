@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from etrace import lines
-from etrace.lines import Lines
+from etrace.trace.lines import Lines
+from etrace.trace.trace import lines
 
 RAM = 0x8000_0000
 #: Seconds: far more than one of these files takes, far less than what it asks for.

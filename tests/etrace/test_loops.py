@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import etrace
-from etrace.stretch import EVENT, ROUNDS, Stretch
-from etrace.verify import Comparison, compare
+from etrace.checking.verify import Comparison, compare
+from etrace.trace.stretch import EVENT, ROUNDS, Stretch
 from specs.isa.control import CodeMap
 from specs.isa.encode import encode
 from tests.etrace.conftest import Run, elf_bytes

@@ -9,7 +9,7 @@ import pytest
 
 import etrace
 from etrace.errors import InputError
-from specs.parameters import ParametersError, parse
+from specs.configuration.parameters import ParametersError, parse
 from tests.etrace.conftest import ROOT
 
 NESTED = ROOT / "tests" / "firmware" / "nested-rv64.elf"

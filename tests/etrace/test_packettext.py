@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from decoder import PacketReader
-from etrace.packettext import PacketText, Rows
-from specs.flow import Reason
-from specs.packets import COLUMNS, TABLES, Column, Format
-from specs.parameters import Configuration, FramingParameters
+from etrace.views.packets import PacketText, Rows
+from specs.configuration.parameters import Configuration, FramingParameters
+from specs.interfaces.flow import Reason
+from specs.trace.packets import COLUMNS, TABLES, Column, Format
 from tests import adapter
 from tests.decoder.support import configuration, decorated
 from tests.decoder.test_model import FRAMINGS

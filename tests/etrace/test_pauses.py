@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 import etrace
 from emu import Machine
 from encoder import Encoder
-from etrace.filtering import Selection
-from etrace.sideband import Telling
-from etrace.stretch import EVENT, PAUSED, Stretch
-from etrace.trace import Trace, in_memory
-from etrace.verify import compare
-from specs.ingress import HALTED, Chunk
+from etrace.checking.verify import compare
+from etrace.recording.filtering import Selection
+from etrace.recording.sideband import Telling
+from etrace.trace.stretch import EVENT, PAUSED, Stretch
+from etrace.trace.trace import Trace, in_memory
+from specs.configuration.parameters import from_dict
+from specs.interfaces.ingress import HALTED, Chunk
 from specs.isa.control import CodeMap
-from specs.packets import Column, Format, QualStatus
-from specs.parameters import from_dict
+from specs.trace.packets import Column, Format, QualStatus
 from tests.etrace.conftest import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -254,7 +254,7 @@ class Halting:
 
 
 def test_halted_and_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    from etrace import recorder
+    from etrace.recording import recorder
 
     new_machine = recorder.new_machine
     plain = etrace.record(STORM, max_instructions=900)

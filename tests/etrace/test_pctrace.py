@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etrace import pctrace
 from etrace.errors import InputError
+from etrace.sources import pctrace
 
 HEADER = ",".join(pctrace.COLUMNS)
 

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import etrace
-from emu import elf
 from emu.machine import Machine
+from emu.platforms import elf
+from etrace.analyses.events import DecodedTrace
 from etrace.cli import main
-from etrace.events import DecodedTrace
-from etrace.plugin import load
 from etrace.plugins import handler_time, ten_lines
 from etrace.plugins.distribution import Distribution
-from specs.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN, Event, Kind
+from etrace.plugins.plugin import load
+from specs.interfaces.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN, Event, Kind
 from tests.etrace.conftest import Run, elf_bytes
 from tests.events import copied, ingress_events, program_memory
 
@@ -350,7 +350,7 @@ def test_a_plugin_that_raises_ends_other_verbs(verb: str, golden: Path, tmp_path
     [
         ("", "one public class"),
         ("class A:\n  attach = 1\nclass B:\n  attach = 1\n", "found: A, B"),
-        ("from etrace.plugin import Plugin\n", "found: none"),
+        ("from etrace.plugins.plugin import Plugin\n", "found: none"),
         ("def f(:\n", "not a Python file: SyntaxError"),
         ("\0", "not a Python file"),
         ("1 / 0\n", "raised ZeroDivisionError"),
@@ -397,7 +397,7 @@ def test_no_plugin_is_blamed_for_what_is_ours(golden: Path) -> None:
 
 
 def test_plain_base_class(tmp_path: Path) -> None:
-    body = "from etrace.plugin import Plugin\nclass Mine(Plugin):\n    pass\n"
+    body = "from etrace.plugins.plugin import Plugin\nclass Mine(Plugin):\n    pass\n"
     loaded = load(f"{plugin(tmp_path, body)}:x")
     assert loaded.plugin.args == "x"
     assert loaded.report() == ""

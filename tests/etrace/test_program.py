@@ -10,10 +10,10 @@ from time import monotonic
 
 import pytest
 
-from emu.elf import read_file
-from etrace.program import MAX_NAMED, load_programs
-from etrace.program import Code as ProgramCode
-from etrace.tracefile import ImageReference, ProgramReference, open_trace
+from emu.platforms.elf import read_file
+from etrace.trace.file import ImageReference, ProgramReference, open_trace
+from etrace.trace.program import MAX_NAMED, load_programs
+from etrace.trace.program import Code as ProgramCode
 from tests.elves import Load, elf
 from tests.emu.build import Assembly
 from tests.etrace.conftest import Run
@@ -134,7 +134,7 @@ def test_many_claims_are_counted(tmp_path: Path) -> None:
 
 
 def test_an_image_says_otherwise(tmp_path: Path) -> None:
-    from etrace.program import Image
+    from etrace.trace.program import Image
 
     path = tmp_path / "x.elf"
     path.write_bytes(elf(64, RAM, [Load(RAM, NOPS)]))
@@ -387,7 +387,7 @@ def test_what_the_hart_lacks_is_told_before_the_run(
 ) -> None:
     from dataclasses import replace
 
-    from etrace import program as module
+    from etrace.trace.trace import program as module
 
     path = firmware_of(tmp_path, NOP, LOOP)
     real = module.elf.load

@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import etrace
-from etrace.filtering import Selection
-from etrace.reports import Fields
-from etrace.sideband import Telling
-from etrace.stretch import EVENT, REPORT, TOLD, Stretch
-from etrace.trace import Trace, in_memory
-from etrace.verify import Comparison, compare
-from specs.flow import Flow
+from etrace.checking.reports import Fields
+from etrace.checking.verify import Comparison, compare
+from etrace.recording.filtering import Selection
+from etrace.recording.sideband import Telling
+from etrace.trace.stretch import EVENT, REPORT, TOLD, Stretch
+from etrace.trace.trace import Trace, in_memory
+from specs.configuration.parameters import parse
+from specs.interfaces.flow import Flow
 from specs.isa.control import CodeMap
-from specs.packets import Column, Format
-from specs.parameters import parse
+from specs.trace.packets import Column, Format
 from tests.etrace.conftest import Run
 
 SCHEDULER = Path(__file__).resolve().parents[1] / "programs" / "scheduler-rv32.elf"

@@ -6,11 +6,11 @@ import pytest
 
 import etrace
 from etrace.errors import InputError
-from etrace.program import load_programs
-from etrace.recorder import new_machine
-from etrace.sideband import Telling
-from etrace.tracefile import Header
-from specs.ingress import HAS_TIME, TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
+from etrace.recording.recorder import new_machine
+from etrace.recording.sideband import Telling
+from etrace.trace.file import Header
+from etrace.trace.program import load_programs
+from specs.interfaces.ingress import HAS_TIME, TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
 from tests.emu.told import told
 from tests.etrace.conftest import Run
 from tests.etrace.test_tracefile import HEADER, read, refusal, values, with_header

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 import etrace
-from etrace import csvin, flowtext, recorder
 from etrace.cli.progress import ProgressLine
+from etrace.recording import recorder
 from etrace.signals import Interruption, Terminated, Terminations
-from specs.ingress import Chunk
+from etrace.sources import csvin
+from etrace.views import flow as flowtext
+from specs.interfaces.ingress import Chunk
 from tests.etrace.conftest import Run
 from tests.etrace.test_processes import PATIENCE, errors, start, wait_for_bytes
 

@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 import etrace
-from etrace import csvin
 from etrace.errors import InputError
-from etrace.program import Code, load_programs
-from etrace.streamcheck import StreamCheck
+from etrace.sources import csvin
+from etrace.sources.streamcheck import StreamCheck
+from etrace.trace.program import Code, load_programs
 from tests.etrace.conftest import ROOT, Run
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -123,7 +123,7 @@ CYCLE = "cause,tval,priv,ctype,halted,reset"
 
 @pytest.fixture
 def loop() -> Code:
-    from etrace.program import Image
+    from etrace.trace.program import Image
 
     return Code(64, (), (Image(0x1000, "loop", LOOP, ""),))
 

@@ -11,7 +11,7 @@ import pytest
 
 import etrace
 from etrace.errors import InputError
-from specs.packets import Column
+from specs.trace.packets import Column
 from tests.etrace.conftest import Run
 
 Command = tuple[list[str], dict[str, str]]
@@ -58,7 +58,7 @@ def test_neither_parameters_nor_images_nor_plugins_are_overwritten(
     params, image, plugin = tmp_path / "p.toml", tmp_path / "rom.bin", tmp_path / "plugin.py"
     run("params", "new", "-o", params)
     image.write_bytes(bytes(16))
-    plugin.write_text("from etrace.plugin import Plugin\nclass Mine(Plugin): pass\n")
+    plugin.write_text("from etrace.plugins.plugin import Plugin\nclass Mine(Plugin): pass\n")
     csv = tmp_path / "rows.csv"
     csv.write_text("itype,cause,tval,priv,iaddr,iretire,ilastsize\n0,0,0,3,80000000,2,1\n")
     for arguments, output in (
@@ -254,9 +254,9 @@ def test_a_defect_of_ours_is_told_in_one_line(
     command, environment = etrace_command
     _, trace = recording
     program = (
-        "import etrace.inventory\n"
+        "import etrace.analyses.inventory\n"
         "def take_inventory(trace): raise RuntimeError('a\\nb')\n"
-        "etrace.inventory.take_inventory = take_inventory\n"
+        "etrace.analyses.inventory.take_inventory = take_inventory\n"
         "from etrace.cli import main\n"
         "main()\n"
     )
@@ -274,7 +274,15 @@ def test_a_defect_of_ours_is_told_in_one_line(
 @pytest.mark.usefixtures("as_in_a_terminal")
 @pytest.mark.parametrize(
     "module",
-    ["etrace.cli", "click", "etrace.cli.info", "numpy", "numba", "llvmlite", "etrace.inventory"],
+    [
+        "etrace.cli",
+        "click",
+        "etrace.cli.info",
+        "numpy",
+        "numba",
+        "llvmlite",
+        "etrace.analyses.inventory",
+    ],
 )
 def test_ctrl_c_while_it_starts(
     etrace_command: Command, recording: tuple[Path, Path], module: str

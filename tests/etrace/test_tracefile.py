@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etrace.errors import TraceError
-from etrace.tracefile import MAGIC, Header, ImageReference, ProgramReference, TraceStream
-from specs.parameters import Configuration, parse
+from etrace.trace.file import MAGIC, Header, ImageReference, ProgramReference, TraceStream
+from specs.configuration.parameters import Configuration, parse
 
 HEADER = Header(
     configuration=parse("[framing]\nkind = 'reference'\n[resync]\nperiod = 7\n", 32),

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import etrace
-from etrace.history import LAST, TRAP, ChunkHistory, Fold, Ran, folded
-from specs.ingress import BLOCK, SIDEBAND, SIDEBAND_CODE, Chunk
-from specs.ingress import TRAP as INGRESS_TRAP
-from specs.itype import Itype
+from etrace.analyses.history import LAST, TRAP, ChunkHistory, Fold, Ran, folded
+from specs.interfaces.ingress import BLOCK, SIDEBAND, SIDEBAND_CODE, Chunk
+from specs.interfaces.ingress import TRAP as INGRESS_TRAP
+from specs.trace.itype import Itype
 from tests.etrace.conftest import Run, elf_bytes
 
 PROGRAMS = [
@@ -252,9 +252,9 @@ def test_little_is_kept_of_a_storm() -> None:
 
 def test_little_is_kept_of_a_flow_of_traps(tmp_path: Path) -> None:
     """However a file makes the flow look."""
-    from etrace.history import FlowHistory
-    from specs.flow import RUN, Flow
-    from specs.flow import TRAP as FLOW_TRAP
+    from etrace.analyses.history import FlowHistory
+    from specs.interfaces.flow import RUN, Flow
+    from specs.interfaces.flow import TRAP as FLOW_TRAP
     from specs.isa.control import CodeMap
 
     code = CodeMap([(0x1000, bytes.fromhex("13000000") * 8)], 64)
@@ -289,8 +289,8 @@ def flows_of(trace: Path, size: int) -> Iterator[Any]:
 def test_a_flow_in_pieces(run: Run, firmware: Path, tmp_path: Path, program: str) -> None:
     """Wherever the flow is cut, the history is the same; and as that of the run itself."""
     from emu import Machine
-    from emu.elf import load
-    from etrace.history import FlowHistory
+    from emu.platforms.elf import load
+    from etrace.analyses.history import FlowHistory
 
     trace = tmp_path / "t.etrace"
     elf = firmware / f"{program}.elf"

@@ -9,9 +9,9 @@ import pytest
 
 import etrace
 from etrace.errors import InputError
-from etrace.sideband import Telling
-from etrace.tracefile import Header
-from specs.parameters import from_dict
+from etrace.recording.sideband import Telling
+from etrace.trace.file import Header
+from specs.configuration.parameters import from_dict
 from tests.etrace.conftest import Run
 from tests.etrace.test_tracefile import HEADER, read, refusal, values, with_header
 from tests.test_matrix import CONFIGURATIONS

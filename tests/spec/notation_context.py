@@ -23,9 +23,9 @@ from dataclasses import replace
 
 from decoder import pcs
 from encoder.encoder import Encoder
-from encoder.qualify import Qualifier
-from specs import ingress
-from specs.flow import Flow, Reason
+from encoder.qualification.qualifier import Qualifier
+from specs.interfaces import ingress
+from specs.interfaces.flow import Flow, Reason
 from specs.isa.control import CodeMap
 from tests import adapter
 from tests.decoder import support

@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from specs import ingress
+from specs.interfaces import ingress
 from tests.encoder import qualify_support
 from tests.model.filters import Filter, Filtering, window
 from tests.model.settings import Resync, Settings

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from encoder.encoder import Encoder
+from specs.configuration.parameters import Configuration, FramingParameters
 from specs.isa.control import CodeMap
-from specs.parameters import Configuration, FramingParameters
 from tests import adapter
 from tests.decoder import support
 from tests.model.rows import Retired

@@ -6,7 +6,7 @@ And *halted* and *reset* of "Optional sideband encoder input signals".
 import numpy as np
 import pytest
 
-from specs import ingress
+from specs.interfaces import ingress
 from tests.model.filters import Comparator, Filter, Filtering, window
 from tests.spec.notation import RV64
 from tests.spec.notation_context import agree, product_sends, sends

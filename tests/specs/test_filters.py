@@ -4,8 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from specs.filters import EVERYTHING, Comparator, Filter, Filters, Input, InstControl, keys
-from specs.parameters import Configuration, ParametersError, from_dict, parse
+from specs.configuration.filters import (
+    EVERYTHING,
+    Comparator,
+    Filter,
+    Filters,
+    Input,
+    InstControl,
+    keys,
+)
+from specs.configuration.parameters import Configuration, ParametersError, from_dict, parse
 
 PARAMETERS = "[parameters]\nfilters_p = 4\ncomparators_p = 3\n"
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specs.parameters import (
+from specs.configuration.parameters import (
     MAX_PAYLOAD_BITS,
     TABLES,
     Configuration,
@@ -273,7 +273,10 @@ def test_configurations_are_frozen() -> None:
 
 
 def test_importing_needs_neither_numba_nor_numpy() -> None:
-    script = "import sys, specs.parameters; print(*{'numba', 'numpy', 'click'} & {*sys.modules})"
+    script = (
+        "import sys, specs.configuration.parameters\n"
+        "print(*{'numba', 'numpy', 'click'} & {*sys.modules})"
+    )
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from specs import flow, ingress
-from specs.records import join, record, rows, words
+from specs.interfaces import flow, ingress
+from specs.interfaces.records import join, record, rows, words
 
 KINDS = {
     "run": flow.RUN,

@@ -2,10 +2,10 @@
 
 import pytest
 
-from specs.causes import EXCEPTIONS, INTERRUPTS, LOAD_ACCESS_FAULT, cause_name
-from specs.csrs import ADDRESS, CSRS, RV32_CSRS, csr_name
-from specs.itype import UPDISCON, Itype, narrow
-from specs.privilege import Privilege, from_letters, letters
+from specs.isa.causes import EXCEPTIONS, INTERRUPTS, LOAD_ACCESS_FAULT, cause_name
+from specs.isa.csrs import ADDRESS, CSRS, RV32_CSRS, csr_name
+from specs.isa.privilege import Privilege, from_letters, letters
+from specs.trace.itype import UPDISCON, Itype, narrow
 
 
 def test_itypes_are_the_table_of_the_interface() -> None:

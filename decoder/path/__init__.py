@@ -1,0 +1,1 @@
+"""Packets to flow: which way execution went between what packets tell."""

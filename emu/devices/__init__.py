@@ -1,0 +1,1 @@
+"""Devices: each with load, store, and when it next wants attention."""

@@ -1,0 +1,354 @@
+"""Between slices: interrupts, traps, translation, and when to return to Python."""
+
+from typing import Any
+
+import numpy as np
+
+from emu.engine.access import imm, rs1, rs2, set_rd
+from emu.engine.hot import run_slice
+from emu.engine.operations import (
+    BEQ,
+    BGE,
+    BLT,
+    BLTU,
+    BNE,
+    COUNT_SLOT,
+    FALL_STUB,
+    FOR_BRANCH,
+    FOR_FENCE_I,
+    FOR_HOST_CALL,
+    FOR_LOOP,
+    FOR_MRET,
+    FOR_WFI,
+    HEADER_BYTES,
+    LINK_SLOT,
+    REF_SLOT,
+    TAKEN_STUB,
+)  # fmt: skip
+from emu.engine.translate import block_at, flush, link, pc_of, short_block
+from emu.hart.events import deliver
+from emu.hart.interrupts import PER_TICK, pending, timer_changed, until_timer
+from emu.hart.notes import note
+from emu.hart.places import block_pc, retired_at
+from emu.hart.state import (
+    ADDRESS_MASK,
+    ALIGN_MASK,
+    ALL_OF_TIME,
+    BLOCK_COUNT,
+    BLOCK_ENDS,
+    BLOCK_LIMIT,
+    BUDGET,
+    BUDGET_OVER,
+    BUFFERS_FULL,
+    CAUSE,
+    CYCLE_OFFSET,
+    EDGE,
+    ENDLESS_LOOP,
+    EVENT_KIND,
+    EVENT_RAISED,
+    FLUSHES,
+    GOAL,
+    HOST,
+    HOST_CALLED,
+    HOST_REQUEST,
+    INDIRECT,
+    IP,
+    JUMP_ENTRIES,
+    JUMPS,
+    LEFT,
+    LEFT_BLOCK,
+    MAX_BLOCK,
+    MCOUNTINHIBIT,
+    MIE,
+    MSTATUS,
+    MTIMECMP,
+    NOTE_COUNT,
+    NOTE_LIMIT,
+    NOTE_TIME_OFFSET,
+    NOTE_WAITED,
+    PAUSED,
+    PC,
+    REF_STEP,
+    REFS,
+    REFS_END,
+    RESOLVING,
+    REST,
+    RETIRED,
+    RETURN_AT,
+    STALE,
+    STUCK,
+    TIME_OFFSET,
+    TRAP_COUNT,
+    TRAP_LIMIT,
+    TRAP_LOOP,
+    TRAPPED,
+    TVAL,
+    WFI_FOREVER,
+)
+from emu.hart.traps import (
+    add_reference,
+    end_block,
+    mret,
+    retire_part,
+    take_exception,
+    take_interrupt,
+)
+from specs.isa.causes import INSTRUCTION_ADDRESS_MISALIGNED
+from specs.kernels.memory import load8u, load32u, load64, store32, store64
+from specs.kernels.njit import njit
+from specs.kernels.words import U0, U1, U2, U4, U8, lt_signed, lt_unsigned, s64, u64
+from specs.trace.itype import Itype
+
+#: Traps in a row, with no instruction retired between, that count as endless. In M-mode the second
+#: one already finds the state that the first one left.
+STUCK_TRAPS = 16
+#: Turns of the loop before Python is given a chance (a turn is 50 ns at least).
+MAX_TURNS = 1 << 18
+#: No reason to return.
+GO_ON = -1
+#: References and blocks that one turn may add, and more.
+MARGIN = 4 * MAX_BLOCK
+
+_STUCK_TRAPS = np.uint64(STUCK_TRAPS)
+_MARGIN = np.uint64(MARGIN)
+_BLOCK_ENDS = np.uint64(BLOCK_ENDS)
+_NOTE_TIME_OFFSET, _NOTE_WAITED = np.uint64(NOTE_TIME_OFFSET), np.uint64(NOTE_WAITED)
+_MTIE = np.uint64(1 << 7)
+_MSTATUS_MIE = np.uint64(1 << 3)
+_HEADER = np.uint64(HEADER_BYTES)
+_COUNT, _REF, _LINK = np.uint64(COUNT_SLOT), np.uint64(REF_SLOT), np.uint64(LINK_SLOT)
+_TAKEN_PC, _FALL_PC = np.uint64(TAKEN_STUB + 8), np.uint64(FALL_STUB + 8)
+_NOT_TAKEN = np.uint64(Itype.NONTAKEN_BRANCH)
+_JUMP_MASK = np.uint64(JUMP_ENTRIES - 1)
+_EVEN = np.uint64(0xFFFF_FFFF_FFFF_FFFE)
+
+
+@njit
+def _retire_block(cpu: Any, terminator: Any, code: Any) -> Any:
+    cpu[LEFT] -= load32u(terminator + _COUNT)
+    add_reference(cpu, load32u(terminator + _REF) | code)
+
+
+@njit
+def _misaligned_target(cpu: Any, ip: Any, target: Any) -> Any:
+    cpu[CAUSE] = u64(INSTRUCTION_ADDRESS_MISALIGNED)
+    cpu[TVAL] = target
+    take_exception(cpu, ip)
+
+
+@njit
+def _indirect(cpu: Any, operations: Any, registers: Any, ip: Any) -> Any:
+    """A JALR whose target is not in the cache."""
+    target = (rs1(registers, ip) + imm(ip)) & cpu[ADDRESS_MASK] & _EVEN
+    if target & cpu[ALIGN_MASK] != U0:
+        _misaligned_target(cpu, ip, target)
+        return
+    set_rd(registers, ip, load64(ip + _LINK))
+    _retire_block(cpu, ip, U0)
+    cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+    cpu[PC] = target
+    block = block_at(cpu, operations, target)
+    entry = cpu[JUMPS] + ((target >> U1 & _JUMP_MASK) << U4)
+    store64(entry, target)
+    store64(entry + U8, block)
+
+
+@njit
+def _branch(cpu: Any, registers: Any, ip: Any) -> Any:
+    """A branch whose target is misaligned: it traps if it is taken."""
+    op = s64(imm(ip))
+    a, b = rs1(registers, ip), rs2(registers, ip)
+    if op == BEQ:
+        taken = a == b
+    elif op == BNE:
+        taken = a != b
+    elif op == BLT:
+        taken = lt_signed(a, b)
+    elif op == BGE:
+        taken = not lt_signed(a, b)
+    elif op == BLTU:
+        taken = lt_unsigned(a, b)
+    else:
+        taken = not lt_unsigned(a, b)
+    if taken:
+        _misaligned_target(cpu, ip, load64(ip + _TAKEN_PC))
+        return
+    _retire_block(cpu, ip, _NOT_TAKEN)
+    cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+    cpu[PC] = load64(ip + _FALL_PC)
+
+
+@njit
+def _can_come(cpu: Any, enabled: Any, retired: Any) -> Any:
+    """Whether an interrupt of `enabled` (bits as in mie) is pending, or will be while the program
+    does nothing: msip is for the program to set, and nothing drives MEIP.
+    """
+    if pending(cpu, retired) & enabled != U0:
+        return True
+    return enabled & _MTIE != U0 and until_timer(cpu, retired) < ALL_OF_TIME
+
+
+@njit
+def _loop(cpu: Any, ip: Any) -> Any:
+    """A jump to itself goes round until the slice is over, or at once says ENDLESS_LOOP."""
+    _retire_block(cpu, ip, U0)
+    cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+    cpu[PC] = load64(ip + _TAKEN_PC)
+    enabled = cpu[MIE] if cpu[MSTATUS] & _MSTATUS_MIE != U0 else U0
+    if cpu[HOST] == U0 and not _can_come(cpu, enabled, cpu[RETIRED]):
+        return ENDLESS_LOOP
+    rounds = s64(cpu[LEFT])
+    if imm(ip) == U0 and rounds > 0:
+        reference = load32u(ip + _REF)
+        at, step = cpu[REFS], cpu[REF_STEP]
+        for _ in range(rounds):
+            store32(at, reference)
+            at += step
+        cpu[REFS] = at
+        cpu[LEFT] = U0
+        cpu[RETIRED] = cpu[GOAL]
+    return GO_ON
+
+
+@njit
+def _wait(cpu: Any) -> Any:
+    """WFI: guest time passes until the timer fires, if it can end the wait; else no operation."""
+    retired = cpu[RETIRED]
+    if pending(cpu, retired) & cpu[MIE] != U0 or cpu[MIE] & _MTIE == U0:
+        return
+    if until_timer(cpu, retired) >= ALL_OF_TIME:
+        return
+    ticks = cpu[MTIMECMP] - (retired // PER_TICK + cpu[TIME_OFFSET])
+    cpu[TIME_OFFSET] += ticks
+    timer_changed(cpu, s64(0), retired)
+    note(cpu, retired, _NOTE_TIME_OFFSET, cpu[TIME_OFFSET])
+    note(cpu, retired, _NOTE_WAITED, ticks * PER_TICK)
+    if cpu[MCOUNTINHIBIT] & U1 == U0:
+        cpu[CYCLE_OFFSET] += ticks * PER_TICK
+
+
+@njit
+def _leave(cpu: Any, registers: Any, ip: Any) -> Any:
+    """Carry out a LEAVE. GO_ON, or why `drive` is to return."""
+    why = s64(load8u(ip + U1))
+    if why == FOR_BRANCH:
+        _branch(cpu, registers, ip)
+        return GO_ON
+    if why == FOR_LOOP:
+        return _loop(cpu, ip)
+    if why == FOR_WFI and cpu[HOST] == U0 and not _can_come(cpu, cpu[MIE], retired_at(cpu, ip)):
+        # It never retires.
+        retire_part(cpu, ip)
+        cpu[PC] = block_pc(cpu, ip)
+        return WFI_FOREVER
+    _retire_block(cpu, ip, U0)
+    cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+    if why == FOR_MRET:
+        mret(cpu, block_pc(cpu, ip))
+        return GO_ON
+    if why == FOR_HOST_CALL:
+        cpu[PC] = block_pc(cpu, ip)
+        return HOST_CALLED
+    cpu[PC] = load64(ip + _FALL_PC)
+    if why == FOR_WFI:
+        _wait(cpu)
+    elif why == FOR_FENCE_I or cpu[STALE] != U0:
+        cpu[STALE] = U0
+        flush(cpu)
+    return GO_ON
+
+
+@njit
+def _slice(cpu: Any) -> Any:
+    """Instructions that may retire before anything but the program itself must be looked at."""
+    retired = cpu[RETIRED]
+    left = min(s64(cpu[RETURN_AT] - retired), s64(((cpu[REFS_END] - cpu[REFS]) >> U2) - _MARGIN))
+    if cpu[MSTATUS] & _MSTATUS_MIE != U0 and cpu[MIE] & _MTIE != U0:
+        left = min(left, until_timer(cpu, retired))
+    return left
+
+
+@njit
+def drive(cpu: Any, operations: Any) -> Any:
+    """Run until Python is needed; returns why (`state.HOST_REQUEST` ...), with RETIRED and PC of
+    the next instruction in `cpu`. `operations` as in `ops.operations`.
+    """
+    registers = u64(cpu.ctypes.data)
+    for _ in range(MAX_TURNS):
+        # First of all: what is below may change the state that the event left.
+        if cpu[EVENT_KIND] != U0 and deliver(cpu):
+            return EVENT_RAISED
+        rest = s64(cpu[REST])
+        remaining = s64(cpu[BUDGET] - cpu[RETIRED])
+        if cpu[HOST] != U0 and (rest == 0 or remaining <= 0):
+            return HOST_REQUEST
+        if cpu[STUCK] >= _STUCK_TRAPS:
+            return TRAP_LOOP
+        if (
+            (cpu[REFS_END] - cpu[REFS]) >> U2 <= _MARGIN
+            or cpu[TRAP_COUNT] >= cpu[TRAP_LIMIT]
+            or cpu[BLOCK_COUNT] + _MARGIN >= cpu[BLOCK_LIMIT]
+            or cpu[NOTE_COUNT] + _MARGIN >= cpu[NOTE_LIMIT]
+        ):
+            return BUFFERS_FULL
+        if remaining <= 0:
+            return BUDGET_OVER
+        edge = s64(cpu[EDGE] - cpu[RETIRED])
+        if cpu[RETIRED] >= cpu[RETURN_AT] or edge <= 0:
+            return PAUSED
+        # An edge cuts a block in two and changes nothing else: what is for ends of blocks waits.
+        if rest == 0 and take_interrupt(cpu):
+            continue
+        near = min(remaining, edge)
+        left = _slice(cpu)
+        behind = np.int64(0)
+        if near > MAX_BLOCK and rest == 0:
+            ip = block_at(cpu, operations, cpu[PC])
+            left = min(left, near - MAX_BLOCK)
+        else:
+            # No block may run past the budget or the edge: one at a time, and the last one cut.
+            left = np.int64(1)
+            if rest == 0:
+                ip = block_at(cpu, operations, cpu[PC])
+                whole = s64(load32u(ip - _HEADER))
+            else:
+                ip, whole = U0, rest
+            if whole > near:
+                ip = short_block(cpu, operations, cpu[PC], near)
+                if edge < remaining:
+                    behind = whole - near
+            elif rest != 0:
+                ip = short_block(cpu, operations, cpu[PC], rest)
+            cpu[REST] = U0
+        cpu[IP] = ip
+        cpu[LEFT] = u64(left)
+        cpu[GOAL] = cpu[RETIRED] + u64(left)
+        reason = run_slice(cpu)
+        ip = cpu[IP]
+        if reason == TRAPPED:
+            if cpu[CAUSE] == _BLOCK_ENDS:
+                cpu[CAUSE] = U0
+                end_block(cpu, ip)
+            else:
+                take_exception(cpu, ip)
+            continue
+        if reason == INDIRECT:
+            _indirect(cpu, operations, registers, ip)
+            continue
+        if reason == LEFT_BLOCK:
+            why = _leave(cpu, registers, ip)
+            if why != GO_ON:
+                return why
+            continue
+        cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
+        cpu[PC] = pc_of(ip)
+        if cpu[CAUSE] == _BLOCK_ENDS:
+            cpu[CAUSE] = U0
+        else:
+            cpu[REST] = u64(behind)
+        if reason == RESOLVING:
+            flushes = cpu[FLUSHES]
+            block = block_at(cpu, operations, cpu[PC])
+            if cpu[FLUSHES] == flushes:
+                link(cpu, ip, block)
+    return PAUSED

@@ -1,0 +1,1 @@
+"""The hart's state and what is architectural: CSRs, traps, interrupts, triggers, regions."""

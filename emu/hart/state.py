@@ -1,0 +1,173 @@
+"""The hart's state: one uint64 array, `cpu`, that every kernel takes as its only state.
+
+Registers, CSRs, the bounds of the current slice and host pointers to all tables are slots of it. A
+raw array (not a jitclass or a NamedTuple): attribute reads cost ten times as much in kernels.
+"""
+
+#: x0..x31, and a write-only slot for rd = x0. RV32 keeps registers sign-extended to 64 bits.
+X, SINK = 0, 32
+
+(
+    PC,  # the next instruction, when `IP` is 0; bit 0: see SEQUEL
+    IP,  # host pointer to the next micro-operation, 0: look `PC` up
+    LEFT,  # instructions until the slice ends (int64); at a block's start
+    GOAL,  # instructions retired when LEFT is 0
+    RETIRED,  # instructions retired, valid while no slice runs
+    BUDGET,  # stop when RETIRED is this
+    RETURN_AT,  # return to Python when RETIRED is this or more
+    XLEN,
+    ADDRESS_MASK,
+    EPC_MASK,  # the bits of mepc that are not always zero
+    ALIGN_MASK,  # the bits of a jump target that must be zero, beside bit 0
+    PRIV,
+    # recording
+    REFS,  # host pointer to the next reference
+    REFS_END,
+    REF_STEP,  # 4, or 0: nothing is recorded
+    BLOCKS,  # table of ingress.BLOCK
+    BLOCK_COUNT,
+    BLOCK_LIMIT,
+    TRAPS,  # table of ingress.TRAP
+    TRAP_COUNT,
+    TRAP_LIMIT,
+    # translations
+    ARENA,
+    ARENA_TOP,
+    ARENA_END,
+    SIDE,  # 8 bytes a slot of the arena: where in its block it is; its partial block
+    HASH,  # pc -> ip
+    USED,  # the used entries of it
+    USED_COUNT,
+    JUMPS,  # cache of indirect targets
+    FLUSHES,
+    # memory
+    TLB,
+    REGIONS,
+    REGION_COUNT,
+    # the trap in hand
+    CAUSE,
+    TVAL,
+    STUCK,  # traps in a row with nothing retired between
+    LAST_TRAP,  # RETIRED at the last trap, plus 1
+    # CLINT and host interface
+    MSIP,
+    MTIMECMP,
+    TIME_OFFSET,  # mtime = RETIRED // INSTRUCTIONS_PER_TICK + TIME_OFFSET
+    TOHOST,  # guest address, all ones: none
+    HOST,  # 1: tohost was written
+    INSTRET_OFFSET,  # minstret = RETIRED + INSTRET_OFFSET, while it counts
+    CYCLE_OFFSET,
+    RESERVED,  # LR's address with the access size in the low bits, all ones: none
+    MSIP_SINCE,  # RETIRED when msip was set
+    TIMER_SINCE,  # RETIRED when MTIP rose, or will rise
+    SEMIHOSTING,  # 1: a marked ebreak is a host call
+    # side band
+    MARKS,  # a word for each row of BLOCKS, see MARK_COUNT_BITS
+    MARKED,  # blocks of the table at which a trigger fires, and loads and stores where one did
+    NOTES,  # host pointer to notes for the side band, 0: nobody wants them
+    NOTE_COUNT,
+    NOTE_LIMIT,
+    CONTEXT_TYPE,  # ctype of what is written to the context CSR
+    TRIGGERS,  # host pointer to the triggers' rows
+    TRIGGER_COUNT,
+    ARMED,  # accesses at which a trigger can fire, as in tdata1
+    FIRING,  # what fires with the instruction in hand, see triggers_kernel.matched
+    STALE,  # 1: the triggers have changed, translations are to be forgotten
+    # windows
+    EDGE,  # a block ends where RETIRED is this, and `drive` returns to Python
+    REST,  # instructions left of a block that ended there for no other reason, 0: none
+    HANDLING,  # 1: no mret since the last trap, which was none that the program asked for (ecall)
+) = range(33, 33 + 62)
+
+#: Traps taken: exceptions by cause, then interrupts by cause.
+EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
+#: The event in hand, as `specs.interfaces.events.EVENT`; its kind is 0 while there is none.
+(
+    EVENT_KIND,
+    EVENT_HART,
+    EVENT_FROM,
+    EVENT_TO,
+    EVENT_CAUSE,
+    EVENT_TVAL,
+    EVENT_PRIV_BEFORE,
+    EVENT_PRIV_AFTER,
+    EVENT_INSTRET,
+    EVENT_TIME,
+    EVENT_PENDING_SINCE,
+    # hooks
+    EVENT_KINDS,  # kinds that any hook wants
+    EVENT_RETURNS,  # kinds that are delivered by Python
+    EVENT_HOOKS,  # compiled hooks: host pointer to the first row
+    EVENT_HOOK_COUNT,
+    RETIRE_HOOKS,
+    RETIRE_HOOK_COUNT,
+    DELIVERED,  # host pointer to the first reference that the retirement hooks have not seen
+) = range(224, 224 + 18)
+#: A compiled hook: its machine code, its user pointer, its kinds.
+HOOK_BYTES = 24
+
+#: By CSR address: how it behaves, which bits can be written, and the stored value.
+CSR_KIND, CSR_MASK, CSR_VALUE = 256, 256 + 4096, 256 + 8192
+SIZE = 256 + 3 * 4096
+
+MHARTID = CSR_VALUE + 0xF14
+MSTATUS, MISA, MIE, MTVEC = (CSR_VALUE + a for a in (0x300, 0x301, 0x304, 0x305))
+MCOUNTINHIBIT = CSR_VALUE + 0x320
+MEPC, MCAUSE, MTVAL = (CSR_VALUE + a for a in (0x341, 0x342, 0x343))
+MCYCLE, MINSTRET = CSR_VALUE + 0xB00, CSR_VALUE + 0xB02
+
+#: Spike's default ratio of instructions to ticks of mtime.
+INSTRUCTIONS_PER_TICK = 100
+#: Instructions; more than any run executes.
+ALL_OF_TIME = 1 << 60
+#: Longest block, in instructions: bounds the latency of interrupts.
+MAX_BLOCK = 64
+
+#: TLB entry: 32 bytes (read tag, write tag, host minus guest address, unused), 4 KiB pages.
+TLB_ENTRIES, TLB_ENTRY_BYTES, PAGE_BITS = 1024, 32, 12
+#: No access has this tag: bit 11 is masked out of every comparison.
+NO_TAG = 0x800
+#: Cache of indirect targets: 16 bytes an entry (pc, ip); pc 1 is none.
+JUMP_ENTRIES = 4096
+HASH_ENTRIES = 1 << 19  # 16 bytes each (pc, ip); at most half of them are used
+ARENA_BYTES = 16 << 20
+
+#: A region: 32 bytes (base, end, host pointer of base, 1 if writable).
+REGION_BYTES = 32
+
+#: Bit 0 of a block's address: the instruction before it has just retired, and makes the jump that
+#: the block begins with sequentially inferable. (Blocks end between the two at their longest, at
+#: budgets and at triggers.)
+SEQUEL = 1
+
+#: A block's mark: instructions, cycles, then `SIDEBAND.trigger`.
+MARK_CYCLES_SHIFT, MARK_TRIGGER_SHIFT, MARK_FIELD = 16, 32, 0xFFFF
+#: A place in a block (`slow_kernel.position`): cycles before it, number of the partial block.
+PLACE_LAST_MASK, PLACE_CYCLES_SHIFT, PLACE_CYCLES_MASK, PLACE_INDEX_SHIFT = 3, 26, 0xFFF, 38
+#: A note: three words (from which number of retired instructions on; what, with the ctype in bits
+#: 8 and 9; value).
+NOTE_WORDS = 3
+NOTE_CONTEXT, NOTE_TIME_OFFSET, NOTE_WAITED = range(3)
+#: A trigger: three words (tdata1, tdata2, what `triggers_kernel.armed` makes of tdata1).
+TRIGGER_BYTES = 24
+
+#: Why the hot loop left, and why `drive` returned.
+(
+    SLICE_OVER,
+    TRAPPED,
+    RESOLVING,
+    INDIRECT,
+    LEFT_BLOCK,
+    HOST_REQUEST,
+    BUFFERS_FULL,
+    BUDGET_OVER,
+    TRAP_LOOP,
+    PAUSED,
+    EVENT_RAISED,  # Python is to deliver the event in hand
+    HOST_CALLED,  # PC is at an ebreak that is a host call
+    ENDLESS_LOOP,  # PC is at a jump to itself, WFI_FOREVER: at a wfi, and no interrupt can come
+    WFI_FOREVER,
+) = range(14)
+
+#: CAUSE of what is no trap: the block ends behind a store to a device.
+BLOCK_ENDS = (1 << 64) - 1

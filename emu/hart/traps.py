@@ -1,0 +1,208 @@
+"""Taking traps, returning from them, and the records of both."""
+
+from typing import Any
+
+import numpy as np
+
+from emu.hart.csrs import MSTATUS_MIE, MSTATUS_MPIE
+from emu.hart.events import raise_event
+from emu.hart.interrupts import pending, pending_since
+from emu.hart.places import block_pc, position
+from emu.hart.state import (
+    ADDRESS_MASK,
+    ARENA,
+    BLOCK_COUNT,
+    BLOCKS,
+    CAUSE,
+    EPC_MASK,
+    EXCEPTION_COUNTS,
+    GOAL,
+    HANDLING,
+    INTERRUPT_COUNTS,
+    LAST_TRAP,
+    LEFT,
+    MARK_CYCLES_SHIFT,
+    MARKS,
+    MCAUSE,
+    MEPC,
+    MIE,
+    MSTATUS,
+    MTVAL,
+    MTVEC,
+    PC,
+    PLACE_CYCLES_MASK,
+    PLACE_CYCLES_SHIFT,
+    PLACE_INDEX_SHIFT,
+    PLACE_LAST_MASK,
+    PRIV,
+    REF_STEP,
+    REFS,
+    RETIRED,
+    SEQUEL,
+    SIDE,
+    STUCK,
+    TRAP_COUNT,
+    TRAPS,
+    TVAL,
+    XLEN,
+)
+from specs.interfaces.events import EXCEPTION, INTERRUPT, TRAP_RETURN
+from specs.interfaces.ingress import BLOCK, TRAP
+from specs.isa.causes import (
+    ECALL_FROM_M,
+    MACHINE_EXTERNAL_INTERRUPT,
+    MACHINE_SOFTWARE_INTERRUPT,
+    MACHINE_TIMER_INTERRUPT,
+)
+from specs.kernels.memory import load32u, load64, store8, store32, store64
+from specs.kernels.njit import njit
+from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U24, U32, U40, U48, U56, U255, s64, u64
+from specs.trace.itype import Itype
+
+_BLOCK_BYTES = np.uint64(BLOCK.itemsize)
+_TRAP_BYTES = np.uint64(TRAP.itemsize)
+_EXCEPTION_CODE = np.uint64(Itype.EXCEPTION)
+_INTERRUPT_CODE = np.uint64(Itype.INTERRUPT)
+_EXCEPTION = np.uint64(EXCEPTION)
+_INTERRUPT = np.uint64(INTERRUPT)
+_TRAP_RETURN = np.uint64(TRAP_RETURN)
+_ECALL = np.uint64(ECALL_FROM_M)
+_MIE = np.uint64(MSTATUS_MIE)
+_MPIE = np.uint64(MSTATUS_MPIE)
+_SEQUEL = np.uint64(SEQUEL)
+_LAST_MASK = np.uint64(PLACE_LAST_MASK)
+_CYCLES, _CYCLES_MASK = np.uint64(PLACE_CYCLES_SHIFT), np.uint64(PLACE_CYCLES_MASK)
+_INDEX = np.uint64(PLACE_INDEX_SHIFT)
+_MARK_CYCLES = np.uint64(MARK_CYCLES_SHIFT)
+_MEI = np.uint64(1 << MACHINE_EXTERNAL_INTERRUPT)
+_MSI = np.uint64(1 << MACHINE_SOFTWARE_INTERRUPT)
+
+
+@njit
+def add_block(
+    cpu: Any, pc: Any, halfwords: Any, first: Any, last: Any, sijump: Any, mark: Any
+) -> Any:
+    """Enter an ingress.BLOCK; `first` and `last` are log2 of half-words, `mark` as in `state`.
+    Returns its index.
+    """
+    index = cpu[BLOCK_COUNT]
+    cpu[BLOCK_COUNT] = index + U1
+    row = cpu[BLOCKS] + index * _BLOCK_BYTES
+    store64(row, pc)
+    sizes = halfwords | last << U32 | first << U40 | sijump << U48 | cpu[PRIV] << U56
+    store64(row + U8, sizes)
+    store64(cpu[MARKS] + (index << U3), mark)
+    return index
+
+
+@njit
+def add_reference(cpu: Any, reference: Any) -> Any:
+    """Append to the stream of references (nothing is kept when recording is off)."""
+    store32(cpu[REFS], reference)
+    cpu[REFS] += cpu[REF_STEP]
+
+
+@njit
+def retire_part(cpu: Any, ip: Any) -> Any:
+    """Retire the instructions of a block before the micro-operation `ip`, which trapped."""
+    place = position(cpu, ip)
+    count = place & U255
+    cpu[RETIRED] = cpu[GOAL] - cpu[LEFT] + count
+    if count == U0:
+        return
+    index = place >> _INDEX
+    if index == U0:
+        start = ip - ((place >> U16 & U255) << U3)
+        halfwords, last = place >> U8 & U255, place >> U24 & _LAST_MASK
+        first = load32u(start - np.uint64(12))
+        mark = count | (place >> _CYCLES & _CYCLES_MASK) << _MARK_CYCLES
+        pc = load64(start - U8) & ~_SEQUEL
+        index = add_block(cpu, pc, halfwords, first, last, U0, mark) + U1
+        store64(ip - cpu[ARENA] + cpu[SIDE], place | index << _INDEX)
+    add_reference(cpu, (index - U1) << U4)
+
+
+@njit
+def end_block(cpu: Any, ip: Any) -> Any:
+    """End the block behind the micro-operation `ip`, a store to a device, and go on there."""
+    retire_part(cpu, ip + U8)
+    cpu[PC] = block_pc(cpu, ip + U8)
+
+
+@njit
+def _record(cpu: Any, pc: Any, cause: Any, tval: Any, code: Any) -> Any:
+    if cpu[REF_STEP] == U0:
+        return
+    row = cpu[TRAPS] + cpu[TRAP_COUNT] * _TRAP_BYTES
+    store64(row, pc)
+    store64(row + U8, tval)
+    store64(row + U16, cause)
+    store8(row + U24, cpu[PRIV])
+    store8(row + np.uint64(25), U1)
+    add_reference(cpu, cpu[TRAP_COUNT] << U4 | code)
+    cpu[TRAP_COUNT] += U1
+
+
+@njit
+def take_trap(cpu: Any, pc: Any, cause: Any, tval: Any, interrupt: Any) -> Any:
+    """Enter the trap handler; cpu[RETIRED] is up to date. Machine-mode CSRs, cpu[PC], records, and
+    the event.
+    """
+    priv = cpu[PRIV]
+    _record(cpu, pc, cause, tval, _INTERRUPT_CODE if interrupt else _EXCEPTION_CODE)
+    counts = INTERRUPT_COUNTS if interrupt else EXCEPTION_COUNTS
+    cpu[counts + s64(cause)] += U1
+    cpu[STUCK] = cpu[STUCK] + U1 if cpu[LAST_TRAP] == cpu[RETIRED] + U1 else U0
+    cpu[LAST_TRAP] = cpu[RETIRED] + U1
+    cpu[HANDLING] = U0 if not interrupt and cause == _ECALL else U1
+    status = cpu[MSTATUS]
+    enabled = (status & _MIE) << U4
+    cpu[MSTATUS] = (status & ~(_MIE | _MPIE)) | enabled
+    cpu[MEPC] = pc & cpu[EPC_MASK]
+    cpu[MTVAL] = tval
+    target = cpu[MTVEC] & ~np.uint64(3)
+    if interrupt:
+        cpu[MCAUSE] = cause | U1 << (cpu[XLEN] - U1)
+        if cpu[MTVEC] & U1 != U0:
+            target += cause << U2
+    else:
+        cpu[MCAUSE] = cause
+    cpu[PC] = target & cpu[ADDRESS_MASK]
+    since = pending_since(cpu, cause) if interrupt else cpu[RETIRED]
+    raise_event(cpu, _INTERRUPT if interrupt else _EXCEPTION, pc, cause, tval, priv, since)
+
+
+@njit
+def take_exception(cpu: Any, ip: Any) -> Any:
+    """Trap at the micro-operation `ip` with cpu[CAUSE] and cpu[TVAL]."""
+    retire_part(cpu, ip)
+    take_trap(cpu, block_pc(cpu, ip), cpu[CAUSE], cpu[TVAL], s64(0))
+
+
+@njit
+def take_interrupt(cpu: Any) -> Any:
+    """Take the interrupt of highest priority that is pending and enabled. Returns whether."""
+    if cpu[MSTATUS] & _MIE == U0 or cpu[MIE] == U0:
+        return False
+    ready = pending(cpu, cpu[RETIRED]) & cpu[MIE]
+    if ready == U0:
+        return False
+    if ready & _MEI != U0:
+        cause = u64(MACHINE_EXTERNAL_INTERRUPT)
+    elif ready & _MSI != U0:
+        cause = u64(MACHINE_SOFTWARE_INTERRUPT)
+    else:
+        cause = u64(MACHINE_TIMER_INTERRUPT)
+    take_trap(cpu, cpu[PC] & ~_SEQUEL, cause, U0, s64(1))
+    return True
+
+
+@njit
+def mret(cpu: Any, pc: Any) -> Any:
+    """MRET at `pc`: MIE from MPIE, MPIE set, on to mepc. (Without U, MPP stays M.)"""
+    status = cpu[MSTATUS]
+    enabled = (status & _MPIE) >> U4
+    cpu[MSTATUS] = (status & ~_MIE) | enabled | _MPIE
+    cpu[PC] = cpu[MEPC] & cpu[EPC_MASK]
+    cpu[HANDLING] = U0
+    raise_event(cpu, _TRAP_RETURN, pc, U0, U0, cpu[PRIV], cpu[RETIRED])

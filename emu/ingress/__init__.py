@@ -1,0 +1,1 @@
+"""What is told to the encoder and to plugins: hooks, and the side band of the interface."""

@@ -1,0 +1,1 @@
+"""Packets to bytes, and the link that may lose them."""

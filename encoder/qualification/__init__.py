@@ -1,0 +1,1 @@
+"""Before the encoder: filters, comparators and triggers say what is traced."""

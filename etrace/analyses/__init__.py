@@ -1,0 +1,1 @@
+"""What a flow shows: events, inventory, the cause of an end."""

@@ -1,0 +1,1 @@
+"""Is it the same, and if not, where and why: verification, diagnosis."""

@@ -1,0 +1,1 @@
+"""Kernels of the face; they import nothing else of it."""

@@ -1,0 +1,1 @@
+"""From a run or a retirement stream to a trace."""

@@ -1,0 +1,1 @@
+"""Flows that come from elsewhere: CSV, pc traces, another run."""

@@ -1,0 +1,1 @@
+"""A trace and its program: file, header, symbols, lines; how it ends."""

@@ -1,0 +1,68 @@
+"""Whether a trace ended properly: its last packet is a support packet that says so.
+
+A flow cannot tell in every case: a trap on the last row may be followed by the end, or by nothing.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from specs.configuration.parameters import Configuration
+from specs.trace.packets import Column, Format, QualStatus
+
+_ENDED = {QualStatus.ended_rep, QualStatus.ended_ntr}
+
+#: What is wrong with a trace whose last packet does not say so, in words.
+CUT_SHORT = "ends without an end-of-trace packet; the recording was cut short"
+
+
+def says_ended(packet: npt.NDArray[np.uint64]) -> bool:
+    """Whether a row of packets (a column a `specs.trace.packets.Column`) says that tracing
+    ended."""
+    return (
+        not packet[Column.reason]
+        and int(packet[Column.table]) == Format.SUPPORT
+        and int(packet[Column.qual_status]) in _ENDED
+    )
+
+
+def says_lost(packet: npt.NDArray[np.uint64]) -> bool:
+    """Whether a row of packets says that packets were lost: the last of a trace that ended so."""
+    return (
+        not packet[Column.reason]
+        and int(packet[Column.table]) == Format.SUPPORT
+        and int(packet[Column.qual_status]) == QualStatus.trace_lost
+    )
+
+
+class Ending:
+    """Fed with a stream, knows whether tracing ended with its last packet."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        from decoder import PacketReader  # not needed to record
+
+        self._reader = PacketReader(configuration, full=False)
+        #: Tracing ended (E-Trace 2.0, "Format 3 subformat 3 qual_status field").
+        self.proper = False
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes of the stream."""
+        self._reader.feed(chunk)
+        self._read(final=False)
+
+    def finish(self) -> None:
+        """No more bytes follow."""
+        self._read(final=True)
+
+    def _read(self, final: bool) -> None:
+        from decoder.bytes.brief import Brief
+
+        while True:
+            briefs, details = self._reader.read(final)
+            if not len(briefs):
+                return
+            last = briefs[-1]
+            self.proper = (
+                not last[Brief.reason]
+                and int(last[Brief.table]) == Format.SUPPORT
+                and int(details[-1, Column.qual_status]) in _ENDED
+            )

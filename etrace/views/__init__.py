@@ -1,0 +1,1 @@
+"""What people read: flow and packets as text, CSV and JSON."""

@@ -1,0 +1,1 @@
+"""Parameters and filters: what a parameter file may say."""

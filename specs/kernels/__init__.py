@@ -1,0 +1,1 @@
+"""What kernels are made of: the one `njit`, words, host memory."""
