@@ -62,7 +62,7 @@ class Decoder:
         most_branches: int = MOST_BRANCHES,
         offset: int = 0,
     ) -> None:
-        announce_compilation("the decoder")
+        announce_compilation("the decoder", __name__)
         self.statistics = Statistics()
         self._reader = PacketReader(configuration, full=False, offset=offset)
         self._most_branches = most_branches

@@ -248,7 +248,7 @@ class Machine:
         cpu[state.BUDGET] = min(self.instret + budget, _UNLIMITED)
         ring = [self._buffer() for _ in range(buffers if self._record else 1)]
         self._begin_table(flush)
-        announce_compilation("the emulator")
+        announce_compilation("the emulator", __name__)
         turn = 0
         self._sideband.begin_run(self._record or self._hooks.want_retired, self.host_calls)
         self._attach(ring, 0)

@@ -157,7 +157,7 @@ class Encoder:
     """
 
     def __init__(self, configuration: "Configuration") -> None:
-        announce_compilation("the encoder")
+        announce_compilation("the encoder", __name__)
         self.configuration = configuration
         self._layout = Layout(configuration).array
         framing = FramingLayout(configuration)

@@ -31,7 +31,7 @@ class PacketReader:
 
         `offset`: that of the first byte in the stream.
         """
-        announce_compilation("the packet reader")
+        announce_compilation("the packet reader", __name__)
         self._full = full
         #: By which the next packets will be read.
         self.configuration = configuration

@@ -47,7 +47,7 @@ class Qualifier:
     """
 
     def __init__(self, configuration: "Configuration", code: CodeMap | None = None) -> None:
-        announce_compilation("the filters")
+        announce_compilation("the filters", __name__)
         registers, parameters = configuration.filters, configuration.parameters
         relevant = setup.relevant(registers)
         self._comparators = setup.comparators(relevant, parameters)

@@ -37,7 +37,7 @@ class StreamCheck:
 
     def __init__(self, code: CodeMap, itype_width: int) -> None:
         """`itype_width`: with 3, itypes may be those of a hart that has no others."""
-        announce_compilation("the check of retirement streams")
+        announce_compilation("the check of retirement streams", __name__)
         self._code = code
         self._narrow = itype_width == _NARROW_ITYPES
         self._mask = np.uint64((1 << code.xlen) - 1)

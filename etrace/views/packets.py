@@ -61,7 +61,7 @@ class PacketText:
     def __init__(self, configuration: Configuration, as_json: bool) -> None:
         from etrace import packettext_kernel as kernel  # `info` needs but the titles
 
-        announce_compilation("the packet listing")
+        announce_compilation("the packet listing", __name__)
         self._write = kernel.write_json if as_json else kernel.write_text
         self._configuration = configuration
         self._layout = Layout(configuration).array

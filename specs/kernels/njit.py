@@ -1,10 +1,9 @@
 """The project's one `njit`.
 
 Numba's on-disk cache keys a function on its own bytecode only: an edited constant or helper in
-another module would give stale, silently wrong results. So the cache directory is named after a
-hash of all sources that kernels can see and of Numba's version. (Of the face those are
-`etrace/kernels`, which import nothing else of it: tests/test_rooms.py.) Where nothing can be
-written, kernels are compiled without a cache; an import never fails for that.
+another module would give stale, silently wrong results. So each room has a cache directory that is
+named after a hash of all sources that its kernels can see, and of Numba's version. Where nothing
+can be written, kernels are compiled without a cache; an import never fails for that.
 """
 
 import hashlib
@@ -12,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,25 +19,41 @@ from typing import Any
 import llvmlite.binding as llvm
 import numba
 
-#: Where kernels, and what they are made of, stand.
-_KERNEL_SOURCES = ("emu", "encoder", "decoder", "specs", "etrace/kernels")
+#: Where the kernels of a room, and what they are made of, stand. Those of a room see their own and
+#: the vocabulary's (tests/test_rooms.py), so that an edit of one room compiles no other.
+_SOURCES = {
+    "specs": ("specs",),
+    "emu": ("specs", "emu"),
+    "encoder": ("specs", "encoder"),
+    "decoder": ("specs", "decoder"),
+    "etrace": ("specs", "etrace/kernels"),
+}
+#: Of a kernel that is none of ours.
+_ALL = tuple(sorted({folder for folders in _SOURCES.values() for folder in folders}))
 
 
-def _sources_digest() -> str:
+def room_of(module: str) -> str:
+    """The room that a module stands in; nothing if it is none of ours."""
+    room = module.partition(".")[0]
+    return room if room in _SOURCES else ""
+
+
+def _sources_digest(room: str) -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     root = Path(__file__).resolve().parents[2]
-    for folder in _KERNEL_SOURCES:
+    for folder in _SOURCES.get(room, _ALL):
         for path in sorted((root / folder).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _cache_directory() -> Path | None:
-    """A writable directory for compiled kernels, or None."""
+@cache
+def cache_directory(room: str) -> Path | None:
+    """A writable directory for the compiled kernels of a room; None if there is none."""
     base = os.environ.get("ETRACE_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     candidate = Path(base) if base else Path.home() / ".cache"
-    directory = candidate / "etrace" / _sources_digest()
+    directory = candidate / "etrace" / f"{room or 'other'}-{_sources_digest(room)}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe = directory / f".probe-{os.getpid()}"
@@ -46,11 +62,6 @@ def _cache_directory() -> Path | None:
     except OSError:
         return None
     return directory
-
-
-CACHE_DIRECTORY = _cache_directory()
-if CACHE_DIRECTORY is not None:
-    numba.config.CACHE_DIR = str(CACHE_DIRECTORY)
 
 
 # Functions begin at cache lines: the speed of the emulator's loop depends on where it lies within
@@ -90,12 +101,11 @@ def spliced(function: Callable[..., Any]) -> Any:
 
 
 def _compile(function: Callable[..., Any], **options: bool) -> Any:
+    directory = cache_directory(room_of(function.__module__))
+    if directory is not None:
+        numba.config.CACHE_DIR = str(directory)  # read when a function asks for a cache: below
     return numba.njit(
-        cache=CACHE_DIRECTORY is not None,
-        nogil=True,
-        _nrt=False,
-        no_cfunc_wrapper=True,
-        **options,
+        cache=directory is not None, nogil=True, _nrt=False, no_cfunc_wrapper=True, **options
     )(function)
 
 
@@ -110,12 +120,15 @@ def plain(enumeration: type[Enum], kind: Callable[[int], Any] = int) -> ModuleTy
     return numbers
 
 
-def announce_compilation(what: str) -> None:
-    """Say on stderr that `what` ("the decoder") is being compiled, if it is for the first time."""
-    if CACHE_DIRECTORY is None:
+def announce_compilation(what: str, module: str) -> None:
+    """Say on stderr that `what` ("the decoder"), which `module` needs, is being compiled, if it is
+    for the first time.
+    """
+    directory = cache_directory(room_of(module))
+    if directory is None:
         print(f"etrace: compiling {what} (no place to keep it) ...", file=sys.stderr, flush=True)
         return
-    marker = CACHE_DIRECTORY / what.replace(" ", "-")
+    marker = directory / what.replace(" ", "-")
     if not marker.exists():
         print(f"etrace: compiling {what} (once for this version) ...", file=sys.stderr, flush=True)
         marker.touch()
