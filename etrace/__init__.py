@@ -32,11 +32,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from etrace.api import encode, open, record
+    from etrace.checking.verification import Verification
     from etrace.errors import EtraceError, InputError, ProgramMismatchError, TraceError
     from etrace.recording.encoding import Encoding
     from etrace.recording.filtering import Selection
     from etrace.recording.sideband import Telling
-    from etrace.trace.trace import Trace, Verification
+    from etrace.trace.trace import Trace
     from specs.configuration.parameters import Configuration, ParametersError
     from specs.interfaces.events import Kind
     from specs.interfaces.flow import Ended, Flow, Reason

@@ -25,7 +25,7 @@ from etrace.recording.recorder import encode as encode_stream
 from etrace.recording.recorder import record as record_run
 from etrace.recording.sideband import Telling
 from etrace.trace.dumps import Dump
-from etrace.trace.file import Header
+from etrace.trace.header import Header
 from etrace.trace.program import Code, load_image, load_programs
 from etrace.trace.trace import Trace, code_for, in_memory, open_for_reading
 from specs.configuration.parameters import Configuration, ParametersError, load

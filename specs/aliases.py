@@ -25,7 +25,7 @@ ALIASES = {
     "specs.filters": "specs.configuration.filters",
     "specs.flow": "specs.interfaces.flow",
     "specs.ingress": "specs.interfaces.ingress",
-    "specs.itype": "specs.trace.itype",
+    "specs.itype": "specs.isa.itype",
     "specs.packets": "specs.trace.packets",
     "specs.parameters": "specs.configuration.parameters",
     "specs.privilege": "specs.isa.privilege",

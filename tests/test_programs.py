@@ -9,7 +9,7 @@ import etrace
 from emu.machine import ExitReason, Machine
 from emu.platforms import elf
 from specs.interfaces import ingress
-from specs.trace.itype import Itype
+from specs.isa.itype import Itype
 from tests.programs.programs import HERE, PROGRAMS, Program
 
 EVERY = pytest.mark.parametrize("program", PROGRAMS, ids=str)

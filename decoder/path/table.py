@@ -25,9 +25,9 @@ import numpy.typing as npt
 
 from specs.interfaces.flow import Ended
 from specs.isa.control import CodeMap, Kind, sequential_target, sequentially_inferable
+from specs.isa.itype import Itype
 from specs.kernels.njit import njit
 from specs.kernels.words import U0, U1, U2, U3, U32, s64, u64
-from specs.trace.itype import Itype
 
 ENDED = np.uint64(0xFF << 32)
 CALLS = np.uint64(1 << 58)

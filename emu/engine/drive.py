@@ -94,10 +94,10 @@ from emu.hart.traps import (
     take_interrupt,
 )
 from specs.isa.causes import INSTRUCTION_ADDRESS_MISALIGNED
+from specs.isa.itype import Itype
 from specs.kernels.memory import load8u, load32u, load64, store32, store64
 from specs.kernels.njit import njit
 from specs.kernels.words import U0, U1, U2, U4, U8, lt_signed, lt_unsigned, s64, u64
-from specs.trace.itype import Itype
 
 #: Traps in a row, with no instruction retired between, that count as endless. In M-mode the second
 #: one already finds the state that the first one left.

@@ -54,10 +54,10 @@ from specs.isa.causes import (
     MACHINE_SOFTWARE_INTERRUPT,
     MACHINE_TIMER_INTERRUPT,
 )
+from specs.isa.itype import Itype
 from specs.kernels.memory import load32u, load64, store8, store32, store64
 from specs.kernels.njit import njit
 from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U24, U32, U40, U48, U56, U255, s64, u64
-from specs.trace.itype import Itype
 
 _BLOCK_BYTES = np.uint64(BLOCK.itemsize)
 _TRAP_BYTES = np.uint64(TRAP.itemsize)

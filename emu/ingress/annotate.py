@@ -21,9 +21,9 @@ from specs.interfaces.ingress import (
     TRIGGER_OFF,
     TRIGGER_ON,
 )
+from specs.isa.itype import Itype
 from specs.kernels.njit import njit
 from specs.kernels.words import ALL_ONES, U0, U1, U4, U8, U16, U255, b2u, s64, u64
-from specs.trace.itype import Itype
 
 #: The pass's state, a word each.
 (

@@ -60,10 +60,10 @@ from encoder.algorithm.segments import (
 from encoder.algorithm.state import MAX_SEGMENTS, After, Cur, Option, Slot, Unit
 from encoder.output.sink import LOSING, PASSING, begin_row, end_row
 from specs.interfaces.ingress import UNKNOWN_SIZE
+from specs.isa.itype import UPDISCON, Itype
 from specs.kernels.njit import inlined, njit, spliced
 from specs.kernels.words import LOW32, U0, U1, U2, U3, U31, b2u, s64, u64
 from specs.trace import predictors
-from specs.trace.itype import UPDISCON, Itype
 from specs.trace.packets import QualStatus
 from specs.trace.predictors import DEPTH
 

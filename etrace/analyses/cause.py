@@ -18,7 +18,7 @@ from specs.isa.causes import INSTRUCTION_ACCESS_FAULT, cause_name
 
 if TYPE_CHECKING:
     from emu import Machine
-    from etrace.trace.file import Header
+    from etrace.trace.header import Header
     from etrace.trace.program import Code
 
 #: Traps between two instructions that are listed, at either end.

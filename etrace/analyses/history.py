@@ -14,7 +14,7 @@ from etrace.trace.stretch import positions
 from specs.interfaces.flow import Ended, Flow
 from specs.interfaces.ingress import CODE_BITS, CODE_MASK, SIDEBAND_CODE, Chunk
 from specs.isa.control import CodeMap
-from specs.trace.itype import Itype
+from specs.isa.itype import Itype
 
 #: Plain numbers: looking an enumeration up takes longer than what is done with them.
 _EXCEPTION, _INTERRUPT = int(Itype.EXCEPTION), int(Itype.INTERRUPT)
@@ -351,7 +351,7 @@ class FlowHistory:
         self._breaks += [(int(gap["run"]), "a gap: trace is missing") for gap in flow.gaps[-LAST:]]
         self._breaks += [(int(pause["run"]), "not traced here") for pause in flow.pauses[-LAST:]]
         if len(flow.loops):
-            from etrace.views.flow import loop_text
+            from etrace.trace.reasons import loop_text
 
             self._breaks += [(int(loop["run"]), loop_text(loop)) for loop in flow.loops[-LAST:]]
         self._breaks = [each for each in self._breaks if each[0] > self._first_run]

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 import decoder
 from etrace.analyses.events import Discontinuities
-from etrace.plugins.words import event_name, kind_name
+from etrace.analyses.names import event_name, kind_name
 from etrace.trace.ending import says_ended
+from etrace.trace.reasons import gap_text
 from etrace.trace.trace import Trace
-from etrace.views.flow import gap_text
 from specs.interfaces.events import EXCEPTION, INTERRUPT, TRAP_RETURN, Kind
 from specs.interfaces.flow import Flow
 from specs.trace.packets import FORMAT_NAMES, Column, Format, QualStatus

@@ -19,10 +19,11 @@ from etrace.stdio import discard_output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from etrace.checking.verification import Verification
     from etrace.recording.recorder import Summary
-    from etrace.trace.file import Header
+    from etrace.trace.header import Header
     from etrace.trace.program import Code
-    from etrace.trace.trace import Trace, Verification
+    from etrace.trace.trace import Trace
 
 #: What each packet format is for.
 FORMATS = {

@@ -119,7 +119,7 @@ def command(
 
 
 def _check_kinds(words: list[str]) -> None:
-    from etrace.plugins.words import kinds_named
+    from etrace.analyses.names import kinds_named
 
     try:
         kinds_named(words)

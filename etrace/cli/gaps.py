@@ -6,8 +6,8 @@ import numpy as np
 
 from etrace.cli import say
 from etrace.trace.ending import CUT_SHORT, Ending
+from etrace.trace.reasons import gap_text, loops_text
 from etrace.trace.trace import Trace
-from etrace.views.flow import gap_text, loops_text
 from specs.interfaces.flow import Flow
 
 _SHOWN = 20

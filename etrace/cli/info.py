@@ -11,7 +11,7 @@ from etrace.trace.ending import CUT_SHORT
 
 if TYPE_CHECKING:
     from etrace.analyses.inventory import Inventory
-    from etrace.trace.file import Header
+    from etrace.trace.header import Header
 
 
 @click.command("info")
@@ -64,7 +64,7 @@ def command(
 
 
 def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, Any]:
-    from etrace.recording.sideband import to_header
+    from etrace.trace.header import sideband_values
 
     return {
         "file": name,
@@ -77,7 +77,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
         "max_instructions": header.max_instructions,
         "semihosting": header.semihosting,
         "tohost": header.tohost,
-        "sideband": None if header.sideband is None else to_header(header.sideband),
+        "sideband": None if header.sideband is None else sideband_values(header.sideband),
         "programs": [{"path": each.path, "sha256": each.sha256} for each in header.programs],
         "images": [
             {"address": each.address, "path": each.path, "sha256": each.sha256}

@@ -42,10 +42,11 @@ def command(
     if trace == against == STDIO:
         raise InputError("standard input: cannot be both the trace and the pc trace")
 
-    from etrace.checking import verify
+    from etrace.checking import differences
     from etrace.cli.gaps import advise
     from etrace.cli.source import reading
-    from etrace.views.flow import Listing, gap_text
+    from etrace.trace.reasons import gap_text
+    from etrace.views.flow import Listing
 
     with reading(trace, elf, image, params, platform, force) as source:
         result = source.verify(against, semihosting)
@@ -95,7 +96,7 @@ def command(
         )
     if difference is not None:
         listing = Listing(source.code.map, source.code.symbols)
-        lines = verify.difference_lines(difference, listing.line)
+        lines = differences.difference_lines(difference, listing.line)
         out(f"{source.name}: differs after {counts}\n" + "\n".join(lines) + "\n")
     elif len(result.gaps):
         say(f"{source.name}: {gap_text(result.gaps[0])}")

@@ -3,11 +3,11 @@
 import numpy as np
 
 from specs.interfaces.ingress import HALTED, RESET, SIDEBAND_CODE, UNQUALIFIED
+from specs.isa.itype import Itype
 from specs.isa.kernel import find_slot
 from specs.isa.transfers import BRANCH, ENVIRONMENT, INFERABLE_JUMP, SEQUENTIAL, TRAP_RETURN
 from specs.kernels.njit import njit, plain
 from specs.kernels.words import LOW32, U0, U1, U2, U8, U16, U32, U56, s64, u64
-from specs.trace.itype import Itype
 
 #: What is wrong with a block, or with a reference.
 RIGHT, BEYOND, WITHIN, LAST_SIZE, ITYPE, NEXT = range(6)

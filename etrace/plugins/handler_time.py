@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from etrace.analyses.events import AnyEvent
+from etrace.analyses.names import event_name, kind_name
+from etrace.plugins.demonstration import Demonstration
 from etrace.plugins.distribution import Distribution
-from etrace.plugins.words import Demonstration, event_name, kind_name
 from specs.interfaces.events import EXCEPTION, INTERRUPT, TRAP_RETURN, Kind
 
 #: Handlers that are open at once on a hart. Of firmware that leaves handlers without xRET the

@@ -3,7 +3,8 @@
 import json
 
 from etrace.analyses.events import AnyEvent
-from etrace.plugins.words import Demonstration, event_name, kind_name
+from etrace.analyses.names import event_name, kind_name
+from etrace.plugins.demonstration import Demonstration
 from specs.interfaces.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN
 from specs.isa.privilege import letters
 

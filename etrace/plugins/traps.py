@@ -4,7 +4,8 @@ from collections import Counter
 from typing import Any
 
 from etrace.analyses.events import AnyEvent
-from etrace.plugins.words import Demonstration, event_name, kind_name
+from etrace.analyses.names import event_name, kind_name
+from etrace.plugins.demonstration import Demonstration
 from specs.interfaces.events import TRAP_RETURN, Kind
 
 

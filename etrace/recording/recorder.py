@@ -24,12 +24,12 @@ from etrace.plugins.plugin import Loaded, blamed
 from etrace.signals import Interruption
 from etrace.sources import csvin
 from etrace.sources.streamcheck import StreamCheck
-from etrace.trace.file import Header
+from etrace.trace.header import Header
 from etrace.trace.program import Code
 from specs.configuration.parameters import Configuration
 from specs.interfaces.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN
 from specs.interfaces.ingress import Chunk, IngressError
-from specs.trace.itype import Itype
+from specs.isa.itype import Itype
 
 if TYPE_CHECKING:
     from encoder.qualification.qualifier import Qualifier

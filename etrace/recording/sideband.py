@@ -2,9 +2,8 @@
 the trace file's header and back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from emu.hart.trigger_registers import LOAD, STORE
 from emu.ingress.options import SidebandOptions, Time
@@ -94,52 +93,6 @@ def pulse_names(pulses: int) -> str:
 def access_names(accesses: int) -> str:
     """What a watch is for: `load`, `store` or `access`."""
     return next(name for name, bits in _ACCESSES.items() if bits == accesses)
-
-
-def to_header(options: SidebandOptions) -> dict[str, Any]:
-    """The options as JSON values."""
-    return {
-        "context_csr": options.context_csr,
-        "context_type": options.context_type,
-        "time": None if options.time is None else options.time.value,
-        "time_every": options.time_every,
-        "triggers": [list(each) for each in options.triggers],
-        "watches": [list(each) for each in options.watches],
-        "windows": [list(each) for each in options.windows],
-    }
-
-
-def from_header(values: Any) -> SidebandOptions | None:
-    """The options of a header. Raises ValueError, KeyError or TypeError on anything else."""
-    if values is None:
-        return None
-    if not isinstance(values, Mapping):
-        raise ValueError("sideband: a table was expected")
-    csr, time = values["context_csr"], values["time"]
-    # Files of before there were any have no such keys.
-    triggers, windows = values["triggers"], values.get("windows", [])
-    watches = values.get("watches", [])
-    if not all(isinstance(each, list) for each in (triggers, watches, windows)):
-        raise ValueError("sideband: lists of triggers, watches and windows were expected")
-    return SidebandOptions(
-        context_csr=None if csr is None else _integer(csr),
-        context_type=_integer(values["context_type"]),
-        time=None if time is None else Time(time),
-        time_every=_integer(values["time_every"]),
-        triggers=tuple((_integer(at), _integer(pulses)) for at, pulses in triggers),
-        watches=tuple(
-            (_integer(at), _integer(pulses), _integer(accesses)) for at, pulses, accesses in watches
-        ),
-        windows=tuple(
-            (_integer(skip), None if count is None else _integer(count)) for skip, count in windows
-        ),
-    )
-
-
-def _integer(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("sideband: a number was expected")
-    return value
 
 
 def _csr(which: str | int) -> int:

@@ -16,9 +16,9 @@ from specs.interfaces import ingress
 from specs.interfaces.records import rows
 from specs.isa.control import CodeMap
 from specs.isa.disassemble import disassemble
+from specs.isa.itype import Itype
 from specs.isa.transfers import Kind
 from specs.kernels.njit import announce_compilation
-from specs.trace.itype import Itype
 
 #: Where the interface has codes of its own for what a packet stream takes as it is.
 _NARROW_ITYPES = 3

@@ -16,7 +16,7 @@ from emu.platforms import elf
 from emu.platforms.elf import Program, Symbol
 from etrace.errors import InputError, ProgramMismatchError, os_error
 from etrace.files import STDIO
-from etrace.trace.file import Header, ImageReference, ProgramReference
+from etrace.trace.header import Header, ImageReference, ProgramReference
 from etrace.trace.symbols import Symbols
 
 if TYPE_CHECKING:

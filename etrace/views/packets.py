@@ -5,7 +5,7 @@ from contextlib import suppress
 import numpy as np
 import numpy.typing as npt
 
-from etrace.views.flow import reason_name
+from etrace.trace.reasons import reason_name
 from specs.configuration.parameters import Configuration, ParametersError
 from specs.interfaces.flow import Reason
 from specs.isa.privilege import letters
@@ -59,7 +59,7 @@ class PacketText:
     """
 
     def __init__(self, configuration: Configuration, as_json: bool) -> None:
-        from etrace import packettext_kernel as kernel  # `info` needs but the titles
+        from etrace.kernels import packet_text as kernel  # `info` needs but the titles
 
         announce_compilation("the packet listing", __name__)
         self._write = kernel.write_json if as_json else kernel.write_text

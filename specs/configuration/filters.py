@@ -15,13 +15,10 @@ Low and high registers are one key of 64 bits. There are no keys for the fields 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from specs.configuration.tables import WORD as _WORD
 from specs.configuration.tables import allowed_text, entry, read_table, show, written
-
-if TYPE_CHECKING:
-    from specs.configuration.parameters import Parameters
 
 MAX_FILTERS, MAX_COMPARATORS = 16, 8
 
@@ -37,6 +34,23 @@ _SECONDARY_MATCH = "trTeComp_j_SMatchLow/High"
 _INPUTS = "0: iaddr, 1: context, 2: tval"
 _FUNCTIONS = "0: =, 1: !=, 2: <, 3: <=, 4: >, 5: >="
 _COMPARATOR = (0, MAX_COMPARATORS - 1)
+
+
+class Units(Protocol):
+    """The parameters that say what the units for filtering can do."""
+
+    @property
+    def filters_p(self) -> int: ...
+    @property
+    def comparators_p(self) -> int: ...
+    @property
+    def filter_excint_p(self) -> int: ...
+    @property
+    def filter_privilege_p(self) -> int: ...
+    @property
+    def filter_context_p(self) -> int: ...
+    @property
+    def filter_tval_p(self) -> int: ...
 
 
 class Input(IntEnum):
@@ -223,7 +237,7 @@ class Filters:
                 ]
         return lines
 
-    def problems(self, parameters: "Parameters") -> Iterator[str]:
+    def problems(self, parameters: Units) -> Iterator[str]:
         """What no single key can tell."""
         yield from self._counts(parameters)
         for number, each in enumerate(self.filter):
@@ -251,7 +265,7 @@ class Filters:
                     "[parameters] is 0"
                 )
 
-    def _counts(self, parameters: "Parameters") -> Iterator[str]:
+    def _counts(self, parameters: Units) -> Iterator[str]:
         for name, limit in (
             ("filter", parameters.filters_p),
             ("comparator", parameters.comparators_p),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from specs.isa.decode import EXPANSION, bucket, length, lookup, operands
+from specs.isa.itype import Itype
 from specs.isa.transfers import (
     AUIPC,
     BRANCH,
@@ -20,7 +21,6 @@ from specs.isa.transfers import (
 )
 from specs.kernels.njit import njit, spliced
 from specs.kernels.words import s64, u64
-from specs.trace.itype import Itype
 
 #: Not a literal int, for each of which Numba would compile `lookup` again.
 XLEN64 = np.int64(64)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specs.isa.decode import EXPANSION, INDEX, buckets
-from specs.trace.itype import Itype
+from specs.isa.itype import Itype
 
 
 class Kind(IntEnum):

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from etrace.views.flow import reason_name
+from etrace.trace.reasons import reason_name
 from etrace.views.packets import TITLES
 from specs.configuration.parameters import Configuration, ParametersError
 from specs.isa.privilege import letters

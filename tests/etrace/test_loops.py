@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import etrace
-from etrace.checking.verify import Comparison, compare
+from etrace.checking.comparison import Comparison, compare
 from etrace.trace.stretch import EVENT, ROUNDS, Stretch
 from specs.isa.control import CodeMap
 from specs.isa.encode import encode

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import etrace
 from emu import Machine
 from encoder import Encoder
-from etrace.checking.verify import compare
+from etrace.checking.comparison import compare
 from etrace.recording.filtering import Selection
 from etrace.recording.sideband import Telling
 from etrace.trace.stretch import EVENT, PAUSED, Stretch

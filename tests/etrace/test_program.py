@@ -11,7 +11,8 @@ from time import monotonic
 import pytest
 
 from emu.platforms.elf import read_file
-from etrace.trace.file import ImageReference, ProgramReference, open_trace
+from etrace.trace.file import open_trace
+from etrace.trace.header import ImageReference, ProgramReference
 from etrace.trace.program import MAX_NAMED, load_programs
 from etrace.trace.program import Code as ProgramCode
 from tests.elves import Load, elf

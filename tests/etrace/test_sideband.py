@@ -8,7 +8,7 @@ import etrace
 from etrace.errors import InputError
 from etrace.recording.recorder import new_machine
 from etrace.recording.sideband import Telling
-from etrace.trace.file import Header
+from etrace.trace.header import Header
 from etrace.trace.program import load_programs
 from specs.interfaces.ingress import HAS_TIME, TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
 from tests.emu.told import told

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etrace.errors import TraceError
-from etrace.trace.file import MAGIC, Header, ImageReference, ProgramReference, TraceStream
+from etrace.trace.file import TraceStream
+from etrace.trace.header import MAGIC, Header, ImageReference, ProgramReference
 from specs.configuration.parameters import Configuration, parse
 
 HEADER = Header(

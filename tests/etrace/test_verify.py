@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import etrace
-from etrace.checking.verify import Comparison, compare, difference_lines
+from etrace.checking.comparison import Comparison, compare
+from etrace.checking.differences import difference_lines
 from etrace.trace.stretch import EVENT, Stretch
 from specs.isa.control import CodeMap
 from tests.etrace.conftest import Run

@@ -15,7 +15,7 @@ import etrace
 from etrace.analyses.history import LAST, TRAP, ChunkHistory, Fold, Ran, folded
 from specs.interfaces.ingress import BLOCK, SIDEBAND, SIDEBAND_CODE, Chunk
 from specs.interfaces.ingress import TRAP as INGRESS_TRAP
-from specs.trace.itype import Itype
+from specs.isa.itype import Itype
 from tests.etrace.conftest import Run, elf_bytes
 
 PROGRAMS = [

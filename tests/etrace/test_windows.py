@@ -10,7 +10,7 @@ import pytest
 import etrace
 from etrace.errors import InputError
 from etrace.recording.sideband import Telling
-from etrace.trace.file import Header
+from etrace.trace.header import Header
 from specs.configuration.parameters import from_dict
 from tests.etrace.conftest import Run
 from tests.etrace.test_tracefile import HEADER, read, refusal, values, with_header

@@ -4,8 +4,8 @@ import pytest
 
 from specs.isa.causes import EXCEPTIONS, INTERRUPTS, LOAD_ACCESS_FAULT, cause_name
 from specs.isa.csrs import ADDRESS, CSRS, RV32_CSRS, csr_name
+from specs.isa.itype import UPDISCON, Itype, narrow
 from specs.isa.privilege import Privilege, from_letters, letters
-from specs.trace.itype import UPDISCON, Itype, narrow
 
 
 def test_itypes_are_the_table_of_the_interface() -> None:

@@ -4,23 +4,9 @@ import json
 from typing import Any
 
 from etrace.analyses.events import AnyEvent, DecodedTrace, Source
+from etrace.analyses.names import kinds_named
 from etrace.plugins.plugin import Plugin
-from specs.interfaces.events import ALL_KINDS, HOST_CALL, INTERRUPT, TRAP_RETURN, Kind
-from specs.isa.causes import cause_name
-
-#: Kinds as options and output call them.
-KINDS = {str(kind.name).lower(): kind for kind in Kind}
-_NAMES = {kind: name for name, kind in KINDS.items()}
-
-
-def kinds_named(names: list[str]) -> Kind:
-    """The kinds of these names, all of them for none; raises ValueError."""
-    chosen = Kind(0)
-    for name in names:
-        if name not in KINDS:
-            raise ValueError(f"{name!r} is none of: {', '.join(['json', *KINDS])}")
-        chosen |= KINDS[name]
-    return chosen or ALL_KINDS
+from specs.interfaces.events import Kind
 
 
 class Demonstration(Plugin):
@@ -64,17 +50,3 @@ class Demonstration(Plugin):
         if self.as_json:
             return json.dumps(self.values(), sort_keys=True)
         return "\n".join(self.lines())
-
-
-def kind_name(kind: Kind) -> str:
-    """`interrupt`, `exception`, `host_call`, `trap_return`."""
-    return _NAMES[kind]
-
-
-def event_name(kind: Kind, cause: int) -> str:
-    """`interrupt 7 (machine timer interrupt)`, `host_call 5`, `trap_return`."""
-    if kind == TRAP_RETURN:
-        return kind_name(kind)
-    if kind == HOST_CALL:
-        return f"{kind_name(kind)} {cause}"
-    return f"{kind_name(kind)} {cause} ({cause_name(cause, kind == INTERRUPT)})"

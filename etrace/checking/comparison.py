@@ -9,32 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from etrace.checking.differences import Difference, trap_difference
 from etrace.checking.pauses import Found, Pausing
-from etrace.checking.reports import IMPRECISELY, Fields, Reporting, skipped
+from etrace.checking.reports import IMPRECISELY, Reporting, skipped
+from etrace.trace.fields import Fields
 from etrace.trace.stretch import EVENT, PAUSED, ROUNDS, UNKNOWN_PRIV, Stretch
-from specs.isa.causes import cause_name
 from specs.isa.control import CodeMap, Kind
 from specs.isa.privilege import letters
 
 #: Instructions shown before and after a difference.
 _AROUND = 5
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The first difference: the number of instructions before it, what it is, and its surroundings.
-
-    `before`: pcs common to both; `expected`, `actual`: pcs that follow on either side. `packet`,
-    `offset`: of a difference in pauses, the packet before or at which to look.
-    """
-
-    position: int
-    what: str
-    before: list[int]
-    expected: list[int]
-    actual: list[int]
-    packet: int | None = None
-    offset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -453,11 +437,11 @@ class _Comparing:
         """
         expected, actual = self.expected.traps, self.actual.traps
         if len(actual):
-            return _trap_difference(expected, actual)
+            return trap_difference(expected, actual)
         if not len(expected) or not self.expected.ended:
             return ""
         missing = not self.actual.ended or self.complete(True)
-        return _trap_difference(expected, actual) if missing else ""
+        return trap_difference(expected, actual) if missing else ""
 
     def _compare_traps(self, limit: int, to_the_end: bool) -> tuple[int, str]:
         """Compare and drop traps at positions below `limit`; the first difference among them."""
@@ -476,7 +460,7 @@ class _Comparing:
         if not left:
             return 0, ""
         position = min(left)[0]
-        return position, _trap_difference(self.expected.traps, self.actual.traps)
+        return position, trap_difference(self.expected.traps, self.actual.traps)
 
 
 def _unequal_traps(
@@ -495,32 +479,3 @@ def _unequal_traps(
     tval = (one["tval"] ^ other["tval"]) & tval_mask
     unequal |= (one["interrupt"] == 0) & (tval != 0)
     return unequal
-
-
-def _trap_difference(expected: npt.NDArray[np.void], actual: npt.NDArray[np.void]) -> str:
-    if not len(actual) or (len(expected) and expected["position"][0] < actual["position"][0]):
-        return f"no trap, expected {trap_text(expected[0])}"
-    if not len(expected) or actual["position"][0] < expected["position"][0]:
-        return f"{trap_text(actual[0])}, expected none"
-    return f"{trap_text(actual[0])}, expected {trap_text(expected[0])}"
-
-
-def trap_text(trap: np.void) -> str:
-    """A trap (`EVENT`) in words."""
-    interrupt, cause = bool(trap["interrupt"]), int(trap["cause"])
-    kind = "interrupt" if interrupt else "exception"
-    epc = f"{int(trap['epc']):#x}" if trap["epc_known"] else "unknown"
-    value = "" if interrupt else f", tval {int(trap['tval']):#x}"
-    priv = "" if trap["priv"] == UNKNOWN_PRIV else f", from {letters(int(trap['priv']))}"
-    return f"{kind} {cause} ({cause_name(cause, interrupt)}) at {epc}{value}{priv}"
-
-
-def difference_lines(difference: Difference, line: Callable[[int], str]) -> list[str]:
-    """The difference with the instructions around it; `line` describes the one at an address."""
-    first = difference.position - len(difference.before)
-    lines = [f"instruction {difference.position}: {difference.what}"]
-    lines += [f"  {first + n:>10}   {line(pc)}" for n, pc in enumerate(difference.before)]
-    for sign, pcs in (("-", difference.expected), ("+", difference.actual)):
-        lines += [f"  {difference.position + n:>10} {sign} {line(pc)}" for n, pc in enumerate(pcs)]
-    lines.append("  (- expected, + this trace)")
-    return lines

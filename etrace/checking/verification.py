@@ -1,0 +1,131 @@
+"""A trace against a rerun of its program, or against a pc trace: `Trace.verify`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from etrace.checking.comparison import Comparison, compare
+from etrace.errors import InputError
+from etrace.trace.ending import CUT_SHORT, Ending
+from etrace.trace.fields import Fields
+from etrace.trace.header import Header
+from etrace.trace.stretch import Stretch, flow_stretches
+from etrace.trace.trace import Trace
+from specs.interfaces.flow import Flow
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome of comparing a trace. `same`: equal up to its proper end, without gaps.
+
+    `remark`: how the longer side goes on, or nothing. `cut_short`: the trace has no proper end.
+    """
+
+    instructions: int
+    traps: int
+    comparison: Comparison
+    gaps: npt.NDArray[np.void]
+    remark: str
+    same: bool
+    cut_short: bool = False
+
+
+def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -> Verification:
+    """See `Trace.verify`."""
+    flow = _UpToGap(trace)
+    actual = flow_stretches(flow.flows(), lambda runs: trace.pcs(Flow(runs)))
+    width = trace.configuration.parameters.iaddress_width_p
+    comparison = compare(
+        _expected(trace, against, semihosting),
+        actual,
+        trace.code.map,
+        (1 << min(width, trace.header.xlen)) - 1,
+        None if against is not None else Fields.of(trace.configuration),
+        pauses=against is None or _traces_everything(trace.header),
+        complete=flow.complete,
+    )
+    other = "the pc trace" if against is not None else "the program"
+    remark, same = "", comparison.difference is None and not len(flow.gaps)
+    cut_short = same and comparison.actual_ended and not flow.ended
+    if same and not comparison.actual_ended:
+        remark, same = f"the trace goes on where {other} ends", False
+    elif same and not comparison.expected_ended:
+        same = against is None
+        remark = f"the trace ends here, {other} goes on"
+    if cut_short:
+        same = False
+        remark += " (no end-of-trace packet: the recording was cut short)" if remark else CUT_SHORT
+    return Verification(
+        comparison.instructions, comparison.traps, comparison, flow.gaps, remark, same, cut_short
+    )
+
+
+def _traces_everything(header: Header) -> bool:
+    """Whether a trace of this kind never pauses."""
+    asynchronous = header.sideband is not None and header.sideband.context_csr is not None
+    return header.source == "record" and header.configuration.filters.idle and not asynchronous
+
+
+class _UpToGap:
+    """The flow of a trace up to the first gap."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._ending = Ending(trace.configuration)
+        self.gaps = Flow().gaps
+
+    @property
+    def ended(self) -> bool:
+        """Tracing ended properly."""
+        return self._ending.proper
+
+    def complete(self, whole: bool) -> bool:
+        """Whether the flow, which has ended, has all reports. `whole`: it has all instructions."""
+        return not len(self.gaps) and (whole or self.ended)
+
+    def flows(self) -> Iterator[Flow]:
+        for flow in self._trace.flows(self._ending):
+            if len(flow.gaps):
+                self.gaps = flow.gaps[:1]
+                runs = int(self.gaps["run"][0]) - flow.first_run
+                contexts, pauses, loops = (
+                    table[table["run"] < self.gaps["run"][0]]
+                    for table in (flow.contexts, flow.pauses, flow.loops)
+                )
+                # A trap told before the gap happened before it, and behind the runs before it.
+                traps = flow.traps[flow.traps["packet"] < self.gaps["packet"][0]]
+                yield Flow(
+                    flow.runs[:runs],
+                    traps,
+                    contexts,
+                    first_run=flow.first_run,
+                    pauses=pauses,
+                    loops=loops,
+                )
+                return
+            yield flow
+
+
+def _expected(trace: Trace, against: str | None, semihosting: Path | None) -> Iterator[Stretch]:
+    if against is not None:
+        from etrace.sources import pctrace
+
+        return pctrace.stretches(against)
+    if trace.header.source != "record" or not trace.code.programs:
+        raise InputError(
+            f"{trace.name}: not recorded from a program, so it cannot be run again; "
+            "compare with --against PC_TRACE.csv"
+        )
+    from etrace.recording.recorder import new_machine, qualifier
+    from etrace.sources import rerun
+
+    machine = new_machine(trace.code, trace.header, semihosting=semihosting)
+    return rerun.stretches(
+        machine,
+        trace.header.max_instructions,
+        trace.code.map,
+        qualifier(trace.configuration, trace.code),
+    )
