@@ -32,11 +32,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from etrace.api import encode, open, record
-    from etrace.checking.verification import Verification
     from etrace.errors import EtraceError, InputError, ProgramMismatchError, TraceError
     from etrace.recording.encoding import Encoding
     from etrace.recording.filtering import Selection
     from etrace.recording.sideband import Telling
+    from etrace.trace.outcome import Verification
     from etrace.trace.trace import Trace
     from specs.configuration.parameters import Configuration, ParametersError
     from specs.interfaces.events import Kind
@@ -87,7 +87,7 @@ _HOMES = {
     "Telling": "etrace.recording.sideband",
     "Trace": "etrace.trace.trace",
     "TraceError": "etrace.errors",
-    "Verification": "etrace.trace.trace",
+    "Verification": "etrace.trace.outcome",
     "cause_name": "specs.isa.causes",
     "encode": "etrace.api",
     "open": "etrace.api",

@@ -9,7 +9,6 @@ assert trace.verify().same
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -18,6 +17,7 @@ from etrace import files
 from etrace.arguments import checked
 from etrace.errors import EtraceError, InputError
 from etrace.plugins.plugin import Loaded
+from etrace.recording.choices import Choices, Params, PathLike, Run, configuration
 from etrace.recording.encoding import Encoding
 from etrace.recording.filtering import Selection, triggered, windowed
 from etrace.recording.recorder import Progress, Sink, Summary
@@ -27,74 +27,29 @@ from etrace.recording.sideband import Telling
 from etrace.trace.dumps import Dump
 from etrace.trace.header import Header
 from etrace.trace.program import Code, load_image, load_programs
+from etrace.trace.reading import Reading
 from etrace.trace.trace import Trace, code_for, in_memory, open_for_reading
-from specs.configuration.parameters import Configuration, ParametersError, load
-
-PathLike = str | os.PathLike[str]
-Params = Configuration | PathLike | None
-
-#: Instructions that can be counted.
-MAX_COUNT = 1 << 63
-
-#: Names for `framing`.
-FRAMINGS = ("encap", "reference")
-
-
-def configuration(params: Params, xlen: int, framing: str | None = None) -> Configuration:
-    """`params` (a parameter file, a configuration, None for defaults) with its framing replaced.
-
-    Raises `ParametersError`.
-    """
-    chosen = (
-        params
-        if isinstance(params, Configuration)
-        else load(None if params is None else Path(params), xlen)
-    )
-    if framing is None:
-        return chosen
-    if framing not in FRAMINGS:
-        known = " or ".join(FRAMINGS)
-        raise ParametersError(
-            [f"framing {framing!r}: there is no such framing; it must be {known}"]
-        )
-    return replace(chosen, framing=replace(chosen.framing, kind=framing))
 
 
 def run_header(
     elf: Sequence[PathLike],
+    run: Run,
+    choices: Choices,
     *,
-    params: Params = None,
-    framing: str | None = None,
-    isa: str | None = None,
-    platform: str = "spike",
-    memory: Sequence[tuple[int, int]] = (),
-    max_instructions: int | None = None,
     image: Sequence[str] = (),
     command: Sequence[str] = (),
-    semihosting: str | None = None,
-    tohost: int | Literal["none"] | None = None,
-    telling: Telling | None = None,
-    encoding: Encoding | None = None,
-    selection: Selection | None = None,
 ) -> tuple[Header, Code]:
-    """Load the programs of a run and describe it. Raises `InputError` or `ParametersError`.
-
-    `semihosting`: the command line for host calls, None without them. `telling`: context, time and
-    triggers, none without it. `encoding`: modes and protocol; `selection`: what to trace.
-    """
+    """Load the programs of a run and describe it. Raises `InputError` or `ParametersError`."""
     if not elf:
         raise InputError("no program to run")
-    _check_run(max_instructions, tohost)
     programs = load_programs([os.fspath(path) for path in elf])
-    code = Code(programs[0].xlen, programs, tuple(load_image(each) for each in image), platform)
+    images = tuple(load_image(each) for each in image)
+    code = Code(programs[0].xlen, programs, images, run.platform)
     program_references, image_references = code.references()
-    chosen = configuration(params, code.xlen, framing)
-    if encoding is not None:
-        chosen = encoding.apply(chosen, programs)
-    if selection is not None:
-        chosen = selection.apply(chosen, programs)
+    chosen = choices.configuration(code.xlen, programs)
+    telling = run.telling
     if telling is not None:
-        chosen = telling.room(chosen, params is not None)
+        chosen = telling.room(chosen, choices.params is not None)
     if chosen.resync.unit == "cycles" and (telling is None or telling.time is None):
         raise InputError('[resync] unit = "cycles" counts time; say which with --time')
     sideband = None if telling is None else telling.options(programs)
@@ -108,53 +63,37 @@ def run_header(
         source="record",
         programs=program_references,
         images=image_references,
-        platform=platform,
-        isa=isa,
-        memory=tuple(memory),
-        max_instructions=max_instructions,
+        platform=run.platform,
+        isa=run.isa,
+        memory=run.memory,
+        max_instructions=run.max_instructions,
         command=tuple(command),
-        semihosting=semihosting,
+        semihosting=run.command_line(elf[0]),
         sideband=sideband,
-        tohost=tohost,
+        tohost=run.tohost,
     )
     return header, code
 
 
-def _check_run(max_instructions: int | None, tohost: int | Literal["none"] | None) -> None:
-    """Raise `InputError` for numbers that are none, or that no trace header can carry."""
-    if max_instructions is not None and not 1 <= max_instructions < MAX_COUNT:
-        raise InputError(f"max_instructions {max_instructions!r}: must be at least 1, below 2**63")
-    if isinstance(tohost, int) and not 0 <= tohost < 1 << 64:
-        raise InputError(f'tohost {tohost!r}: must be an address, "none", or left out')
-
-
 def stream_header(
+    choices: Choices,
     *,
-    params: Params = None,
-    framing: str | None = None,
     xlen: int | None = None,
     elf: Sequence[PathLike] = (),
     platform: str | None = None,
     command: Sequence[str] = (),
-    encoding: Encoding | None = None,
-    selection: Selection | None = None,
 ) -> tuple[Header, Code]:
     """Describe an encoding of foreign retirement events.
 
-    `elf` names the program for decoding, and for what its blocks consist of; `encoding`: modes and
-    protocol; `selection`: what to trace.
+    `elf` names the program for decoding, and for what its blocks consist of.
     """
     if xlen not in (None, 32, 64):
         raise InputError(f"xlen {xlen}: must be 32 or 64")
     programs = load_programs([os.fspath(path) for path in elf])
     if xlen is None:
         xlen = programs[0].xlen if programs else 64
-    chosen = configuration(params, xlen, framing)
-    if encoding is not None:
-        chosen = encoding.apply(chosen, programs)
-    if selection is not None:
-        chosen = selection.apply(chosen, programs)
-    if not programs and params is not None:
+    chosen = choices.configuration(xlen, programs)
+    if not programs and choices.params is not None:
         xlen = 32 if chosen.parameters.iaddress_width_p <= 32 else 64
     code = Code(xlen, programs, (), platform)
     header = Header(
@@ -206,20 +145,19 @@ def record(
     for each in plugins:
         if not callable(getattr(each, "attach", None)):
             raise TypeError(f"plugins: {type(each).__name__} has no method attach")
-    header, code = run_header(
-        [elf] if isinstance(elf, str | os.PathLike) else list(elf),
-        params=params,
-        framing=framing,
+    where = None if semihosting is None else Path(semihosting)
+    wanted = Run(
         isa=isa,
         platform=platform,
-        memory=memory,
+        memory=tuple(memory),
         max_instructions=max_instructions,
-        semihosting=None if semihosting is None else cmdline,
+        semihosting=where,
+        cmdline=None if where is None else cmdline,
         tohost=tohost,
         telling=telling,
-        encoding=encoding,
-        selection=selection,
     )
+    choices = Choices(params=params, framing=framing, encoding=encoding, selection=selection)
+    header, code = run_header(_paths(elf), wanted, choices)
 
     def run(sink: Sink) -> Summary:
         return record_run(
@@ -229,12 +167,12 @@ def record(
             console=console,
             progress=progress,
             plugins=[Loaded(type(each).__name__, None, each) for each in plugins],
-            semihosting=None if semihosting is None else Path(semihosting),
+            semihosting=where,
             max_size=max_size,
         )
 
     inputs = [each.path for each in header.programs]
-    trace, summary = _write(run, output, header, code, [*inputs, _file(params)])
+    trace, summary = _write(run, output, header, code, [*inputs, choices.file])
     _signal_again(summary)
     return trace
 
@@ -267,15 +205,8 @@ def encode(
     `elf`, `platform`: the program, if the trace is to be decoded; with `check`, what it cannot do
     is an `InputError`. Otherwise as `record`.
     """
-    header, code = stream_header(
-        params=params,
-        framing=framing,
-        xlen=xlen,
-        elf=[elf] if isinstance(elf, str | os.PathLike) else list(elf),
-        platform=platform,
-        encoding=encoding,
-        selection=selection,
-    )
+    choices = Choices(params=params, framing=framing, encoding=encoding, selection=selection)
+    header, code = stream_header(choices, xlen=xlen, elf=_paths(elf), platform=platform)
     path = os.fspath(stream)
 
     def run(sink: Sink) -> Summary:
@@ -290,7 +221,7 @@ def encode(
         )
 
     inputs = [path, *(each.path for each in header.programs)]
-    trace, summary = _write(run, output, header, code, [*inputs, _file(params)])
+    trace, summary = _write(run, output, header, code, [*inputs, choices.file])
     _signal_again(summary)
     return trace
 
@@ -314,33 +245,30 @@ def open(
     `elf` or `image` names it, else when it is needed (`packets` needs none). `input_format`,
     `ring`: see `etrace.trace.dumps.Dump`. Raises `EtraceError` or `ParametersError`.
     """
-    elves = [elf] if isinstance(elf, str | os.PathLike) else list(elf)
-    paths = [os.fspath(each) for each in elves]
+    paths = tuple(os.fspath(each) for each in _paths(elf))
     chosen = None
     if params is not None:
         programs = load_programs(paths)
         chosen = configuration(params, programs[0].xlen if programs else 64)
-    name = os.fspath(path)
-    with open_for_reading(
-        name,
-        chosen,
-        paths,
-        image,
+    reading = Reading(
+        trace=os.fspath(path),
+        elf=paths,
+        image=tuple(image),
         platform=platform,
         force=force,
-        need_code=bool(paths or image),
         dump=Dump(input_format, ring),
-    ) as trace:
+    )
+    with open_for_reading(reading, chosen, need_code=bool(paths or image)) as trace:
         if not paths and not image:
             try:
-                trace.code = code_for(name, trace.header, paths, image, force)
+                trace.code = code_for(trace.header, reading)
             except EtraceError as error:
                 trace.without_code(error)
         return trace.closed()
 
 
-def _file(params: Params) -> PathLike | None:
-    return None if isinstance(params, Configuration) else params
+def _paths(given: PathLike | Sequence[PathLike]) -> list[PathLike]:
+    return [given] if isinstance(given, str | os.PathLike) else list(given)
 
 
 def _write(

@@ -7,14 +7,22 @@ EPC if nothing retired in between, else at the next run. It does not tell host c
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 import decoder
 from etrace.errors import InputError
-from specs.interfaces.events import ALL_KINDS, EXCEPTION, INTERRUPT, TRAP_RETURN, Event, Kind
+from specs.interfaces.events import (
+    ALL_KINDS,
+    EXCEPTION,
+    INTERRUPT,
+    TRAP_RETURN,
+    Event,
+    Kind,
+    TraceEvent,
+)
 from specs.interfaces.flow import Ended, Flow
 from specs.isa.control import CodeMap
 from specs.isa.transfers import Kind as Transfer
@@ -46,26 +54,6 @@ _FROM, _TO = 1, 2
 _UNKNOWN_PRIV = 255
 #: A run that ends so may all the same end with a trap return: what follows it was not known yet.
 _CUT = np.array([Ended.PACKET, Ended.GAP, Ended.END], np.uint8)
-
-
-class TraceEvent(NamedTuple):
-    """An event of a decoded trace: the fields of `specs.interfaces.events.Event`, None where the
-    trace does not tell: addresses beside gaps and at the end, `priv_before` of a trap right behind
-    another one, `time` and `pending_since`. `instret` counts from where the trace begins, without
-    what gaps lost, and the ebreak of a host call too.
-    """
-
-    kind: Kind
-    hart: int
-    from_pc: int | None
-    to_pc: int | None
-    cause: int
-    tval: int
-    priv_before: int | None
-    priv_after: int | None
-    instret: int
-    time: int | None = None
-    pending_since: int | None = None
 
 
 AnyEvent = Event | TraceEvent

@@ -4,41 +4,21 @@ Used for a decoded trace against a rerun of its program, or against a pc trace f
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from etrace.checking.differences import Difference, trap_difference
+from etrace.checking.differences import trap_difference
 from etrace.checking.pauses import Found, Pausing
 from etrace.checking.reports import IMPRECISELY, Reporting, skipped
 from etrace.trace.fields import Fields
+from etrace.trace.outcome import Comparison, Difference
 from etrace.trace.stretch import EVENT, PAUSED, ROUNDS, UNKNOWN_PRIV, Stretch
 from specs.isa.control import CodeMap, Kind
 from specs.isa.privilege import letters
 
 #: Instructions shown before and after a difference.
 _AROUND = 5
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Instructions, traps, pauses, `reports` of context and time found equal; the first difference.
-
-    `loops`: places where the trace does not tell how many rounds there were; `rounds`: how many
-    more than the trace shows `expected` has there.
-    `actual_ended`, `expected_ended`: which side ended first, when there is no difference.
-    """
-
-    instructions: int
-    traps: int
-    difference: Difference | None
-    actual_ended: bool
-    expected_ended: bool
-    reports: int = 0
-    pauses: int = 0
-    loops: int = 0
-    rounds: int = 0
 
 
 def compare(

@@ -1,31 +1,14 @@
 """Differences in words."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from etrace.trace.outcome import Difference
 from etrace.trace.stretch import UNKNOWN_PRIV
 from specs.isa.causes import cause_name
 from specs.isa.privilege import letters
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The first difference: the number of instructions before it, what it is, and its surroundings.
-
-    `before`: pcs common to both; `expected`, `actual`: pcs that follow on either side. `packet`,
-    `offset`: of a difference in pauses, the packet before or at which to look.
-    """
-
-    position: int
-    what: str
-    before: list[int]
-    expected: list[int]
-    actual: list[int]
-    packet: int | None = None
-    offset: int | None = None
 
 
 def trap_difference(expected: npt.NDArray[np.void], actual: npt.NDArray[np.void]) -> str:

@@ -1,36 +1,17 @@
 """A trace against a rerun of its program, or against a pc trace: `Trace.verify`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from etrace.checking.comparison import Comparison, compare
+from etrace.checking.comparison import compare
 from etrace.errors import InputError
 from etrace.trace.ending import CUT_SHORT, Ending
 from etrace.trace.fields import Fields
 from etrace.trace.header import Header
+from etrace.trace.outcome import Verification
 from etrace.trace.stretch import Stretch, flow_stretches
 from etrace.trace.trace import Trace
 from specs.interfaces.flow import Flow
-
-
-@dataclass(frozen=True)
-class Verification:
-    """The outcome of comparing a trace. `same`: equal up to its proper end, without gaps.
-
-    `remark`: how the longer side goes on, or nothing. `cut_short`: the trace has no proper end.
-    """
-
-    instructions: int
-    traps: int
-    comparison: Comparison
-    gaps: npt.NDArray[np.void]
-    remark: str
-    same: bool
-    cut_short: bool = False
 
 
 def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -> Verification:

@@ -1,13 +1,18 @@
 """`etrace decode`: the instruction flow."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from etrace.cli import options, say
 from etrace.errors import Exit
 
+if TYPE_CHECKING:
+    from etrace.trace.reading import Reading
+
 
 @click.command("decode")
-@options.reading
+@options.READING
 @click.option(
     "--format",
     "format_",
@@ -25,12 +30,7 @@ from etrace.errors import Exit
 )  # fmt: skip
 @click.option("--to", "last", type=options.Count(), metavar="N", help="Stop before instruction N.")
 def command(
-    trace: str,
-    elf: tuple[str, ...],
-    image: tuple[str, ...],
-    params: str | None,
-    platform: str | None,
-    force: bool,
+    reading: "Reading",
     format_: str,
     as_json: bool,
     output: str,
@@ -48,12 +48,12 @@ def command(
     import decoder
     from etrace import files
     from etrace.cli.gaps import GapReport
-    from etrace.cli.source import reading
+    from etrace.cli.source import opened
     from etrace.views import flow as flowtext
     from specs.interfaces.flow import Flow
 
     with (
-        reading(trace, elf, image, params, platform, force, output=output) as source,
+        opened(reading, output=output) as source,
         files.open_output(output, listing=True) as file,
     ):
         code = source.code

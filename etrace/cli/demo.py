@@ -19,9 +19,9 @@ from etrace.stdio import discard_output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from etrace.checking.verification import Verification
     from etrace.recording.recorder import Summary
     from etrace.trace.header import Header
+    from etrace.trace.outcome import Verification
     from etrace.trace.program import Code
     from etrace.trace.trace import Trace
 
@@ -70,15 +70,18 @@ def demo(xlen: int = 64, output: str | Path | None = None) -> Report:
     """
     from etrace.api import run_header
     from etrace.files import open_output
+    from etrace.recording.choices import Choices, Run
 
     with ExitStack() as stack:
         bundled = resources.files("etrace") / "data" / f"demo-rv{xlen}.elf"
         path = stack.enter_context(resources.as_file(bundled))
-        header, code = run_header([path], platform=PLATFORM, max_instructions=_WARM_UP)
+        header, code = run_header(
+            [path], Run(platform=PLATFORM, max_instructions=_WARM_UP), Choices()
+        )
         _run(code, header, lambda _: None)
 
         printed: list[bytes] = []
-        header, code = run_header([path], platform=PLATFORM)
+        header, code = run_header([path], Run(platform=PLATFORM), Choices())
         report, trace = _run(code, header, printed.append)
         report.console.extend(b"".join(printed).decode(errors="replace").splitlines())
     if output is not None:

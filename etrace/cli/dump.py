@@ -1,14 +1,19 @@
 """`etrace dump`: the packets, field by field."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from etrace.cli import options, say
 from etrace.errors import Exit
 from etrace.trace.ending import CUT_SHORT, says_ended, says_lost
 
+if TYPE_CHECKING:
+    from etrace.trace.reading import Reading
+
 
 @click.command("dump")
-@options.reading
+@options.READING
 @options.output("Where to write; - (default) is standard output.")
 @click.option(
     "--from", "first", type=click.IntRange(min=0), default=0, metavar="N",
@@ -17,12 +22,7 @@ from etrace.trace.ending import CUT_SHORT, says_ended, says_lost
 @click.option("--to", "last", type=click.IntRange(min=0), metavar="N", help="Stop before packet N.")
 @options.JSON
 def command(
-    trace: str,
-    elf: tuple[str, ...],
-    image: tuple[str, ...],
-    params: str | None,
-    platform: str | None,
-    force: bool,
+    reading: "Reading",
     output: str,
     first: int,
     last: int | None,
@@ -37,7 +37,7 @@ def command(
 
     from etrace import files
     from etrace.cli.gaps import advise
-    from etrace.cli.source import reading
+    from etrace.cli.source import opened
     from etrace.views.packets import PacketText
     from specs.interfaces.flow import Reason
     from specs.trace.packets import Column
@@ -45,9 +45,7 @@ def command(
     bad = 0
     final = None
     with (
-        reading(
-            trace, elf, image, params, platform, force, need_code=False, output=output
-        ) as source,
+        opened(reading, need_code=False, output=output) as source,
         files.open_output(output, listing=True) as file,
     ):
         text = PacketText(source.configuration, as_json)

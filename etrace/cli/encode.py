@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etrace.cli import encoding as encodings
-from etrace.cli import filtering, options, running
+from etrace.cli import choosing, options, running
 from etrace.cli.progress import ProgressLine
 from etrace.cli.summary import show_summary
 from etrace.errors import Exit
 from etrace.signals import exit_code
 
 if TYPE_CHECKING:
-    from etrace.recording.encoding import Encoding
-    from etrace.recording.filtering import Selection
+    from etrace.recording.choices import Choices
 
 
 @click.command("encode")
@@ -40,23 +38,19 @@ if TYPE_CHECKING:
     default=True,
     help="With --elf: refuse what the program cannot do [on].",
 )
-@encodings.choosing
-@filtering.selecting
+@choosing.CHOICES
 @running.MAX_SIZE
 @options.JSON
 def command(
     stream: str,
     output: str,
-    params: str | None,
-    framing: str | None,
     raw: bool,
     elf: tuple[str, ...],
     platform: str | None,
     xlen: str | None,
     ecall_retires: bool,
     check: bool,
-    encoding: "Encoding",
-    selection: "Selection",
+    choices: "Choices",
     max_size: int | None,
     as_json: bool,
 ) -> int:
@@ -69,16 +63,13 @@ def command(
     from etrace.recording import recorder
 
     header, code = api.stream_header(
-        params=params,
-        framing=framing,
+        choices,
         xlen=None if xlen is None else int(xlen),
         elf=elf,
         platform=platform,
         command=options.command_line(),
-        encoding=encoding,
-        selection=selection,
     )
-    files.refuse_overwriting(output, [stream, params, *elf])
+    files.refuse_overwriting(output, [stream, choices.file, *elf])
     progress = ProgressLine("rows")
     with files.open_output(output) as file:
         summary = recorder.encode(

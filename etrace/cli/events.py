@@ -1,7 +1,7 @@
 """`etrace events`: interrupts, exceptions, host calls, trap returns."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,13 +10,27 @@ from etrace.errors import Exit, InputError
 
 if TYPE_CHECKING:
     from etrace.plugins.plugin import Loaded
-    from etrace.recording.sideband import Telling
+    from etrace.recording.choices import Run
+    from etrace.trace.reading import Reading
 
 _ELF_MAGIC = b"\x7fELF"
 
 
+def _reading(
+    trace: str,
+    elf: tuple[str, ...],
+    image: tuple[str, ...],
+    params: str | None,
+    force: bool,
+    input_format: str,
+    ring: int | str | None,
+) -> "Reading":
+    # --platform is one of the options for a run
+    return options.reading(trace, elf, image, params, None, force, input_format, ring)
+
+
 @click.command("events")
-@click.argument("file", metavar="ELF|TRACE")
+@click.argument("trace", metavar="ELF|TRACE")
 @click.option(
     "--plugin",
     "--as",
@@ -35,31 +49,20 @@ _ELF_MAGIC = b"\x7fELF"
 @options.output("Where to write; - (default) is standard output.")
 @options.ELF
 @options.IMAGE
-@click.option("--params", metavar="FILE.toml", help="Parameters, for a bare stream.")
+@options.STREAM_PARAMS
 @options.FORCE
 @options.INPUT_FORMAT
 @options.RING
-@running.options
-@running.telling
+@running.RUN
+@options.as_one("reading", _reading, ())
 def command(
-    file: str,
     plugin: tuple[str, ...],
     kinds: str | None,
     as_json: bool,
     output: str,
-    elf: tuple[str, ...],
-    image: tuple[str, ...],
-    params: str | None,
-    force: bool,
-    isa: str | None,
-    platform: str,
-    memory: tuple[tuple[int, int], ...],
-    max_instructions: int | None,
+    run: "Run",
     console: bool,
-    semihosting: Path | None,
-    cmdline: str | None,
-    tohost: "int | Literal['none'] | None",
-    telling: "Telling",
+    reading: "Reading",
 ) -> int:
     """List the events of a run of ELF, or of a decoded TRACE.
 
@@ -73,30 +76,12 @@ def command(
     if as_json:
         words.append("json")
     plugins = [_load(each, words) for each in plugin or ("trace_all",)]
+    file = reading.trace
     live = _is_elf(file)
     if live:
-        _refuse(
-            file,
-            "a program",
-            {"--elf": elf, "--image": image, "--params": params, "--force": force},
-        )
+        _refuse(file, "a program", _for_traces(reading))
     else:
-        _refuse(
-            file,
-            "a trace",
-            {
-                "--isa": isa,
-                "--memory": memory,
-                "--semihosting": semihosting,
-                "--max-instructions": max_instructions,
-                "--cmdline": cmdline,
-                "--tohost": tohost is not None,
-                "--context-csr": telling.context_csr,
-                "--time": telling.time,
-                "--trigger": telling.triggers,
-                "--trace-window": telling.windows,
-            },
-        )
+        _refuse(file, "a trace", _for_programs(run))
     files.refuse_overwriting(output, [file, *(each.partition(":")[0] for each in plugin)])
     with files.open_output(output, listing=True) as sink:
 
@@ -106,16 +91,41 @@ def command(
         for each in plugins:
             each.plugin.write = write
         if live:
-            outcome = _live(
-                file, plugins, isa, platform, memory, max_instructions, semihosting, cmdline,
-                tohost, telling,
-                running.Console(options.stdout_is_shared(output)) if console else None,
-            )  # fmt: skip
+            terminal = running.Console(options.stdout_is_shared(output)) if console else None
+            outcome = _live(file, plugins, run, terminal)
         else:
-            outcome = _decoded(file, plugins, elf, image, params, platform, force, output)
+            outcome = _decoded(replace(reading, platform=run.platform), plugins, output)
         for each in plugins:
             write(each.report())
     return outcome
+
+
+def _for_traces(reading: "Reading") -> dict[str, object]:
+    """Options that mean nothing for a program, and whether they were given."""
+    return {
+        "--elf": reading.elf,
+        "--image": reading.image,
+        "--params": reading.params,
+        "--force": reading.force,
+    }
+
+
+def _for_programs(run: "Run") -> dict[str, object]:
+    """Options that mean nothing for a trace, likewise."""
+    telling = run.telling
+    assert telling is not None
+    return {
+        "--isa": run.isa,
+        "--memory": run.memory,
+        "--semihosting": run.semihosting,
+        "--max-instructions": run.max_instructions,
+        "--cmdline": run.cmdline,
+        "--tohost": run.tohost is not None,
+        "--context-csr": telling.context_csr,
+        "--time": telling.time,
+        "--trigger": telling.triggers,
+        "--trace-window": telling.windows,
+    }
 
 
 def _check_kinds(words: list[str]) -> None:
@@ -154,39 +164,19 @@ def _is_elf(path: str) -> bool:
         return file.read(len(_ELF_MAGIC)) == _ELF_MAGIC
 
 
-def _live(
-    elf: str,
-    plugins: "list[Loaded]",
-    isa: str | None,
-    platform: str,
-    memory: tuple[tuple[int, int], ...],
-    max_instructions: int | None,
-    semihosting: Path | None,
-    cmdline: str | None,
-    tohost: "int | Literal['none'] | None",
-    telling: "Telling",
-    console: running.Console | None,
-) -> int:
+def _live(elf: str, plugins: "list[Loaded]", run: "Run", console: running.Console | None) -> int:
     from etrace import api
     from etrace.plugins.plugin import blamed
     from etrace.recording import recorder
+    from etrace.recording.choices import Choices
 
-    header, code = api.run_header(
-        [elf],
-        isa=isa,
-        platform=platform,
-        memory=memory,
-        max_instructions=max_instructions,
-        semihosting=running.command_line_for(semihosting, cmdline, elf),
-        tohost=tohost,
-        telling=telling,
-    )
-    machine = recorder.new_machine(code, header, console, semihosting, record=False)
-    running.say_wishes(code, isa)
+    header, code = api.run_header([elf], run, Choices())
+    machine = recorder.new_machine(code, header, console, run.semihosting, record=False)
+    running.say_wishes(code, run.isa)
     for plugin in plugins:
         plugin.attach(machine)
     with blamed(plugins):
-        for _ in machine.run(max_instructions):
+        for _ in machine.run(run.max_instructions):
             pass
     if (machine.exit_reason and machine.exit_reason.failed) or machine.exit_code:
         what = f" with exit code {machine.exit_code}" if machine.exit_code else ""
@@ -196,22 +186,13 @@ def _live(
     return Exit.OK
 
 
-def _decoded(
-    path: str,
-    plugins: "list[Loaded]",
-    elf: tuple[str, ...],
-    image: tuple[str, ...],
-    params: str | None,
-    platform: str,
-    force: bool,
-    output: str,
-) -> int:
+def _decoded(reading: "Reading", plugins: "list[Loaded]", output: str) -> int:
     from etrace.analyses.events import DecodedTrace
     from etrace.cli.gaps import GapReport
-    from etrace.cli.source import reading
+    from etrace.cli.source import opened
     from etrace.plugins.plugin import blamed
 
-    with reading(path, elf, image, params, platform, force, output=output) as trace:
+    with opened(reading, output=output) as trace:
         report = GapReport(trace)
         source = DecodedTrace(report.flows(), trace.code.map)
         for plugin in plugins:

@@ -12,18 +12,14 @@ from etrace.trace.ending import CUT_SHORT
 if TYPE_CHECKING:
     from etrace.analyses.inventory import Inventory
     from etrace.trace.header import Header
+    from etrace.trace.reading import Reading
 
 
 @click.command("info")
-@options.reading
+@options.READING
 @options.JSON
 def command(
-    trace: str,
-    elf: tuple[str, ...],
-    image: tuple[str, ...],
-    params: str | None,
-    platform: str | None,
-    force: bool,
+    reading: "Reading",
     as_json: bool,
 ) -> int:
     """Tell parameters, program, counts, packet mix, bits per instruction, traps and gaps of FILE.
@@ -32,14 +28,14 @@ def command(
     """
     from etrace.analyses.inventory import take_inventory
     from etrace.cli.gaps import advise
-    from etrace.cli.source import reading
+    from etrace.cli.source import opened
     from etrace.trace.program import for_header
 
-    with reading(trace, elf, image, params, platform, force, need_code=False) as source:
+    with opened(reading, need_code=False) as source:
         try:
-            source.code = for_header(source.header, elf, image, force, beside=trace)
+            source.code = for_header(source.header, reading)
         except EtraceError as error:
-            if elf or image:
+            if reading.elf or reading.image:
                 raise
             say(f"{one_line(error)}: instructions are not counted")
         inventory = take_inventory(source)

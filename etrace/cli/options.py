@@ -1,12 +1,17 @@
 """Options that several verbs share."""
 
+import functools
+import inspect
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from etrace.files import INPUT_FORMATS
+
+if TYPE_CHECKING:
+    from etrace.trace.reading import Reading
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -40,6 +45,25 @@ class Count(click.ParamType[int]):
         return number * factor
 
 
+def as_one(name: str, make: Callable[..., Any], options: Iterable[Decorator]) -> Decorator:
+    """`options`, handed over as one argument `name`: what `make`, whose parameters bear their
+    names, makes of them."""
+    keys = tuple(inspect.signature(make).parameters)
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def gathered(*arguments: Any, **given: Any) -> Any:
+            mine = {key: given.pop(key) for key in keys}
+            return function(*arguments, **{name: make(**mine)}, **given)
+
+        decorated: Callable[..., Any] = gathered
+        for option in reversed(tuple(options)):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
 PARAMS = click.option(
     "--params", metavar="FILE.toml", help="Parameter file (see `etrace params new`)."
 )
@@ -66,29 +90,21 @@ PLATFORM = click.option(
 )
 
 
-def _keep(ctx: click.Context, option: click.Parameter, value: Any) -> None:
-    """Leave the value where `etrace.cli.source` finds it."""
-    ctx.meta[f"etrace.{option.name}"] = value
-
-
-def _pointer(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
-    pointer: int | str | None = value
-    if value is not None and value != "auto":
-        try:
-            pointer = int(value, 0)
-        except ValueError:
-            raise click.BadParameter(
-                f"{value!r} is no number; without a pointer write --ring=auto, or put --ring last"
-            ) from None
-    _keep(ctx, option, pointer)
+def _pointer(_ctx: click.Context, _option: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value == "auto":
+        return value
+    try:
+        return int(value, 0)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no number; without a pointer write --ring=auto, or put --ring last"
+        ) from None
 
 
 INPUT_FORMAT = click.option(
     "--input-format",
     type=click.Choice(INPUT_FORMATS),
     default="auto",
-    expose_value=False,
-    callback=_keep,
     help="How FILE has the stream's bytes: as they are, Intel HEX, S-records (auto tells these), "
     "or with those of each word swapped.",
 )
@@ -97,7 +113,6 @@ RING = click.option(
     is_flag=False,
     flag_value="auto",
     metavar="[POINTER]",
-    expose_value=False,
     callback=_pointer,
     help="FILE is the dump of a ring buffer: put it in order, from the write pointer, or from "
     "where the packets break off.",
@@ -112,20 +127,48 @@ def output(help_text: str, required: bool = False) -> Decorator:
     return click.option(*names, metavar="FILE", help=help_text, default="-")
 
 
-def reading(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Argument and options of the verbs that read a trace."""
-    for decorator in (
-        RING,
-        INPUT_FORMAT,
-        FORCE,
-        PLATFORM,
-        click.option("--params", metavar="FILE.toml", help="Parameters, for a bare stream."),
-        IMAGE,
-        ELF,
+def reading(
+    trace: str,
+    elf: tuple[str, ...],
+    image: tuple[str, ...],
+    params: str | None,
+    platform: str | None,
+    force: bool,
+    input_format: str,
+    ring: int | str | None,
+) -> "Reading":
+    """What these options say is to be read."""
+    from etrace.trace.dumps import Dump
+    from etrace.trace.reading import Reading
+
+    return Reading(
+        trace=trace,
+        elf=elf,
+        image=image,
+        params=params,
+        platform=platform,
+        force=force,
+        dump=Dump(input_format, ring),
+    )
+
+
+STREAM_PARAMS = click.option("--params", metavar="FILE.toml", help="Parameters, for a bare stream.")
+
+#: Argument and options of the verbs that read a trace: one `reading`.
+READING = as_one(
+    "reading",
+    reading,
+    (
         click.argument("trace", metavar="FILE"),
-    ):
-        function = decorator(function)
-    return function
+        ELF,
+        IMAGE,
+        STREAM_PARAMS,
+        PLATFORM,
+        FORCE,
+        INPUT_FORMAT,
+        RING,
+    ),
+)
 
 
 def stdout_is_shared(path: str) -> bool:

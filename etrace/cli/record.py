@@ -1,23 +1,19 @@
 """`etrace record`: run a firmware and write its trace."""
 
-from pathlib import Path
 from signal import Signals
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
-from etrace.cli import encoding as encodings
-from etrace.cli import filtering, options, running, say
+from etrace.cli import choosing, options, running, say
 from etrace.cli.progress import ProgressLine
 from etrace.cli.summary import show_summary
 from etrace.errors import Exit
 from etrace.signals import exit_code
 
 if TYPE_CHECKING:
-    from etrace.recording.encoding import Encoding
-    from etrace.recording.filtering import Selection
+    from etrace.recording.choices import Choices, Run
     from etrace.recording.recorder import Summary
-    from etrace.recording.sideband import Telling
 
 
 @click.command("record")
@@ -28,10 +24,8 @@ if TYPE_CHECKING:
 @click.option(
     "--image", multiple=True, metavar="ADDRESS:FILE", help="Binary image for the decoder to know."
 )
-@running.options
-@running.telling
-@encodings.choosing
-@filtering.selecting
+@running.RUN
+@choosing.CHOICES
 @running.PLUGIN
 @running.MAX_SIZE
 @options.RAW
@@ -39,22 +33,12 @@ if TYPE_CHECKING:
 def command(
     elf: tuple[str, ...],
     output: str,
-    params: str | None,
-    framing: str | None,
-    isa: str | None,
-    platform: str,
-    memory: tuple[tuple[int, int], ...],
     image: tuple[str, ...],
-    max_instructions: int | None,
+    run: "Run",
     console: bool,
-    semihosting: Path | None,
-    cmdline: str | None,
-    tohost: "int | Literal['none'] | None",
+    choices: "Choices",
     plugin: tuple[str, ...],
     max_size: int | None,
-    telling: "Telling",
-    encoding: "Encoding",
-    selection: "Selection",
     raw: bool,
     as_json: bool,
 ) -> int:
@@ -67,30 +51,15 @@ def command(
     from etrace.plugins.plugin import load
     from etrace.recording import recorder
 
-    header, code = api.run_header(
-        elf,
-        params=params,
-        framing=framing,
-        isa=isa,
-        platform=platform,
-        memory=memory,
-        max_instructions=max_instructions,
-        image=image,
-        command=options.command_line(),
-        semihosting=running.command_line_for(semihosting, cmdline, elf[0]),
-        tohost=tohost,
-        telling=telling,
-        encoding=encoding,
-        selection=selection,
-    )
+    header, code = api.run_header(elf, run, choices, image=image, command=options.command_line())
     plugins = [load(each) for each in plugin]
     named = [*map(files.file_of, image), *(each.partition(":")[0] for each in plugin)]
-    files.refuse_overwriting(output, [*elf, params, *named])
+    files.refuse_overwriting(output, [*elf, choices.file, *named])
     # The guest's words must not land in the trace, nor in the JSON.
     to_stderr = options.stdout_is_shared(output) or as_json
     progress = ProgressLine("instructions")
     terminal = running.Console(to_stderr, progress) if console else None
-    running.say_wishes(code, isa)
+    running.say_wishes(code, run.isa)
     for text in code.remarks:
         say(text)
     with files.open_output(output) as file:
@@ -102,7 +71,7 @@ def command(
             console=terminal,
             progress=progress,
             plugins=plugins,
-            semihosting=semihosting,
+            semihosting=run.semihosting,
             max_size=max_size,
             warn=running.warning(progress),
         )

@@ -1,9 +1,8 @@
 """`etrace run`: run a firmware, without tracing it."""
 
 import json
-from pathlib import Path
 from signal import Signals
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +13,7 @@ from etrace.signals import exit_code, number_of
 if TYPE_CHECKING:
     from emu import Machine
     from etrace.analyses.cause import Account
-    from etrace.recording.sideband import Telling
+    from etrace.recording.choices import Run
     from etrace.trace.program import Code
 
 _HIGHEST_CODE = 255
@@ -22,22 +21,14 @@ _HIGHEST_CODE = 255
 
 @click.command("run")
 @click.argument("elf", nargs=-1, required=True, metavar="ELF...")
-@running.options
-@running.telling
+@running.RUN
 @running.PLUGIN
 @options.JSON
 def command(
     elf: tuple[str, ...],
-    isa: str | None,
-    platform: str,
-    memory: tuple[tuple[int, int], ...],
-    max_instructions: int | None,
+    run: "Run",
     console: bool,
-    semihosting: Path | None,
-    cmdline: str | None,
-    tohost: "int | Literal['none'] | None",
     plugin: tuple[str, ...],
-    telling: "Telling",
     as_json: bool,
 ) -> int:
     """Run the firmware ELF. The exit code is the program's (255 for a greater one).
@@ -50,29 +41,21 @@ def command(
     from etrace.analyses.history import ChunkHistory
     from etrace.plugins.plugin import blamed, load
     from etrace.recording import recorder
+    from etrace.recording.choices import Choices
 
-    header, code = api.run_header(
-        elf,
-        isa=isa,
-        platform=platform,
-        memory=memory,
-        max_instructions=max_instructions,
-        semihosting=running.command_line_for(semihosting, cmdline, elf[0]),
-        tohost=tohost,
-        telling=telling,
-    )
+    header, code = api.run_header(elf, run, Choices())
     plugins = [load(each) for each in plugin]
     terminal = running.Console(to_stderr=as_json) if console else None
     # Recorded, so that the first cause of a bad end is known.
-    machine = recorder.new_machine(code, header, terminal, semihosting)
+    machine = recorder.new_machine(code, header, terminal, run.semihosting)
     history = ChunkHistory()
-    running.say_wishes(code, isa)
+    running.say_wishes(code, run.isa)
     for each in plugins:
         each.attach(machine)
     stopped = None
     try:
         with blamed(plugins):
-            for chunk in machine.run(max_instructions):
+            for chunk in machine.run(run.max_instructions):
                 history.feed(chunk)
     except KeyboardInterrupt as error:
         stopped = number_of(error)

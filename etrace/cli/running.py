@@ -1,6 +1,5 @@
 """What the verbs that run a program share: options, the guest's console, plugins' reports."""
 
-import functools
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,7 +10,6 @@ import click
 
 from etrace.cli import options as options_
 from etrace.cli import say
-from etrace.errors import InputError
 from etrace.stdio import discard_output
 
 if TYPE_CHECKING:
@@ -131,13 +129,6 @@ _OPTIONS = (
 )
 
 
-def options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of the verbs that run a program."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
-
-
 _TELLING = (
     click.option(
         "--context-csr",
@@ -181,45 +172,45 @@ _TELLING = (
 )
 
 
-def telling(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options for context, time, triggers and windows, handed over as one `telling`."""
+def _run(
+    isa: str | None,
+    platform: str,
+    memory: tuple[tuple[int, int], ...],
+    max_instructions: int | None,
+    semihosting: Path | None,
+    cmdline: str | None,
+    tohost: int | Literal["none"] | None,
+    context_csr: str | None,
+    context_type: int,
+    time_source: str | None,
+    time_every: int,
+    trigger: tuple[str, ...],
+    trace_window: tuple[str, ...],
+) -> Any:
+    from etrace.recording.choices import Run
+    from etrace.recording.sideband import Telling
 
-    @functools.wraps(function)
-    def with_telling(
-        *arguments: Any,
-        context_csr: str | None,
-        context_type: int,
-        time_source: str | None,
-        time_every: int,
-        trigger: tuple[str, ...],
-        trace_window: tuple[str, ...],
-        **others: Any,
-    ) -> Any:
-        from etrace.recording.sideband import Telling
-
-        told = Telling(
+    return Run(
+        isa=isa,
+        platform=platform,
+        memory=memory,
+        max_instructions=max_instructions,
+        semihosting=semihosting,
+        cmdline=cmdline,
+        tohost=tohost,
+        telling=Telling(
             context_csr=context_csr,
             context_type=context_type,
             time=time_source,
             time_every=time_every,
             triggers=trigger,
             windows=trace_window,
-        )
-        return function(*arguments, telling=told, **others)
-
-    decorated: Callable[..., Any] = with_telling
-    for option in reversed(_TELLING):
-        decorated = option(decorated)
-    return decorated
+        ),
+    )
 
 
-def command_line_for(semihosting: Path | None, cmdline: str | None, elf: str) -> str | None:
-    """The guest's command line, None without host calls. Raises `InputError`."""
-    if semihosting is None:
-        if cmdline is not None:
-            raise InputError("--cmdline: is for host calls; give --semihosting DIR as well")
-        return None
-    return Path(elf).name if cmdline is None else cmdline
+#: Options of the verbs that run a program: one `run`, and `console`.
+RUN = options_.as_one("run", _run, (*_OPTIONS, *_TELLING))
 
 
 def say_wishes(code: "Code", isa: str | None) -> None:

@@ -1,47 +1,28 @@
 """The trace that a verb reads, from its arguments."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-
-import click
 
 from etrace import files
 from etrace.cli import say
 from etrace.cli.progress import ProgressLine
-from etrace.trace.dumps import Dump
+from etrace.trace.reading import Reading
 from etrace.trace.trace import Trace, open_for_reading, xlen_of
 from specs.configuration.parameters import load
 
 
 @contextmanager
-def reading(
-    path: str,
-    elf: Sequence[str],
-    image: Sequence[str],
-    params: str | None,
-    platform: str | None,
-    force: bool,
-    need_code: bool = True,
-    output: str = files.STDIO,
-) -> Iterator[Trace]:
+def opened(reading: Reading, need_code: bool = True, output: str = files.STDIO) -> Iterator[Trace]:
     """The trace while it is open; raises `EtraceError` or `ParametersError`.
 
     `output`: what will be written, which must be none of the files that are read or named.
     """
-    files.refuse_overwriting(output, [path, params, *elf, *map(files.file_of, image)])
-    configuration = None if params is None else load(params, xlen_of(elf) or 64)
-    given = click.get_current_context().meta
-    dump = Dump(given.get("etrace.input_format", "auto"), given.get("etrace.ring"))
-    with open_for_reading(
-        path,
-        configuration,
-        elf,
-        image,
-        platform=platform,
-        force=force,
-        need_code=need_code,
-        dump=dump,
-    ) as trace:
+    named = [reading.trace, reading.params, *reading.elf, *map(files.file_of, reading.image)]
+    files.refuse_overwriting(output, named)
+    configuration = None
+    if reading.params is not None:
+        configuration = load(reading.params, xlen_of(reading.elf) or 64)
+    with open_for_reading(reading, configuration, need_code) as trace:
         if trace.seam is not None:
             say(f"{trace.name}: the ring's oldest byte is at {trace.seam.pointer:#x}")
             if trace.seam.left_out:

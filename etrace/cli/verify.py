@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,9 +12,12 @@ from etrace.errors import Exit, InputError
 from etrace.files import STDIO
 from etrace.trace.ending import CUT_SHORT
 
+if TYPE_CHECKING:
+    from etrace.trace.reading import Reading
+
 
 @click.command("verify")
-@options.reading
+@options.READING
 @click.option(
     "--against",
     metavar="PC_TRACE",
@@ -22,12 +26,7 @@ from etrace.trace.ending import CUT_SHORT
 @running.SEMIHOSTING
 @options.JSON
 def command(
-    trace: str,
-    elf: tuple[str, ...],
-    image: tuple[str, ...],
-    params: str | None,
-    platform: str | None,
-    force: bool,
+    reading: "Reading",
     against: str | None,
     semihosting: Path | None,
     as_json: bool,
@@ -39,16 +38,16 @@ def command(
     is 0 if all are equal, 1 at the first difference, 3 if before that the trace has a gap or ends
     without having been ended.
     """
-    if trace == against == STDIO:
+    if reading.trace == against == STDIO:
         raise InputError("standard input: cannot be both the trace and the pc trace")
 
     from etrace.checking import differences
     from etrace.cli.gaps import advise
-    from etrace.cli.source import reading
+    from etrace.cli.source import opened
     from etrace.trace.reasons import gap_text
     from etrace.views.flow import Listing
 
-    with reading(trace, elf, image, params, platform, force) as source:
+    with opened(reading) as source:
         result = source.verify(against, semihosting)
     difference = result.comparison.difference
     if result.same:

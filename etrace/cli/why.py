@@ -1,23 +1,22 @@
 """`etrace why`: why the run of a trace ended as it did."""
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from etrace.cli import options, out
 from etrace.errors import Exit
 
+if TYPE_CHECKING:
+    from etrace.trace.reading import Reading
+
 
 @click.command("why")
-@options.reading
+@options.READING
 @options.JSON
 def command(
-    trace: str,
-    elf: tuple[str, ...],
-    image: tuple[str, ...],
-    params: str | None,
-    platform: str | None,
-    force: bool,
+    reading: "Reading",
     as_json: bool,
 ) -> int:
     """Tell the first cause of a bad end, from the trace FILE alone.
@@ -29,9 +28,9 @@ def command(
     from etrace.analyses.cause import of_trace
     from etrace.analyses.history import LAST, FlowHistory
     from etrace.cli.gaps import GapReport
-    from etrace.cli.source import reading
+    from etrace.cli.source import opened
 
-    with reading(trace, elf, image, params, platform, force) as source:
+    with opened(reading) as source:
         history = FlowHistory(source.code.map)
         report = GapReport(source)
         for flow in report.flows():
@@ -47,6 +46,6 @@ def command(
             lines = [f"{source.name}: {account.what}", *account.lines(source.code.xlen // 4)]
             if number is not None and account.long_ago:
                 before = f"--from {max(0, number - LAST)} --to {number}"
-                lines.append(f"  what led there: etrace decode {trace} {before}")
+                lines.append(f"  what led there: etrace decode {reading.trace} {before}")
             out("\n".join(lines) + "\n")
     return Exit.OK if whole else Exit.CORRUPT

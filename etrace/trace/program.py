@@ -17,6 +17,7 @@ from emu.platforms.elf import Program, Symbol
 from etrace.errors import InputError, ProgramMismatchError, os_error
 from etrace.files import STDIO
 from etrace.trace.header import Header, ImageReference, ProgramReference
+from etrace.trace.reading import Reading
 from etrace.trace.symbols import Symbols
 
 if TYPE_CHECKING:
@@ -225,20 +226,15 @@ def read_image(address: int, path: str) -> Image:
     return Image(address, path, data, hashlib.sha256(data).hexdigest())
 
 
-def for_header(
-    header: Header,
-    elf_paths: Sequence[str] = (),
-    image_arguments: Sequence[str] = (),
-    force: bool = False,
-    beside: str | None = None,
-) -> Code:
-    """The code that `header` names, or that the caller names instead.
+def for_header(header: Header, reading: Reading) -> Code:
+    """The code that `header` names, or that `reading` names instead.
 
-    `beside`: the trace, in whose directory is looked as well for what is not where it was.
-    Raises `ProgramMismatchError` if a file is not the one that was traced, unless `force`.
+    In the directory of the trace is looked as well for what is not where it was. Raises
+    `ProgramMismatchError` if a file is not the one that was traced, unless `reading.force`.
     """
-    if beside is not None and beside != STDIO:
-        header = _moved(header, os.path.dirname(beside))
+    elf_paths, image_arguments = reading.elf, reading.image
+    if reading.trace != STDIO:
+        header = _moved(header, os.path.dirname(reading.trace))
     try:
         named: list[str] = []
         named += [] if elf_paths else [each.path for each in header.programs]
@@ -255,7 +251,7 @@ def for_header(
         raise InputError(
             f"{error} (the trace names it); say where it is with --elf or --image"
         ) from None
-    if not force:
+    if not reading.force:
         _check_hashes(
             [each.sha256 for each in header.programs],
             [(str(each.path), each.sha256) for each in programs],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +19,13 @@ from etrace.trace.ending import Ending
 from etrace.trace.fields import Fields
 from etrace.trace.file import TraceStream, open_trace
 from etrace.trace.header import Header
+from etrace.trace.outcome import Verification
 from etrace.trace.program import Code, for_header
+from etrace.trace.reading import Reading
 from specs.configuration.parameters import Configuration
+from specs.interfaces.events import TraceEvent
 from specs.interfaces.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow, Reason
 from specs.interfaces.records import join
-
-if TYPE_CHECKING:
-    from etrace.analyses.events import TraceEvent
-    from etrace.checking.verification import Verification
-
 
 #: `Header.source` of a bare stream.
 BARE = "stream"
@@ -203,14 +201,14 @@ class Trace:
         while len(rows := reader.read(final=True)[1]):
             yield rows
 
-    def events(self) -> Iterator["TraceEvent"]:
+    def events(self) -> Iterator[TraceEvent]:
         """Interrupts, exceptions and trap returns, in order."""
         events: Iterator[TraceEvent] = _above("etrace.analyses.events").events_from_trace(self)
         return events
 
     def verify(
         self, against: str | Path | None = None, semihosting: str | Path | None = None
-    ) -> "Verification":
+    ) -> Verification:
         """Compare with a rerun of the program, or with the pc trace `against`.
 
         With a rerun, where tracing pauses as well, and context and time, if packets have them.
@@ -233,30 +231,22 @@ def _above(module: str) -> Any:
 
 @contextmanager
 def open_for_reading(
-    path: str,
-    configuration: Configuration | None = None,
-    elf: Sequence[str] = (),
-    image: Sequence[str] = (),
-    *,
-    platform: str | None = None,
-    xlen: int | None = None,
-    force: bool = False,
-    need_code: bool = True,
-    dump: Dump = PLAIN,
+    reading: Reading, configuration: Configuration | None = None, need_code: bool = True
 ) -> Iterator[Trace]:
-    """The trace `path` (`-`: standard input) while it is open.
+    """The trace while it is open.
 
-    `configuration` is for a bare stream, and only for one; so is `dump.ring`. Raises `InputError`
-    or `TraceError`.
+    `configuration` is for a bare stream, and only for one; so is `reading.dump.ring`. Raises
+    `InputError` or `TraceError`.
     """
-    with open_trace(path, dump) as stream:
+    dump = reading.dump
+    with open_trace(reading.trace, dump) as stream:
         header = stream.header
         if header is None:
             if stream.is_program:
                 raise TraceError(
                     f"{stream.name}: is a program, not a trace; `etrace record` makes its trace"
                 )
-            header = _bare(stream.name, configuration, platform, xlen, elf)
+            header = _bare(stream.name, configuration, reading)
         elif configuration is not None:
             raise InputError(
                 f"{stream.name}: carries its own parameters; leave out --params, which is for bare "
@@ -264,7 +254,7 @@ def open_for_reading(
             )
         code = Code(header.xlen)
         if need_code:
-            code = code_for(path, header, elf, image, force)
+            code = code_for(header, reading)
         trace = Trace(stream.name, header, code, _stream=stream, dump=dump)
         trace.head = stream.peek(_HEAD)
         if stream.header is None:
@@ -274,14 +264,13 @@ def open_for_reading(
         yield trace
 
 
-def code_for(
-    name: str, header: Header, elf: Sequence[str], image: Sequence[str], force: bool
-) -> Code:
-    """The memory of the program of the trace file `name`; raises `InputError` if there is none."""
-    code = for_header(header, elf, image, force, beside=name)
+def code_for(header: Header, reading: Reading) -> Code:
+    """The memory of the program of a trace; raises `InputError` if there is none."""
+    code = for_header(header, reading)
     if not code.programs and not code.images:
         raise InputError(
-            f"{shown(name)}: names no program; give it with --elf FILE or --image ADDRESS:FILE"
+            f"{shown(reading.trace)}: names no program; give it with --elf FILE or --image "
+            "ADDRESS:FILE"
         )
     return code
 
@@ -299,22 +288,16 @@ def _find_start(trace: Trace, stream: TraceStream, dump: Dump) -> None:
     trace.head = head[: trace.lead_in + _HEAD]
 
 
-def _bare(
-    name: str,
-    configuration: Configuration | None,
-    platform: str | None,
-    xlen: int | None,
-    elf: Sequence[str],
-) -> Header:
+def _bare(name: str, configuration: Configuration | None, reading: Reading) -> Header:
     """A header for a bare stream, from what the caller says."""
     if configuration is None:
         raise TraceError(
             f"{name}: offset 0: no trace file header; if it is a bare packet stream, give its "
             "parameters with --params FILE"
         )
-    if xlen is None:
-        xlen = xlen_of(elf) or (32 if configuration.parameters.iaddress_width_p <= 32 else 64)
-    return Header(configuration=configuration, xlen=xlen, source=BARE, platform=platform)
+    narrow = configuration.parameters.iaddress_width_p <= 32
+    xlen = xlen_of(reading.elf) or (32 if narrow else 64)
+    return Header(configuration=configuration, xlen=xlen, source=BARE, platform=reading.platform)
 
 
 def xlen_of(elf: Sequence[str]) -> int | None:

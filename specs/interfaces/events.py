@@ -63,3 +63,23 @@ def from_words(words: list[int]) -> Event:
     """An event from an `EVENT` record's fields."""
     kind, *rest = words
     return Event(_KINDS[kind], *rest)
+
+
+class TraceEvent(NamedTuple):
+    """An event of a decoded trace: the fields of `Event`, None where the trace does not tell:
+    addresses beside gaps and at the end, `priv_before` of a trap right behind another one, `time`
+    and `pending_since`. `instret` counts from where the trace begins, without what gaps lost, and
+    the ebreak of a host call too.
+    """
+
+    kind: Kind
+    hart: int
+    from_pc: int | None
+    to_pc: int | None
+    cause: int
+    tval: int
+    priv_before: int | None
+    priv_after: int | None
+    instret: int
+    time: int | None = None
+    pending_since: int | None = None

@@ -12,14 +12,13 @@ from decoder import Decoder
 from etrace.analyses.events import (
     DISCONTINUITY,
     Discontinuities,
-    TraceEvent,
     events_from_machine,
     events_from_trace,
     tables,
 )
 from etrace.recording.recorder import new_machine
 from specs.configuration.parameters import parse
-from specs.interfaces.events import EXCEPTION, INTERRUPT, TRAP_RETURN, Event
+from specs.interfaces.events import EXCEPTION, INTERRUPT, TRAP_RETURN, Event, TraceEvent
 from specs.interfaces.flow import GAP, RUN, TRAP, Ended, Flow, Reason
 from specs.isa.control import CodeMap
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import etrace
-from etrace.checking.comparison import Comparison, compare
+from etrace.checking.comparison import compare
+from etrace.trace.outcome import Comparison
 from etrace.trace.stretch import EVENT, ROUNDS, Stretch
 from specs.isa.control import CodeMap
 from specs.isa.encode import encode

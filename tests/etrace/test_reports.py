@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import etrace
-from etrace.checking.comparison import Comparison, compare
+from etrace.checking.comparison import compare
 from etrace.recording.filtering import Selection
 from etrace.recording.sideband import Telling
 from etrace.trace.fields import Fields
+from etrace.trace.outcome import Comparison
 from etrace.trace.stretch import EVENT, REPORT, TOLD, Stretch
 from etrace.trace.trace import Trace, in_memory
 from specs.configuration.parameters import parse

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import etrace
-from etrace.checking.comparison import Comparison, compare
+from etrace.checking.comparison import compare
 from etrace.checking.differences import difference_lines
+from etrace.trace.outcome import Comparison
 from etrace.trace.stretch import EVENT, Stretch
 from specs.isa.control import CodeMap
 from tests.etrace.conftest import Run
