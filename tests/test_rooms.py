@@ -93,7 +93,7 @@ def test_the_documents_name_what_exists() -> None:
     """Paths in the conformance table and the guides."""
     rooms = "|".join([*ALLOWED, "tests", "docs", "bench"])
     path = re.compile(rf"`((?:{rooms})/[\w./-]+)`")
-    for document in ("specs/README.md", "README.md", "CONTRIBUTING.md", "docs/using.md"):
+    for document in ("specs/README.md", "README.md", "CONTRIBUTING.md", "docs/using.md", "docs/pipeline.md"):
         named = path.findall((ROOT / document).read_text(encoding="utf-8"))
         missing = sorted({each for each in named if not (ROOT / each).exists()})
         assert named, document
@@ -134,3 +134,19 @@ def test_kernels_stand_in_their_folders() -> None:
                     assert not compiles or room != "etrace" or kernel, name
                     foreign = kernel and (node.module or "").partition(".")[0] == "etrace"
                     assert not foreign or node.module.startswith("etrace.kernels"), name
+
+
+def test_the_map_shows_every_folder() -> None:
+    """docs/map.svg: a box a folder, and none for what is not there."""
+    picture = (ROOT / "docs" / "map.svg").read_text(encoding="utf-8")
+    shown = re.findall(r'class="(?:name|title)"[^>]*>([^<]+)<', picture)
+    names = {name.removesuffix(".py") for each in shown for name in each.split(" · ")}
+    folders = {
+        part
+        for room in ALLOWED
+        for path in sources(room)
+        for part in path.relative_to(ROOT).parent.parts
+    }
+    modules = {path.stem for room in ALLOWED for path in (ROOT / room).glob("*.py")}
+    assert folders <= names
+    assert names <= folders | modules

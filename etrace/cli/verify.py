@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,9 @@ from etrace.files import STDIO
 from etrace.trace.ending import CUT_SHORT
 
 if TYPE_CHECKING:
+    from etrace.trace.outcome import Verification
     from etrace.trace.reading import Reading
+    from etrace.trace.trace import Trace
 
 
 @click.command("verify")
@@ -41,18 +43,14 @@ def command(
     if reading.trace == against == STDIO:
         raise InputError("standard input: cannot be both the trace and the pc trace")
 
-    from etrace.checking import differences
     from etrace.cli.gaps import advise
     from etrace.cli.source import opened
-    from etrace.trace.reasons import gap_text
-    from etrace.views.flow import Listing
 
     with opened(reading) as source:
         result = source.verify(against, semihosting)
-    difference = result.comparison.difference
     if result.same:
         outcome = Exit.OK
-    elif difference is None and (len(result.gaps) or result.cut_short):
+    elif result.comparison.difference is None and (len(result.gaps) or result.cut_short):
         outcome = Exit.CORRUPT
     else:
         outcome = Exit.NO
@@ -61,38 +59,61 @@ def command(
     if result.cut_short:
         say(f"{source.name}: {CUT_SHORT}")
     if as_json:
-        values = {
-            "same": result.same,
-            "instructions": result.instructions,
-            "traps": result.traps,
-            "reports": result.comparison.reports,
-            "pauses": result.comparison.pauses,
-            "loops": result.comparison.loops,
-            "rounds": result.comparison.rounds,
-            "remark": result.remark,
-            "cut_short": result.cut_short,
-            "gaps": [gap_text(gap) for gap in result.gaps],
-            "difference": None
-            if difference is None
-            else {
-                "instruction": difference.position,
-                "what": difference.what,
-                "packet": difference.packet,
-                "offset": difference.offset,
-            },
-        }
-        out(json.dumps(values, sort_keys=True) + "\n")
-        return outcome
+        out(json.dumps(_values(result), sort_keys=True) + "\n")
+    else:
+        _tell(source, result)
+    return outcome
+
+
+def _values(result: "Verification") -> dict[str, Any]:
+    from etrace.trace.reasons import gap_text
+
+    comparison = result.comparison
+    difference = comparison.difference
+    return {
+        "same": result.same,
+        "instructions": result.instructions,
+        "traps": result.traps,
+        "reports": comparison.reports,
+        "pauses": comparison.pauses,
+        "loops": comparison.loops,
+        "rounds": comparison.rounds,
+        "remark": result.remark,
+        "cut_short": result.cut_short,
+        "gaps": [gap_text(gap) for gap in result.gaps],
+        "difference": None
+        if difference is None
+        else {
+            "instruction": difference.position,
+            "what": difference.what,
+            "packet": difference.packet,
+            "offset": difference.offset,
+        },
+    }
+
+
+def _counts(result: "Verification") -> str:
+    comparison = result.comparison
     counts = f"{counted(result.instructions, 'instruction')} and {counted(result.traps, 'trap')}"
-    if result.comparison.reports:
-        counts += f", {counted(result.comparison.reports, 'report')} of context and time"
-    if result.comparison.pauses:
-        counts += f", {counted(result.comparison.pauses, 'pause')}"
-    if result.comparison.loops:
+    if comparison.reports:
+        counts += f", {counted(comparison.reports, 'report')} of context and time"
+    if comparison.pauses:
+        counts += f", {counted(comparison.pauses, 'pause')}"
+    if comparison.loops:
         counts += (
-            f", {counted(result.comparison.loops, 'loop')} of unknown length "
-            f"({counted(result.comparison.rounds, 'round')} more)"
+            f", {counted(comparison.loops, 'loop')} of unknown length "
+            f"({counted(comparison.rounds, 'round')} more)"
         )
+    return counts
+
+
+def _tell(source: "Trace", result: "Verification") -> None:
+    from etrace.checking import differences
+    from etrace.trace.reasons import gap_text
+    from etrace.views.flow import Listing
+
+    counts = _counts(result)
+    difference = result.comparison.difference
     if difference is not None:
         listing = Listing(source.code.map, source.code.symbols)
         lines = differences.difference_lines(difference, listing.line)
@@ -106,4 +127,3 @@ def command(
             verdict = "the same up to its end"
         remark = f"; {result.remark}" if result.remark else ""
         out(f"{source.name}: {verdict}, {counts}{remark}\n")
-    return outcome

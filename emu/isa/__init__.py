@@ -1,0 +1,1 @@
+"""What each instruction does, a file an extension."""
