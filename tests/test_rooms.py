@@ -93,7 +93,13 @@ def test_the_documents_name_what_exists() -> None:
     """Paths in the conformance table and the guides."""
     rooms = "|".join([*ALLOWED, "tests", "docs", "bench"])
     path = re.compile(rf"`((?:{rooms})/[\w./-]+)`")
-    for document in ("specs/README.md", "README.md", "CONTRIBUTING.md", "docs/using.md", "docs/pipeline.md"):
+    for document in (
+        "specs/README.md",
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/using.md",
+        "docs/pipeline.md",
+    ):
         named = path.findall((ROOT / document).read_text(encoding="utf-8"))
         missing = sorted({each for each in named if not (ROOT / each).exists()})
         assert named, document

@@ -1,10 +1,12 @@
 """A trace against a rerun of its program, or against a pc trace: `Trace.verify`."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from etrace.checking.comparison import compare
 from etrace.errors import InputError
+from etrace.recording.beside import Beside
 from etrace.trace.ending import CUT_SHORT, Ending
 from etrace.trace.fields import Fields
 from etrace.trace.header import Header
@@ -17,17 +19,18 @@ from specs.interfaces.flow import Flow
 def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -> Verification:
     """See `Trace.verify`."""
     flow = _UpToGap(trace)
-    actual = flow_stretches(flow.flows(), lambda runs: trace.pcs(Flow(runs)))
     width = trace.configuration.parameters.iaddress_width_p
-    comparison = compare(
-        _expected(trace, against, semihosting),
-        actual,
-        trace.code.map,
-        (1 << min(width, trace.header.xlen)) - 1,
-        None if against is not None else Fields.of(trace.configuration),
-        pauses=against is None or _traces_everything(trace.header),
-        complete=flow.complete,
-    )
+    expected = _expected(trace, against, semihosting)
+    with closing(Beside("decoder", trace.configuration, trace.header.xlen)) as beside:
+        comparison = compare(
+            expected,
+            flow_stretches(flow.flows(beside), lambda runs: trace.pcs(Flow(runs))),
+            trace.code.map,
+            (1 << min(width, trace.header.xlen)) - 1,
+            None if against is not None else Fields.of(trace.configuration),
+            pauses=against is None or _traces_everything(trace.header),
+            complete=flow.complete,
+        )
     other = "the pc trace" if against is not None else "the program"
     remark, same = "", comparison.difference is None and not len(flow.gaps)
     cut_short = same and comparison.actual_ended and not flow.ended
@@ -67,7 +70,9 @@ class _UpToGap:
         """Whether the flow, which has ended, has all reports. `whole`: it has all instructions."""
         return not len(self.gaps) and (whole or self.ended)
 
-    def flows(self) -> Iterator[Flow]:
+    def flows(self, beside: Beside) -> Iterator[Flow]:
+        """The flow, when the decoder's kernels are there."""
+        beside.wait()
         for flow in self._trace.flows(self._ending):
             if len(flow.gaps):
                 self.gaps = flow.gaps[:1]

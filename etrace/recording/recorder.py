@@ -6,6 +6,7 @@ is written and flushed at once, so that a trace is good however its writer ends.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
@@ -21,6 +22,7 @@ from etrace.errors import EtraceError, Exit, InputError, os_error
 from etrace.files import shown
 from etrace.kernels.count import count_code
 from etrace.plugins.plugin import Loaded, blamed
+from etrace.recording.beside import Beside
 from etrace.signals import Interruption
 from etrace.sources import csvin
 from etrace.sources.streamcheck import StreamCheck
@@ -118,8 +120,10 @@ class _Encoding:
         code: Code | None,
         max_size: int | None = None,
         warn: Warn | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self.encoder = Encoder(configuration)
+        self._beside = beside
         #: How the run that is encoded ends.
         self.history = ChunkHistory()
         self._max_size = max_size
@@ -134,6 +138,7 @@ class _Encoding:
         return self._max_size is not None and self.encoder.statistics.bytes >= self._max_size
 
     def feed(self, chunk: Chunk) -> None:
+        self._await_kernels()
         self.history.feed(chunk)
         for kind, code in _CODES.items():
             self.events[str(kind.name).lower()] += int(count_code(chunk.refs, code))
@@ -144,7 +149,12 @@ class _Encoding:
             self._write(self.encoder.feed(qualified))
 
     def finish(self) -> None:
+        self._await_kernels()
         self._write(self.encoder.finish())
+
+    def _await_kernels(self) -> None:
+        if self._beside is not None:
+            self._beside.wait()
 
     def tell_excess(self) -> None:
         """Warn of a trace that ended by itself before it was asked whether it is full."""
@@ -210,11 +220,12 @@ def record(
     machine = new_machine(code, header, console, semihosting)
     for plugin in plugins:
         plugin.attach(machine)
-    encoding = _Encoding(header.configuration, file, code, max_size, warn)
+    beside = Beside("encoder", header.configuration, header.xlen)
+    encoding = _Encoding(header.configuration, file, code, max_size, warn, beside)
     if not raw:
         file.write(header.pack())
         file.flush()
-    with Interruption() as interruption:
+    with closing(beside), Interruption() as interruption:
         try:
             with blamed(plugins):
                 _drain(machine, header.max_instructions, encoding, interruption, progress)

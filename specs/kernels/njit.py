@@ -120,15 +120,19 @@ def plain(enumeration: type[Enum], kind: Callable[[int], Any] = int) -> ModuleTy
     return numbers
 
 
-def announce_compilation(what: str, module: str) -> None:
-    """Say on stderr that `what` ("the decoder"), which `module` needs, is being compiled, if it is
-    for the first time.
+def is_new(what: str, module: str) -> bool:
+    """Whether `what` ("the decoder"), which `module` needs, has not been compiled by this version,
+    and will be kept when it is.
     """
+    directory = cache_directory(room_of(module))
+    return directory is not None and not (directory / what.replace(" ", "-")).exists()
+
+
+def announce_compilation(what: str, module: str) -> None:
+    """Say on stderr that `what` is being compiled, if it is for the first time; see `is_new`."""
     directory = cache_directory(room_of(module))
     if directory is None:
         print(f"etrace: compiling {what} (no place to keep it) ...", file=sys.stderr, flush=True)
-        return
-    marker = directory / what.replace(" ", "-")
-    if not marker.exists():
+    elif is_new(what, module):
         print(f"etrace: compiling {what} (once for this version) ...", file=sys.stderr, flush=True)
-        marker.touch()
+        (directory / what.replace(" ", "-")).touch()
