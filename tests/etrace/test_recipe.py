@@ -1,4 +1,4 @@
-"""The recipe of docs/using.md and README.md, as it stands, with the compiler that it names."""
+"""The recipe of docs/start.md and README.md, as it stands, with the compiler that it names."""
 
 import os
 import re
@@ -25,7 +25,7 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
-RECIPE = section("docs/using.md", "From C to a trace")
+RECIPE = section("docs/start.md", "From C to a trace")
 
 
 @pytest.fixture(scope="module", autouse=True)
