@@ -181,6 +181,29 @@ def test_no_link_within_the_site_is_broken(site: Path, pages: dict[str, Page]) -
                 assert unquote(fragment) in ids, f"{name}: {link}"
 
 
+def _markdown() -> Iterator[Path]:
+    yield from (ROOT / page for page in ("README.md", "CONTRIBUTING.md", "specs/README.md"))
+    yield from (path for path in sorted(DOCS.rglob("*.md")) if "_build" not in path.parts)
+
+
+def test_the_examples_use_commands_and_options_that_there_are() -> None:
+    known = dict(_commands(main, click.Context(main, info_name="etrace")))
+    verbs = 0
+    for document in _markdown():
+        text = document.read_text(encoding="utf-8").replace("\\\n", " ")
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S):
+            for line in re.findall(r"\betrace ([a-z][^|#>&;)\n]*)", re.sub(r"#.*", "", block)):
+                first, second, *_ = [*line.split(), ""]
+                command = f"etrace {first} {second}"
+                command = command if command in known else f"etrace {first}"
+                where = f"{document.relative_to(ROOT)}: etrace {line}"
+                assert command in known, where
+                for option in re.findall(r"(?<=\s)--?[a-z][\w-]*", line):
+                    assert option in known[command], where
+                verbs += 1
+    assert verbs > 50
+
+
 def _headings(path: Path) -> set[str]:
     """Anchors of a Markdown file's headings, as those who show repositories make them."""
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
@@ -190,11 +213,8 @@ def _headings(path: Path) -> set[str]:
 
 def test_links_work_as_plain_markdown() -> None:
     """Each leads to a file of the repository, and to a heading in it."""
-    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "specs" / "README.md"]
     count = 0
-    for document in (*documents, *sorted(DOCS.rglob("*.md"))):
-        if "_build" in document.parts:
-            continue
+    for document in _markdown():
         text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
         for link in re.findall(r"\]\(([^)\s]+)\)", text):
             if re.match(r"[a-z]+:", link):

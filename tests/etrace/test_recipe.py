@@ -25,6 +25,17 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
+def with_etrace(directory: Path, etrace_command: Command) -> tuple[Path, dict[str, str]]:
+    """The directory, and an environment in which a shell finds the command `etrace`."""
+    (python, *rest), environment = etrace_command
+    script = directory / "bin" / "etrace"
+    script.parent.mkdir()
+    words = " ".join(f"'{word}'" for word in (python, *rest))
+    script.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    script.chmod(0o755)
+    return directory, {**environment, "PATH": f"{script.parent}:{environment['PATH']}"}
+
+
 RECIPE = section("docs/start.md", "From C to a trace")
 
 
@@ -46,13 +57,7 @@ def place(tmp_path: Path, etrace_command: Command) -> tuple[Path, dict[str, str]
     (program,) = blocks(RECIPE, "c")
     assert program.startswith("// hello.c\n")
     (tmp_path / "hello.c").write_text(program)
-    (python, *rest), environment = etrace_command
-    script = tmp_path / "bin" / "etrace"
-    script.parent.mkdir()
-    words = " ".join(f"'{word}'" for word in (python, *rest))
-    script.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
-    script.chmod(0o755)
-    return tmp_path, {**environment, "PATH": f"{script.parent}:{environment['PATH']}"}
+    return with_etrace(tmp_path, etrace_command)
 
 
 def shell(place: tuple[Path, dict[str, str]], commands: str) -> str:
