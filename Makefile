@@ -11,7 +11,7 @@ TRIALS ?= 50000
 MODES_TRIALS ?= 5000
 CROSS ?= riscv64-unknown-elf-
 
-.PHONY: help demo test lint format types rooms unit soak mutants bench firmware clean
+.PHONY: help demo test lint format types rooms unit soak mutants bench firmware docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make bench     speed and memory (BENCH_ARGS=--help for choices)"
 	@echo "make soak      the long random tests (TRIALS=$(TRIALS) MODES_TRIALS=$(MODES_TRIALS) of each kind)"
 	@echo "make mutants   put small faults in, one at a time: does a test notice? (MUTANTS_ARGS=--help)"
+	@echo "make docs      the documentation as a site, in docs/_build/html"
 	@echo "make firmware  rebuild the test programs (needs $(CROSS)gcc)"
 	@echo "make clean     remove the virtual environment and what tools left behind"
 
@@ -69,6 +70,10 @@ mutants: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python bench/run.py $(BENCH_ARGS)
 
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -E -W -n --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 firmware:
 	$(MAKE) -C tests/firmware CROSS=$(CROSS)
 	$(MAKE) -C tests/programs CROSS=$(CROSS)
@@ -76,5 +81,5 @@ firmware:
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
-	  .hypothesis
+	  .hypothesis docs/_build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

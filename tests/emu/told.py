@@ -99,7 +99,7 @@ def check_sijump(machine: Machine, rows: Iterable[Row]) -> int:
     return found
 
 
-#: Cycles by mnemonic, as docs/using.md has it; all others take one.
+#: Cycles by mnemonic, as docs/topics/sideband.md has it; all others take one.
 _CYCLES = {
     2: ("lb", "lh", "lw", "ld", "lbu", "lhu", "lwu", "c.lw", "c.ld", "c.lwsp", "c.ldsp",
         "jal", "c.j", "c.jal"),

@@ -1,4 +1,4 @@
-"""The recipe of docs/using.md and README.md, as it stands, with the compiler that it names."""
+"""The recipe of docs/start.md and README.md, as it stands, with the compiler that it names."""
 
 import os
 import re
@@ -25,7 +25,18 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
-RECIPE = section("docs/using.md", "From C to a trace")
+def with_etrace(directory: Path, etrace_command: Command) -> tuple[Path, dict[str, str]]:
+    """The directory, and an environment in which a shell finds the command `etrace`."""
+    (python, *rest), environment = etrace_command
+    script = directory / "bin" / "etrace"
+    script.parent.mkdir()
+    words = " ".join(f"'{word}'" for word in (python, *rest))
+    script.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    script.chmod(0o755)
+    return directory, {**environment, "PATH": f"{script.parent}:{environment['PATH']}"}
+
+
+RECIPE = section("docs/start.md", "From C to a trace")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,13 +57,7 @@ def place(tmp_path: Path, etrace_command: Command) -> tuple[Path, dict[str, str]
     (program,) = blocks(RECIPE, "c")
     assert program.startswith("// hello.c\n")
     (tmp_path / "hello.c").write_text(program)
-    (python, *rest), environment = etrace_command
-    script = tmp_path / "bin" / "etrace"
-    script.parent.mkdir()
-    words = " ".join(f"'{word}'" for word in (python, *rest))
-    script.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
-    script.chmod(0o755)
-    return tmp_path, {**environment, "PATH": f"{script.parent}:{environment['PATH']}"}
+    return with_etrace(tmp_path, etrace_command)
 
 
 def shell(place: tuple[Path, dict[str, str]], commands: str) -> str:
