@@ -16,7 +16,6 @@ import numpy as np
 from emu import ExitReason, Machine
 from emu.semihosting import SemihostingOptions
 from encoder.encoder import Encoder
-from etrace import csvin
 from etrace.count_kernel import count_code
 from etrace.errors import EtraceError, Exit, InputError, os_error
 from etrace.files import shown
@@ -24,7 +23,6 @@ from etrace.history import ChunkHistory
 from etrace.plugin import Loaded, blamed
 from etrace.program import Code
 from etrace.signals import Interruption
-from etrace.streamcheck import StreamCheck
 from etrace.tracefile import Header
 from specs.events import EXCEPTION, HOST_CALL, INTERRUPT, TRAP_RETURN
 from specs.ingress import Chunk, IngressError
@@ -358,6 +356,9 @@ def encode(
     stream must be what it can do. `max_size`, `warn` and signals: as for `record`; the summary's
     `end` is None if all rows were encoded.
     """
+    from etrace import csvin  # what `record` has to start without
+    from etrace.streamcheck import StreamCheck
+
     encoding = _Encoding(header.configuration, file, code, max_size, warn)
     parameters = header.configuration.parameters
     chunks = csvin.chunks(
