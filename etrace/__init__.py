@@ -14,6 +14,7 @@ Arrays are NumPy records (`specs.flow` describes each). Their codes are enumerat
     gap["reason"]   Reason       flow.gaps
     trap["cause"]   cause_name(cause, interrupt) says it in words
     row[Column.x]   Column       trace.packets(): a column a field
+    packet.fields   Packet       trace.packet(number): one, by names; its bits, its bytes
     event.kind      Kind         trace.events()
 
 How to encode, what to trace and what to tell the encoder: `Encoding`, `Selection`, `Telling`.
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from specs.packets import Column
     from specs.parameters import Configuration, ParametersError
     from specs.privilege import Privilege
+    from specs.single import Packet
 
 __all__ = [
     "Column",
@@ -51,6 +53,7 @@ __all__ = [
     "Flow",
     "InputError",
     "Kind",
+    "Packet",
     "ParametersError",
     "Privilege",
     "ProgramMismatchError",
@@ -76,6 +79,7 @@ _HOMES = {
     "Flow": "specs.flow",
     "InputError": "etrace.errors",
     "Kind": "specs.events",
+    "Packet": "specs.single",
     "ParametersError": "specs.parameters",
     "Privilege": "specs.privilege",
     "ProgramMismatchError": "etrace.errors",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,10 @@ from etrace.stretch import Stretch, flow_stretches
 from etrace.tracefile import Header, TraceStream, open_trace
 from etrace.verify import Comparison, compare
 from specs.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow, Reason
+from specs.packets import Column
 from specs.parameters import Configuration
 from specs.records import join
+from specs.single import Packet
 
 if TYPE_CHECKING:
     from etrace.events import TraceEvent
@@ -191,15 +194,42 @@ class Trace:
 
     def packets(self) -> Iterator[npt.NDArray[np.uint64]]:
         """The packets: rows of uint64, a column a `specs.packets.Column`, valid until the next."""
+        for rows, _ in self._packets():
+            yield rows
+
+    @checked
+    def packet(self, number: int) -> Packet:
+        """Packet `number`, counted from 0 as in `etrace dump`: its fields, its bits, its words.
+
+        Raises `InputError` if there is none.
+        """
+        from etrace.flowtext import reason_name
+
+        before = 0
+        for rows, configuration in self._packets():
+            if 0 <= number - before < len(rows):
+                row = rows[number - before].tolist()
+                if not row[Column.reason]:
+                    return Packet.of(row, configuration)
+                raise InputError(
+                    f"{self.name}: offset {row[Column.offset]}: packet {number} is none: "
+                    f"{reason_name(row[Column.reason])}"
+                )
+            before += len(rows)
+        raise InputError(f"{self.name}: no packet {number}: the stream has but {before:,} packets")
+
+    def _packets(self) -> Iterator[tuple[npt.NDArray[np.uint64], Configuration]]:
+        """As `packets`, each with the configuration that its rows were read by."""
         from decoder import PacketReader
 
         reader = PacketReader(self.configuration, offset=self.lead_in)
-        for chunk in self.chunks():
-            reader.feed(chunk)
-            while len(rows := reader.read()[1]):
-                yield rows
-        while len(rows := reader.read(final=True)[1]):
-            yield rows
+        for chunk in chain(self.chunks(), [None]):
+            if chunk is not None:
+                reader.feed(chunk)
+            configuration = reader.configuration
+            while len(rows := reader.read(final=chunk is None)[1]):
+                yield rows, configuration
+                configuration = reader.configuration
 
     def events(self) -> Iterator["TraceEvent"]:
         """Interrupts, exceptions and trap returns, in order."""

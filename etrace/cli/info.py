@@ -102,7 +102,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
 
 
 def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> None:
-    from etrace.packettext import TITLES
+    from specs.single import TITLES
 
     rows = [("file", values["file"]), ("made by", " ".join(header.command) or header.source)]
     rows += [("program", f"{each.path} (sha256 {each.sha256})") for each in header.programs]

@@ -180,6 +180,25 @@ def test_names_that_share_their_ends(xlen: int, tmp_path: Path) -> None:
     assert set(load(path).symbols) == {"abcd", "cd"}
 
 
+@XLEN
+def test_names_behind_their_table(xlen: int, tmp_path: Path) -> None:
+    data = bytearray(
+        build_elf(
+            xlen,
+            RAM,
+            [Load(RAM, bytes(16))],
+            [("", RAM), ("", RAM)],
+            names=b"\0abcd\0",
+            name_offsets=[1, 3],
+        )
+    )
+    size, at = (64, 32) if xlen == 64 else (40, 20)
+    struct.pack_into("<Q" if xlen == 64 else "<I", data, len(data) - size + at, 3)
+    path = tmp_path / "x.elf"
+    path.write_bytes(data)
+    assert set(load(path).symbols) == {"abcd"}
+
+
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])
 def test_names_that_no_file_has(name: str) -> None:
     with pytest.raises(ElfError, match="no name of a file") as caught:

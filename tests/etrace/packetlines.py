@@ -5,7 +5,6 @@ from contextlib import suppress
 from typing import Any
 
 from etrace.flowtext import reason_name
-from etrace.packettext import TITLES
 from specs.packets import (
     FORMAT_NAMES,
     IOPTIONS,
@@ -19,6 +18,7 @@ from specs.packets import (
 )
 from specs.parameters import Configuration, ParametersError
 from specs.privilege import letters
+from specs.single import TITLES
 from specs.support import learn
 
 #: Fields shown in hexadecimal.
