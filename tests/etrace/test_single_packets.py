@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import etrace
@@ -40,20 +41,32 @@ def test_packets_are_those_of_dump_and_of_the_stream(
 
 
 def test_a_packet_knows_what_was_announced_before_it(tmp_path: Path) -> None:
-    """The parameters of the file are not those of its packets."""
-    encoding = etrace.Encoding(modes=("all",), protocol="2.1")
-    trace = etrace.record(
-        NESTED, tmp_path / "t.etrace", framing="reference", max_instructions=3000, encoding=encoding
+    """And not what is announced behind it. The parameters of the file are not those of its
+    packets.
+    """
+    plain, modes = (
+        etrace.record(
+            NESTED,
+            framing="reference",
+            max_instructions=2000,
+            encoding=etrace.Encoding(modes=names, protocol="2.1"),
+        )
+        for names in ((), ("all",))
     )
-    support = trace.packet(0)
+    support = modes.packet(0)
     assert support.format == "3.3" and support.fields["branch_predictor"] == 1
     bare = tmp_path / "bare"
-    bare.write_bytes(b"".join(trace.chunks()))
-    plain = tmp_path / "plain.toml"
-    plain.write_text('protocol = "2.1"\n[framing]\nkind = "reference"\n')
-    other = etrace.open(bare, params=plain, elf=NESTED)
-    packets = list(range(40))
-    assert [other.packet(n) for n in packets] == [trace.packet(n) for n in packets]
+    rows = np.concatenate([rows.copy() for rows in plain.packets()])
+    first = len(rows) - 1  # without the support packet at its end: another one comes instead
+    cut = b"".join(plain.chunks())[: int(rows[-1, etrace.Column.offset])]
+    bare.write_bytes(b"".join([cut, *modes.chunks()]))
+    parameters = tmp_path / "plain.toml"
+    parameters.write_text('protocol = "2.1"\n[framing]\nkind = "reference"\n')
+    both = etrace.open(bare, params=parameters, elf=NESTED)
+    numbers = range(0, first, 3)
+    assert [both.packet(n) for n in numbers] == [plain.packet(n) for n in numbers]
+    numbers = range(0, sum(len(rows) for rows in modes.packets()), 3)
+    assert [both.packet(first + n) for n in numbers] == [modes.packet(n) for n in numbers]
 
 
 def test_numbers_that_no_packet_has(traps_trace: Path) -> None:
