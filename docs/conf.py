@@ -19,7 +19,7 @@ source_suffix = {".md": "markdown"}
 nitpicky = True
 # Types in signatures that have no entry: other projects', and those of ours that are not public.
 nitpick_ignore_regex = [
-    ("py:class", r"(collections\.abc|numpy|os|pathlib)\..*|NDArray"),
+    ("py:class", r"(collections\.abc|numpy|os|pathlib)\..*|NDArray|Bits"),
     ("py:class", r"(etrace|emu|encoder|decoder|specs)\..*"),
 ]
 

@@ -14,6 +14,7 @@ Arrays are NumPy records (`specs.interfaces.flow` describes each). Their codes a
     gap["reason"]   Reason       flow.gaps
     trap["cause"]   cause_name(cause, interrupt) says it in words
     row[Column.x]   Column       trace.packets(): a column a field
+    packet.fields   Packet       trace.packet(number): one, by names; its bits, its bytes
     event.kind      Kind         trace.events()
 
 How to encode, what to trace and what to tell the encoder: `Encoding`, `Selection`, `Telling`.
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from specs.isa.causes import cause_name
     from specs.isa.privilege import Privilege
     from specs.trace.packets import Column
+    from specs.trace.single import Packet
 
 __all__ = [
     "Column",
@@ -54,6 +56,7 @@ __all__ = [
     "Flow",
     "InputError",
     "Kind",
+    "Packet",
     "ParametersError",
     "Privilege",
     "ProgramMismatchError",
@@ -79,6 +82,7 @@ _HOMES = {
     "Flow": "specs.interfaces.flow",
     "InputError": "etrace.errors",
     "Kind": "specs.interfaces.events",
+    "Packet": "specs.trace.single",
     "ParametersError": "specs.configuration.parameters",
     "Privilege": "specs.isa.privilege",
     "ProgramMismatchError": "etrace.errors",

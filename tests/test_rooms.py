@@ -83,8 +83,19 @@ def test_there_is_one_njit() -> None:
 
 def test_the_command_line_starts_without_the_heavy_libraries() -> None:
     """`etrace --help` must not wait for Numba."""
-    heavy = "{'numba', 'numpy', 'elftools', 'rich'}"
+    heavy = "{'numba', 'numpy', 'elftools', 'bitstring', 'rich'}"
     code = f"import sys, etrace.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+def test_a_recording_starts_without_what_it_does_not_need() -> None:
+    unneeded = "{'bitstring', 'elftools.elf.elffile', 'elftools.dwarf', 'etrace.sources.csvin'}"
+    elf = "tests/firmware/nested-rv64.elf"
+    code = (
+        "import sys, etrace.api, etrace.recording.recorder, etrace.cli.record, emu.platforms.elf\n"
+    )
+    code += f"emu.platforms.elf.load({elf!r})\nprint(sorted({unneeded} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 

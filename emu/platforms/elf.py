@@ -1,17 +1,24 @@
 """ELF files: what a machine loads and what a decoder reads code and symbols from.
 
-Parsed here, in a few structures, and not by a library: these files may be hostile, and the work and
-memory that they can cause must be bounded by their size.
+Their structure is pyelftools' (`emu.platforms.guard`). These files may be hostile: here are the
+limits that bound the work and memory which they can cause by their size.
 """
 
 import hashlib
 import os
 import stat
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from emu.platforms.guard import Budget, Metered, Tables, UnreadableError, guarded
+
+if TYPE_CHECKING:
+    from elftools.construct.lib.container import Container
 
 #: Limits: bytes of file, of all segments in memory, and counts.
 MAX_FILE = 1 << 30
@@ -20,82 +27,30 @@ MAX_SEGMENTS = 256
 #: Segments may share bytes of the file, but all together not take more than so many times its size;
 #: the names of symbols likewise.
 MAX_SHARING = 2
-MAX_SECTIONS = 1 << 16
 MAX_SYMBOLS = 1 << 20
 MAX_NAME = 4096
+MAX_ATTRIBUTES = 1 << 16
 
-# System V ABI, "Object Files"; RISC-V ELF psABI for the machine and the attribute section.
-_EM_RISCV = 243
-_ET_EXEC, _ET_DYN = 2, 3
-_PT_LOAD, _PF_X = 1, 1
-_SHT_SYMTAB, _SHT_RISCV_ATTRIBUTES = 2, 0x7000_0003
+# System V ABI, "Symbol Table"; RISC-V ELF psABI, "Attributes".
 _SHN_UNDEF = 0
-_TAG_ARCH = 5
+_TAG_FILE, _TAG_ARCH = 1, 5
 _SYMBOL_TYPES = {0: "NOTYPE", 1: "OBJECT", 2: "FUNC", 5: "COMMON", 6: "TLS", 10: "GNU_IFUNC"}
 
-
-class _Header(NamedTuple):
-    """What follows e_ident."""
-
-    type: int
-    machine: int
-    version: int
-    entry: int
-    phoff: int
-    shoff: int
-    flags: int
-    ehsize: int
-    phentsize: int
-    phnum: int
-    shentsize: int
-    shnum: int
-    shstrndx: int
-
-
-class _Section(NamedTuple):
-    name: int
-    type: int
-    flags: int
-    addr: int
-    offset: int
-    size: int
-    link: int
-    info: int
-    addralign: int
-    entsize: int
-
-
-class _Format(NamedTuple):
-    """Structures of one class, and where (type, flags, offset, vaddr, paddr, filesz, memsz) of a
-    program header and (name, info, shndx, value, size) of a symbol are.
-    """
-
-    header: struct.Struct
-    segment: struct.Struct
-    segment_fields: tuple[int, ...]
-    section: struct.Struct
-    symbol: struct.Struct
-    symbol_fields: tuple[int, ...]
-
-
-_FORMATS = {
-    32: _Format(
-        struct.Struct("<HHIIIIIHHHHHH"),
-        struct.Struct("<8I"),
-        (0, 6, 1, 2, 3, 4, 5),
-        struct.Struct("<10I"),
-        struct.Struct("<IIIBBH"),
-        (0, 3, 5, 1, 2),
+#: `Elf_Sym` by class, as a table is read in bulk: pyelftools takes 30 us for each symbol.
+SYMBOLS = {
+    32: np.dtype(
+        [
+            ("st_name", "<u4"), ("st_value", "<u4"), ("st_size", "<u4"),
+            ("st_info", "u1"), ("st_other", "u1"), ("st_shndx", "<u2"),
+        ]
     ),
-    64: _Format(
-        struct.Struct("<HHIQQQIHHHHHH"),
-        struct.Struct("<IIQQQQQQ"),
-        (0, 1, 2, 3, 4, 5, 6),
-        struct.Struct("<IIQQQQIIQQ"),
-        struct.Struct("<IBBHQQ"),
-        (0, 1, 3, 4, 5),
+    64: np.dtype(
+        [
+            ("st_name", "<u4"), ("st_info", "u1"), ("st_other", "u1"), ("st_shndx", "<u2"),
+            ("st_value", "<u8"), ("st_size", "<u8"),
+        ]
     ),
-}
+}  # fmt: skip
 
 
 class ElfError(ValueError):
@@ -158,22 +113,38 @@ def load(path: str | os.PathLike[str]) -> Program:
         raise ElfError(f"{where}: not an ELF file")
     if len(data) < 16 or data[4] not in (1, 2):
         raise ElfError(f"{where}: broken ELF file: no class")
-    xlen = 32 * data[4]
-    layout = _FORMATS[xlen]
     if data[5] != 1:
         raise ElfError(f"{where}: not a little-endian ELF file")
-    if len(data) < 16 + layout.header.size:
-        raise ElfError(f"{where}: truncated: the ELF header is cut off")
-    header = _Header(*layout.header.unpack_from(data, 16))
-    if header.machine != _EM_RISCV:
-        raise ElfError(f"{where}: for another machine (e_machine {header.machine}), not RISC-V")
-    if header.type not in (_ET_EXEC, _ET_DYN):
-        raise ElfError(f"{where}: not linked (e_type {header.type}): give an executable")
-    segments = _segments(where, data, header, xlen)
-    sections = _sections(data, header, layout)
-    symbols = dict(_symbols(data, sections, layout))
-    digest = hashlib.sha256(data).hexdigest()
-    return Program(where, xlen, header.entry, segments, symbols, _isa(data, sections), digest)
+    xlen = 32 * data[4]
+    try:
+        return _program(where, Tables(data, xlen), xlen)
+    except UnreadableError as error:
+        raise ElfError(f"{where}: broken ELF file: {' '.join(str(error).split())}") from None
+
+
+def _program(path: Path, tables: Tables, xlen: int) -> Program:
+    header = _header(path, tables)
+    segments = _segments(path, tables, header, xlen)
+    table, attributes = _sections(tables, "SHT_SYMTAB", "SHT_RISCV_ATTRIBUTES")
+    symbols = dict(_symbols(tables, table, xlen))
+    digest = hashlib.sha256(tables.data).hexdigest()
+    isa = _isa(tables, attributes)
+    return Program(path, xlen, header.e_entry, segments, symbols, isa, digest)
+
+
+def _header(path: Path, tables: Tables) -> "Container":
+    from elftools.elf.enums import ENUM_E_MACHINE, ENUM_E_TYPE
+
+    header = tables.header
+    if header is None:
+        raise ElfError(f"{path}: truncated: the ELF header is cut off")
+    if header.e_machine != "EM_RISCV":
+        number = ENUM_E_MACHINE.get(header.e_machine, header.e_machine)
+        raise ElfError(f"{path}: for another machine (e_machine {number}), not RISC-V")
+    if header.e_type not in ("ET_EXEC", "ET_DYN"):
+        number = ENUM_E_TYPE.get(header.e_type, header.e_type)
+        raise ElfError(f"{path}: not linked (e_type {number}): give an executable")
+    return header
 
 
 def read_file(file: BinaryIO, most: int) -> bytes:
@@ -186,23 +157,27 @@ def read_file(file: BinaryIO, most: int) -> bytes:
     return file.read(most + 1)
 
 
-def _segments(path: Path, data: bytes, header: _Header, xlen: int) -> tuple[Segment, ...]:
-    layout = _FORMATS[xlen]
-    if header.phnum > MAX_SEGMENTS:
-        raise ElfError(f"{path}: {header.phnum} program headers (at most {MAX_SEGMENTS} are read)")
-    if header.phentsize < layout.segment.size and header.phnum:
-        raise ElfError(f"{path}: broken ELF file: program headers of {header.phentsize} bytes")
+def _segments(path: Path, tables: Tables, header: "Container", xlen: int) -> tuple[Segment, ...]:
+    from elftools.elf.constants import P_FLAGS
+
+    if header.e_phnum > MAX_SEGMENTS:
+        raise ElfError(
+            f"{path}: {header.e_phnum} program headers (at most {MAX_SEGMENTS} are read)"
+        )
+    if header.e_phentsize < tables.segment_size and header.e_phnum:
+        raise ElfError(f"{path}: broken ELF file: program headers of {header.e_phentsize} bytes")
+    data = tables.data
     segments = []
     taken = memory = 0
-    for number in range(header.phnum):
-        at = header.phoff + number * header.phentsize
-        if at + layout.segment.size > len(data):
+    for number in range(header.e_phnum):
+        found = tables.segment(number)
+        if found is None:
             raise ElfError(
                 f"{path}: truncated: program header {number} is past the end of the file"
             )
-        fields = layout.segment.unpack_from(data, at)
-        kind, flags, offset, vaddr, base, filesz, memsz = (fields[i] for i in layout.segment_fields)
-        if kind != _PT_LOAD or memsz == 0:
+        offset, filesz, memsz = found.p_offset, found.p_filesz, found.p_memsz
+        vaddr, base = found.p_vaddr, found.p_paddr
+        if found.p_type != "PT_LOAD" or memsz == 0:
             continue
         if offset + filesz > len(data):
             raise ElfError(f"{path}: truncated: segment {number} ends past the end of the file")
@@ -224,52 +199,55 @@ def _segments(path: Path, data: bytes, header: _Header, xlen: int) -> tuple[Segm
             )
         content = data[offset : offset + filesz]
         runs_at = None if vaddr == base else vaddr
-        segments.append(Segment(base, content, memsz, bool(flags & _PF_X), runs_at))
+        segments.append(Segment(base, content, memsz, bool(found.p_flags & P_FLAGS.PF_X), runs_at))
     if not segments:
         raise ElfError(f"{path}: no loadable segment")
     return tuple(segments)
 
 
-def _sections(data: bytes, header: _Header, layout: _Format) -> list[_Section]:
-    """Section headers. Sections help and are not needed to run: what is broken is left out."""
-    sections: list[_Section] = []
-    if header.shentsize < layout.section.size:
-        return sections
-    for number in range(min(header.shnum, MAX_SECTIONS)):
-        at = header.shoff + number * header.shentsize
-        if at + layout.section.size <= len(data):
-            sections.append(_Section(*layout.section.unpack_from(data, at)))
-    return sections
+def _sections(tables: Tables, *kinds: str) -> "list[Container | None]":
+    """The first section of each type. Sections help and are not needed to run: what is broken is
+    left out.
+    """
+    found: dict[str, Container] = {}
+    number = 0
+    while len(found) < len(kinds) and (section := tables.section(number)) is not None:
+        if section.sh_type in kinds:
+            found.setdefault(section.sh_type, section)
+        number += 1
+    return [found.get(kind) for kind in kinds]
 
 
-def _symbols(
-    data: bytes, sections: list[_Section], layout: _Format
-) -> Iterator[tuple[str, Symbol]]:
-    """Name and symbol from the first symbol table, in reverse: of equal names the first counts.
+def _symbols(tables: Tables, table: "Container | None", xlen: int) -> Iterator[tuple[str, Symbol]]:
+    """Name and symbol from a symbol table, in reverse: of equal names the first counts.
 
     Names may share their ends in the file. Where all together are far longer than it, none more are
     read.
     """
-    table = next((s for s in sections if s.type == _SHT_SYMTAB), None)
-    if table is None or table.link >= len(sections):
+    strings = None if table is None else tables.section(table.sh_link)
+    if table is None or strings is None:
         return
-    strings = sections[table.link]
-    size = layout.symbol.size
+    data, layout = tables.data, SYMBOLS[xlen]
     room = MAX_SHARING * len(data)
-    count = min(table.size // size, MAX_SYMBOLS, max(0, len(data) - table.offset) // size)
-    for number in reversed(range(count)):
-        fields = layout.symbol.unpack_from(data, table.offset + number * size)
-        name, info, section, address, extent = (fields[i] for i in layout.symbol_fields)
-        kind = _SYMBOL_TYPES.get(info & 15)
-        if kind is None or section == _SHN_UNDEF or name >= strings.size:
-            continue
-        text = _string(data, strings.offset + name)
+    size = max(0, min(table.sh_size, len(data) - table.sh_offset))
+    count = min(size // layout.itemsize, MAX_SYMBOLS)
+    if not count:
+        return
+    rows = np.frombuffer(data, layout, count, table.sh_offset)
+    kinds = rows["st_info"] & 15
+    named = np.isin(kinds, list(_SYMBOL_TYPES)) & (rows["st_shndx"] != _SHN_UNDEF)
+    named &= rows["st_name"] < strings.sh_size
+    columns = (rows["st_name"], rows["st_value"], rows["st_size"], kinds)
+    for name, address, extent, kind in zip(
+        *(column[named][::-1].tolist() for column in columns), strict=True
+    ):
+        text = _string(data, strings.sh_offset + name)
         room -= len(text)
         if room < 0:
             return
         # Mapping symbols ($x, $d) and local labels (.L) name no place that a person knows.
         if text and text[0] not in "$.":
-            yield text, Symbol(address, extent, kind)
+            yield text, Symbol(address, extent, _SYMBOL_TYPES[kind])
 
 
 def _string(data: bytes, at: int) -> str:
@@ -277,38 +255,32 @@ def _string(data: bytes, at: int) -> str:
     return data[at:end].decode("utf-8", "replace") if end > at else ""
 
 
-def _isa(data: bytes, sections: list[_Section]) -> str | None:
-    """Tag_RISCV_arch of the attribute section: vendor "riscv", attributes of the whole file."""
-    section = next((s for s in sections if s.type == _SHT_RISCV_ATTRIBUTES), None)
+def _isa(tables: Tables, section: "Container | None") -> str | None:
+    """Tag_RISCV_arch of an attribute section: vendor "riscv", attributes of the whole file."""
     if section is None:
         return None
-    content = data[section.offset : section.offset + min(section.size, 1 << 16)]
-    # 'A', length (4), "riscv" NUL, then tag (1), length (4), attributes.
-    if content[:1] != b"A" or content[5:11] != b"riscv\0" or content[11:12] != b"\x01":
+    end = section.sh_offset + min(section.sh_size, MAX_ATTRIBUTES)
+    content = tables.data[section.sh_offset : end]
+    metered: Any = Metered(BytesIO(content), Budget(len(content)))
+    try:
+        with guarded():
+            return _arch(tables.structs, metered)
+    except UnreadableError:
         return None
-    at = 16
-    while at < len(content):
-        tag, at = _uleb128(content, at)
-        if tag % 2 == 0:
-            _, at = _uleb128(content, at)
-            continue
-        end = content.find(b"\0", at)
-        if end < 0:
-            return None
-        if tag == _TAG_ARCH:
-            return content[at:end].decode("ascii", "replace")
-        at = end + 1
-    return None
 
 
-def _uleb128(content: bytes, at: int) -> tuple[int, int]:
-    """The number at `at` (its low 64 bits), and the position behind it."""
-    value, shift = 0, 0
-    while at < len(content):
-        byte = content[at]
-        if shift < 64:
-            value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            break
-    return value, at
+def _arch(structs: Any, stream: Any) -> str | None:
+    """(pyelftools' own walk takes every attribute for a number but the one of this tag, where the
+    psABI has strings at all odd tags.)
+    """
+    number, text = structs.Elf_uleb128(""), structs.Elf_ntbs("")
+    if stream.read(1) != b"A":
+        return None
+    vendor = structs.Elf_Attr_Subsection_Header.parse_stream(stream).vendor_name
+    if vendor != "riscv" or number.parse_stream(stream) != _TAG_FILE:
+        return None
+    structs.Elf_word("").parse_stream(stream)
+    while (tag := number.parse_stream(stream)) != _TAG_ARCH:
+        (text if tag % 2 else number).parse_stream(stream)
+    arch: bytes = text.parse_stream(stream)
+    return arch.decode("ascii", "replace")

@@ -22,6 +22,7 @@ from specs.configuration.parameters import PROTOCOLS, Configuration, ParametersE
 from specs.interfaces.flow import Reason
 from specs.trace.framing import EXTEND, LENGTH_MASK
 from specs.trace.packets import Column, Format
+from specs.trace.single import take
 
 #: Below `_FAIR` a trace is looked into; an alternative has to be `_GOOD`, and `_STEP` better or
 #: without any of more than `_MANY` breaks. If there is none, only a trace that is `_POOR` is
@@ -228,6 +229,8 @@ def _changes(head: bytes, configuration: Configuration) -> Iterator[Change]:
 
 def _framing(head: bytes, srcid_width: int, type_width: int, timestamp_width: int) -> Change:
     """An encapsulation of these widths, with the srcID and the type that most packets have."""
+    from bitstring import Bits
+
     votes: Counter[tuple[int, int]] = Counter()
     at = 0
     while at < len(head) and votes.total() < _VOTERS:
@@ -237,9 +240,8 @@ def _framing(head: bytes, srcid_width: int, type_width: int, timestamp_width: in
             continue
         stamp = timestamp_width if header & EXTEND else 0
         size = 1 + srcid_width // 8 + stamp // 8 + (header & LENGTH_MASK)
-        bits = int.from_bytes(head[at + 1 : at + size], "little")
-        srcid = bits & ((1 << srcid_width) - 1)
-        votes[srcid, bits >> (srcid_width + stamp) & ((1 << type_width) - 1)] += 1
+        bits = Bits.from_bytes(head[at + 1 : at + size][::-1])
+        votes[take(bits, 0, srcid_width), take(bits, srcid_width + stamp, type_width)] += 1
         at += size
     srcid, type_ = votes.most_common(1)[0][0] if votes else (0, 0)
     values = {

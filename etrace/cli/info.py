@@ -98,7 +98,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
 
 
 def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> None:
-    from etrace.views.packets import TITLES
+    from specs.trace.single import TITLES
 
     rows = [("file", values["file"]), ("made by", " ".join(header.command) or header.source)]
     rows += [("program", f"{each.path} (sha256 {each.sha256})") for each in header.programs]

@@ -24,8 +24,6 @@ from etrace.kernels.count import count_code
 from etrace.plugins.plugin import Loaded, blamed
 from etrace.recording.beside import Beside
 from etrace.signals import Interruption
-from etrace.sources import csvin
-from etrace.sources.streamcheck import StreamCheck
 from etrace.trace.header import Header
 from etrace.trace.program import Code
 from specs.configuration.parameters import Configuration
@@ -369,6 +367,9 @@ def encode(
     stream must be what it can do. `max_size`, `warn` and signals: as for `record`; the summary's
     `end` is None if all rows were encoded.
     """
+    from etrace.sources import csvin  # what `record` has to start without
+    from etrace.sources.streamcheck import StreamCheck
+
     encoding = _Encoding(header.configuration, file, code, max_size, warn)
     parameters = header.configuration.parameters
     chunks = csvin.chunks(

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,13 @@ from etrace.trace.header import Header
 from etrace.trace.outcome import Verification
 from etrace.trace.program import Code, for_header
 from etrace.trace.reading import Reading
+from etrace.trace.reasons import reason_name
 from specs.configuration.parameters import Configuration
 from specs.interfaces.events import TraceEvent
 from specs.interfaces.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow, Reason
 from specs.interfaces.records import join
+from specs.trace.packets import Column
+from specs.trace.single import Packet
 
 #: `Header.source` of a bare stream.
 BARE = "stream"
@@ -191,15 +195,40 @@ class Trace:
     def packets(self) -> Iterator[npt.NDArray[np.uint64]]:
         """The packets: rows of uint64, a column a `specs.trace.packets.Column`, valid until the
         next."""
+        for rows, _ in self._packets():
+            yield rows
+
+    @checked
+    def packet(self, number: int) -> Packet:
+        """Packet `number`, counted from 0 as in `etrace dump`: its fields, its bits, its words.
+
+        Raises `InputError` if there is none.
+        """
+        before = 0
+        for rows, configuration in self._packets():
+            if 0 <= number - before < len(rows):
+                row = rows[number - before].tolist()
+                if not row[Column.reason]:
+                    return Packet.of(row, configuration)
+                raise InputError(
+                    f"{self.name}: offset {row[Column.offset]}: packet {number} is none: "
+                    f"{reason_name(row[Column.reason])}"
+                )
+            before += len(rows)
+        raise InputError(f"{self.name}: no packet {number}: the stream has but {before:,} packets")
+
+    def _packets(self) -> Iterator[tuple[npt.NDArray[np.uint64], Configuration]]:
+        """As `packets`, each with the configuration that its rows were read by."""
         from decoder import PacketReader
 
         reader = PacketReader(self.configuration, offset=self.lead_in)
-        for chunk in self.chunks():
-            reader.feed(chunk)
-            while len(rows := reader.read()[1]):
-                yield rows
-        while len(rows := reader.read(final=True)[1]):
-            yield rows
+        for chunk in chain(self.chunks(), [None]):
+            if chunk is not None:
+                reader.feed(chunk)
+            configuration = reader.configuration
+            while len(rows := reader.read(final=chunk is None)[1]):
+                yield rows, configuration
+                configuration = reader.configuration
 
     def events(self) -> Iterator[TraceEvent]:
         """Interrupts, exceptions and trap returns, in order."""

@@ -5,43 +5,15 @@ from contextlib import suppress
 import numpy as np
 import numpy.typing as npt
 
+from etrace.kernels import packet_text as kernel
+from etrace.kernels.packet_text import Piece, Style
 from etrace.trace.reasons import reason_name
 from specs.configuration.parameters import Configuration, ParametersError
 from specs.interfaces.flow import Reason
-from specs.isa.privilege import letters
 from specs.kernels.njit import announce_compilation
-from specs.trace.packets import FORMAT_NAMES, IOPTIONS, TABLES, Column, Format, Layout, QualStatus
+from specs.trace.packets import FORMAT_NAMES, TABLES, Column, Format, Layout
+from specs.trace.single import DERIVED, FLAGS, HEXADECIMAL, NAMES, TITLES
 from specs.trace.support import learn
-
-#: What the formats are for.
-TITLES = {
-    "0.0": "branch count",
-    "0.1": "jump target index",
-    "1": "branch map",
-    "2": "address",
-    "3.0": "synchronisation",
-    "3.1": "trap",
-    "3.2": "context",
-    "3.3": "support",
-}
-
-#: Fields shown in hexadecimal.
-_HEXADECIMAL = (Column.address, Column.tval, Column.context, Column.branch_map)
-
-#: Bits that mean something by differing from the bit before them.
-_DERIVED = {
-    Column.notify: Column.is_notify,
-    Column.updiscon: Column.is_updiscon,
-    Column.irreport: Column.is_irreport,
-}
-
-#: Fields whose values have names, from 0.
-_NAMES = {
-    Column.privilege: [letters(code) for code in range(16)],
-    Column.qual_status: [status.name for status in QualStatus],
-}
-#: Fields whose bits have names, from bit 0.
-_FLAGS = {Column.ioptions: IOPTIONS}
 
 #: What a field takes in a line at most, besides names: a number, its bits, signs between them.
 _ROOM = 20 + 2 + len('": {"value": , "bits": }, ')
@@ -59,8 +31,6 @@ class PacketText:
     """
 
     def __init__(self, configuration: Configuration, as_json: bool) -> None:
-        from etrace.kernels import packet_text as kernel  # `info` needs but the titles
-
         announce_compilation("the packet listing", __name__)
         self._write = kernel.write_json if as_json else kernel.write_text
         self._configuration = configuration
@@ -116,8 +86,6 @@ class PacketText:
 
 def _vocabulary() -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[np.generic], ...], int]:
     """For the kernel: `styles` by column, pieces of text, and bytes of the longest line."""
-    from etrace.kernels.packet_text import Piece, Style
-
     texts = {
         Piece.QUOTED_NUMBER: '{"number": ',
         Piece.QUOTED_OFFSET: ', "offset": ',
@@ -136,14 +104,14 @@ def _vocabulary() -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[np.generic],
     pieces += [f" {name:<3} {TITLES[name]:<15}" for name in FORMAT_NAMES]
     pieces += [reason_name(reason) for reason in range(max(Reason) + 1)]
     styles = np.zeros((len(Column), len(Style)), np.int64)
-    styles[list(_HEXADECIMAL), Style.HEXADECIMAL] = 1
-    for column, derived in _DERIVED.items():
+    styles[list(HEXADECIMAL), Style.HEXADECIMAL] = 1
+    for column, derived in DERIVED.items():
         styles[column, Style.DERIVED] = derived
-    for style, named in ((Style.NAMES, _NAMES), (Style.FLAGS, _FLAGS)):
+    for style, named in ((Style.NAMES, NAMES), (Style.FLAGS, FLAGS)):
         for column, names in named.items():
             styles[column, style] = len(pieces)
             pieces += names
-    for column, names in _FLAGS.items():
+    for column, names in FLAGS.items():
         styles[column, Style.FLAG_COUNT] = len(names)
     encoded = [piece.encode() for piece in pieces]
     ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)

@@ -5,7 +5,6 @@ from contextlib import suppress
 from typing import Any
 
 from etrace.trace.reasons import reason_name
-from etrace.views.packets import TITLES
 from specs.configuration.parameters import Configuration, ParametersError
 from specs.isa.privilege import letters
 from specs.trace.packets import (
@@ -19,6 +18,7 @@ from specs.trace.packets import (
     QualStatus,
     When,
 )
+from specs.trace.single import TITLES
 from specs.trace.support import learn
 
 #: Fields shown in hexadecimal.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from emu.platforms import guard as elfguard
 from etrace.trace.lines import Lines
-from etrace.trace.trace import lines
 
 RAM = 0x8000_0000
 #: Seconds: far more than one of these files takes, far less than what it asks for.
@@ -205,7 +205,7 @@ def patience() -> Iterator[None]:
 @pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_work_is_bounded(name: str, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(lines, "_MOST_READS", 1 << 17, raising=False)
+    monkeypatch.setattr(elfguard, "_MOST_READS", 1 << 17)
     path = tmp_path / "hostile.elf"
     path.write_bytes(HOSTILE[name]())
     names = Lines([str(path)])
@@ -214,7 +214,7 @@ def test_the_work_is_bounded(name: str, tmp_path: Path, monkeypatch: Any) -> Non
 
 @pytest.mark.usefixtures("patience")
 def test_many_programs_share_what_is_done(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(lines, "_MOST_READS", 1 << 17, raising=False)
+    monkeypatch.setattr(elfguard, "_MOST_READS", 1 << 17)
     path = tmp_path / "hostile.elf"
     path.write_bytes(HOSTILE["ranges"]())
     assert Lines([str(path)] * 64).name(RAM) == ""
