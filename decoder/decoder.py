@@ -8,18 +8,15 @@ import numpy.typing as npt
 
 from decoder.bytes.brief import BRIEFS
 from decoder.bytes.packets import PacketReader, Rows
-from decoder.path.reconstruct import (
-    ENDED_PACKET,
-    OUTPUTS,
-    close_run,
-    count_instructions,
-    reconstruct,
-)
+from decoder.path.bundles import Output, Packets, Path
+from decoder.path.outputs import ENDED_PACKET, Filled, close_run, count_instructions
+from decoder.path.reconstruct import reconstruct
 from decoder.path.settings import MOST_BRANCHES, Setting, settings
 from decoder.path.state import STATES, State
 from decoder.path.table import tables
 from specs.configuration.parameters import Configuration
 from specs.interfaces.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow
+from specs.interfaces.records import rows
 from specs.isa.control import CodeMap
 from specs.kernels.njit import announce_compilation
 from specs.trace import predictors
@@ -71,16 +68,17 @@ class Decoder:
         self._state = np.zeros(STATES, np.int64)
         self._state[State.LAST] = -1
         self._state.view(np.uint64)[State.ADDRESS_MASK] = (1 << code.xlen) - 1
-        self._saved = np.zeros(STATES, np.int64)
-        self._runs = _words(RUN, _RUNS)
-        self._traps = _words(TRAP, _RECORDS)
-        self._contexts = _words(CONTEXT, _RECORDS)
-        self._gaps = _words(GAP, _RECORDS)
-        self._pauses = _words(PAUSE, _RECORDS)
-        self._loops = _words(LOOP, _RECORDS)
-        self._filled = np.zeros(OUTPUTS, np.int64)
+        self._output = Output(
+            runs=_table(RUN, _RUNS).ravel(),
+            traps=_table(TRAP, _RECORDS),
+            contexts=_table(CONTEXT, _RECORDS),
+            gaps=_table(GAP, _RECORDS),
+            pauses=_table(PAUSE, _RECORDS),
+            loops=_table(LOOP, _RECORDS),
+            filled=np.zeros(len(Filled), np.int64),
+            counts=np.zeros(len(FORMAT_NAMES), np.int64),
+        )
         self._packet = 0
-        self._counts = np.zeros(len(FORMAT_NAMES), np.int64)
         self._briefs: Rows = np.zeros((0, BRIEFS), np.uint64)
         self._details: Rows = np.zeros((0, COLUMNS), np.uint64)
         self._done = 0
@@ -109,10 +107,7 @@ class Decoder:
             while self._done < len(self._briefs):
                 self._done = self._reconstruct()
                 if self._done < len(self._briefs):
-                    if self._filled.any():
-                        yield self._chunk()
-                    else:
-                        self._runs = np.zeros(2 * self._runs.size, np.uint64)
+                    yield self._chunk()
             self._packet += len(self._briefs)
             if self._configuration is not self._reader.configuration:
                 self._adopt()
@@ -122,76 +117,64 @@ class Decoder:
             self._done = 0
             if not len(self._briefs):
                 break
-        if self._filled.any():
+        if self._output.filled.any():
             yield self._chunk()
         if final and self._state[State.RUN_COUNT]:
-            close_run(self._state, self._runs, self._filled, ENDED_PACKET)
+            close_run(self._state, self._output.runs, self._output.filled, ENDED_PACKET)
             yield self._chunk()
 
     def _adopt(self) -> None:
         """Take over what the reader has learned; predictions begin anew."""
         self._configuration = self._reader.configuration
         self._settings = settings(self._configuration, self._most_branches)
-        self._history = predictors.make(self._configuration)
-        self._scratch = self._history.copy()
+        #: None without the modes that keep one: kernels are compiled without it then.
+        self._history = self._scratch = None
+        if self._settings[Setting.MODES]:
+            self._history = predictors.make(self._configuration)
+            self._scratch = self._history.copy()
 
     def _reconstruct(self) -> int:
-        packets = self._briefs, self._details, self._done, len(self._briefs), self._packet
-        outputs = (
-            self._runs,
-            self._traps,
-            self._contexts,
-            self._gaps,
-            self._pauses,
-            self._loops,
-            self._filled,
-            self._counts,
-            self._scratch,
-        )
-        context = self._regions, self._table, self._history, self._settings
-        if self._settings[Setting.MODES]:
-            # imported where it is needed: others need not load it
-            from decoder.path.reconstruct_modes import reconstruct_with_modes
-
-            return int(reconstruct_with_modes(*context, *packets, self._state, *outputs))
-        return int(reconstruct(*context, *packets, self._state, self._saved, *outputs))
+        path = Path(self._regions, self._table, self._settings, self._state)
+        packets = Packets(self._briefs, self._details, self._done, len(self._briefs), self._packet)
+        return int(reconstruct(path, self._history, self._scratch, packets, self._output))
 
     def _chunk(self) -> Flow:
-        runs, traps, contexts, gaps, pauses, loops = (int(n) for n in self._filled)
-        full = self._runs
+        runs, traps, contexts, gaps, pauses, loops = self._output.filled.tolist()
+        output = self._output
+        full = output.runs
         if 2 * runs * _RUN_WORDS > full.size:
             # Handed over instead of copied: most chunks are full.
-            self._runs = np.empty(full.size, np.uint64)
+            self._output = output._replace(runs=np.empty(full.size, np.uint64))
             own = full[: runs * _RUN_WORDS].view(RUN)
         else:
             own = _records(full, RUN, runs)
         flow = Flow(
             own,
-            _records(self._traps, TRAP, traps),
-            _records(self._contexts, CONTEXT, contexts),
-            _records(self._gaps, GAP, gaps),
+            _records(output.traps, TRAP, traps),
+            _records(output.contexts, CONTEXT, contexts),
+            _records(output.gaps, GAP, gaps),
             int(self._state[State.RUNS]),
-            _records(self._pauses, PAUSE, pauses),
-            _records(self._loops, LOOP, loops),
+            _records(output.pauses, PAUSE, pauses),
+            _records(output.loops, LOOP, loops),
         )
         statistics = self.statistics
-        statistics.packets = dict(zip(FORMAT_NAMES, self._counts.tolist(), strict=True))
+        statistics.packets = dict(zip(FORMAT_NAMES, output.counts.tolist(), strict=True))
         statistics.instructions += int(count_instructions(full, runs))
         statistics.runs += runs
         statistics.traps += traps
         statistics.gaps += gaps
         statistics.loops += loops
         self._state[State.RUNS] += runs
-        self._filled[:] = 0
+        output.filled[:] = 0
         return flow
 
 
-def _words(dtype: np.dtype[np.void], count: int) -> npt.NDArray[np.uint64]:
-    return np.zeros(count * dtype.itemsize // 8, np.uint64)
+def _table(kind: np.dtype[np.void], count: int) -> npt.NDArray[np.uint64]:
+    return rows(np.zeros(count, kind), kind)
 
 
 def _records(
-    words: npt.NDArray[np.uint64], dtype: np.dtype[np.void], count: int
+    table: npt.NDArray[np.uint64], kind: np.dtype[np.void], count: int
 ) -> npt.NDArray[np.void]:
     # Copied as words: NumPy copies records that have gaps field by field.
-    return words[: count * dtype.itemsize // 8].copy().view(dtype)
+    return table.ravel()[: count * kind.itemsize // 8].copy().view(kind)

@@ -1,13 +1,13 @@
 """From runs to one program counter a row."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from specs.interfaces.flow import RUN, Flow
-from specs.interfaces.records import words
+from specs.interfaces.records import places, words
 from specs.isa.control import CodeMap, find_slot
 from specs.kernels.njit import njit
 from specs.kernels.words import LOW32, U1, s64, u64
@@ -15,27 +15,33 @@ from specs.kernels.words import LOW32, U1, s64, u64
 _PIECE = 1 << 20
 
 
-@njit
-def expand_runs(
-    region_base: Any,
-    region_end: Any,
-    region_slot: Any,
-    size: Any,
-    runs: Any,
-    skip: Any,
-    out: Any,
-) -> Any:
-    """The pcs of `runs` from instruction `skip` on into `out` as far as it goes; how many.
+_run = places(RUN)
+_RUN_WORDS = RUN.itemsize // 8
 
-    `runs`: flat uint64, two words a run, start and count.
+
+class Code(NamedTuple):
+    """Columns of a `CodeMap`."""
+
+    region_base: Any
+    region_end: Any
+    region_slot: Any
+    size: Any
+
+
+@njit
+def expand_runs(code: Any, runs: Any, skip: Any, out: Any) -> Any:
+    """The pcs of `runs` (flat words) from instruction `skip` on into `out` as far as it goes; how
+    many.
     """
+    region_base, region_end, region_slot, size = code
     filled = 0
-    for i in range(0, runs.size, 2):
-        count = s64(runs[i + 1] & LOW32)
+    for i in range(0, runs.size, _RUN_WORDS):
+        at = u64(i)
+        count = s64(runs[at + _run.count] & LOW32)
         if skip >= count:
             skip -= count
             continue
-        pc = runs[i]
+        pc = runs[at + _run.start]
         slot = u64(find_slot(region_base, region_end, region_slot, pc))
         while skip > 0:
             step = u64(size[slot])
@@ -69,7 +75,7 @@ def pcs(
     start = max(start, 0)
     out = np.empty(max(stop - start, 0), np.uint64)
     if out.size:
-        expand_runs(*_code(code), words(flow.runs, RUN), start, out)
+        expand_runs(_code(code), words(flow.runs, RUN), start, out)
     return out
 
 
@@ -80,7 +86,7 @@ def pc_pieces(flow: Flow, code: CodeMap) -> Iterator[npt.NDArray[np.uint64]]:
     table = words(flow.runs, RUN)
     first, skip = 0, 0
     while first < ends.size:
-        count = expand_runs(*_code(code), table[2 * first :], skip, out)
+        count = expand_runs(_code(code), table[_RUN_WORDS * first :], skip, out)
         yield out[:count]
         done = (int(ends[first - 1]) if first else 0) + skip + count
         first = int(np.searchsorted(ends, done, "right"))
@@ -97,5 +103,5 @@ def trap_positions(flow: Flow, first_instruction: int = 0) -> npt.NDArray[np.uin
     return (before[index.astype(np.int64)] + np.uint64(first_instruction)).astype(np.uint64)
 
 
-def _code(code: CodeMap) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    return code.region_base, code.region_end, code.region_slot, code.size
+def _code(code: CodeMap) -> Code:
+    return Code(code.region_base, code.region_end, code.region_slot, code.size)

@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from decoder.bytes.brief import BRIEFS, Brief
-from decoder.bytes.parse import PADDING, PARSER_STATES, parse, quick_table
+from decoder.bytes.parse import PADDING, Damage, Found, PacketRows, Reading, parse
+from decoder.bytes.quick import quick_table
 from specs.configuration.parameters import Configuration, ParametersError
 from specs.kernels.njit import announce_compilation
 from specs.trace.framing import FramingLayout
@@ -40,7 +41,7 @@ class PacketReader:
         self._announced: list[int] = []
         self._framing = FramingLayout(configuration).array()
         self._adopt()
-        self._parser = np.zeros(PARSER_STATES, np.int64)
+        self._damage = np.zeros(len(Damage), np.int64)
         self._data = np.zeros(PADDING, np.uint8)
         self._begin = self._end = 0
         self._offset = offset
@@ -52,7 +53,7 @@ class PacketReader:
     @property
     def foreign(self) -> int:
         """Packets passed over because they are another source's or of another type."""
-        return int(self._parser[3])
+        return int(self._damage[Damage.FOREIGN])
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes; `read` reads them."""
@@ -69,28 +70,19 @@ class PacketReader:
         the last of its arrays. `final`: nothing
         more will be fed; what is left over is a row with reason TRUNCATED.
         """
-        found = np.zeros(2, np.int64)
+        found = np.zeros(len(Found), np.int64)
+        rows = PacketRows(self._briefs, self._details, found)
         while True:
             last = not self._waiting
-            self._begin = parse(
-                self._data,
-                self._begin,
-                self._end,
-                self._offset,
-                final and last,
-                self._framing,
-                self._layout,
-                self._quick,
-                self._parser,
-                self._words,
-                self._briefs,
-                self._details,
-                found,
+            reading = Reading(
+                self._data, self._framing, self._layout, self._quick, self._damage, self._words
             )
-            if found[0] or last:
+            self._begin = parse(reading, rows, self._begin, self._end, self._offset, final and last)
+            if found[Found.BRIEFS] or last:
                 break
             self._take()
-        briefs, details = self._briefs[: found[0]], self._details[: found[1]]
+        briefs = self._briefs[: found[Found.BRIEFS]]
+        details = self._details[: found[Found.DETAILS]]
         if len(briefs) and self._is_support(briefs[-1]):
             self._learn(details[-1].tolist())
         return briefs, details

@@ -11,19 +11,25 @@ from decoder.path.table import (
     CALLS,
     RETURNS,
     SEQUENTIAL,
+    Bound,
+    between,
     end_of,
     find_region,
     kind_of,
+    leads_of,
+    leg_of,
     size_of,
+    slot_of,
     target_of,
 )
 from specs.isa.control import Kind
-from specs.kernels.njit import njit, plain
-from specs.kernels.words import LOW32, U0, U1, U2, s64, u64
+from specs.kernels.njit import njit, plain, spliced
+from specs.kernels.words import LOW32, U0, U1, s64, u64
 from specs.trace.predictors import DEPTH, STACK, STACK_MASK, TOP, call, link, unwind
 
 _at = plain(State)
 _setting = plain(Setting)
+_bound = plain(Bound)
 _kind = plain(Kind, np.uint64)
 
 #: What `round_from` finds: nothing, a round that is like the one before, or one that is not.
@@ -32,7 +38,7 @@ NO_ROUND, ENDLESS, VISIT = 0, 1, 2
 _MOST_JUMPS = 1 << 16
 
 
-@njit
+@spliced
 def same_stack(one, other):
     """Have two return stacks the same entries?"""
     if one[DEPTH] != other[DEPTH]:
@@ -47,51 +53,57 @@ def same_stack(one, other):
 
 
 @njit
-def round_from(regions, table, history, scratch, settings, state):
+def round_from(path, history, scratch):
     """Follow the path from the last retired instruction until it comes by there again:
     (`NO_ROUND`, `ENDLESS` or `VISIT`; instructions in the round; implicit returns among them; by
     how many entries the return stack is deeper then).
 
-    `scratch`: as long as `history`, which stays as it is.
+    `scratch`: as long as `history`, which stays as it is; both None without modes that keep one.
     """
-    calls, returns, sequential = U0, U0, U0
-    if settings[_setting.IMPLICIT_RETURN] != 0:
-        calls, returns = CALLS, RETURNS
-    if settings[_setting.SIJUMP] != 0:
-        sequential = SEQUENTIAL
+    regions, table, settings, state = path
     begin = u64(state[_at.SLOT])
     slot = begin
     base = u64(state[_at.REGION_BASE])
     first = u64(state[_at.REGION_SLOT])
-    known = u64(state[_at.LAST]) if state[_at.LAST] >= 0 else slot
     copied = False
-    lowest = history[DEPTH]
     instructions = U0
     implicit = 0
+    if history is not None:
+        calls, returns, sequential = U0, U0, U0
+        if settings[_setting.IMPLICIT_RETURN] != 0:
+            calls, returns = CALLS, RETURNS
+        if settings[_setting.SIJUMP] != 0:
+            sequential = SEQUENTIAL
+        known = u64(state[_at.LAST]) if state[_at.LAST] >= 0 else slot
+        lowest = history[DEPTH]
     seen = slot  # of every jump that is a power of two: another circle comes back to one of them
     for jumps in range(_MOST_JUMPS):
         last = end_of(table, slot)
         if jumps > 0 and slot <= begin and begin <= last:
             # by its instructions: code may overlap
-            at = slot
-            steps = U0
-            while at < begin:
-                at += size_of(table, at)
-                steps += U1
-            if at == begin:
-                same = not copied or lowest >= history[DEPTH] or same_stack(history, scratch)
-                deeper = s64(scratch[DEPTH] - history[DEPTH]) if copied else s64(0)
-                return ENDLESS if same else VISIT, instructions + steps, implicit, deeper
-        leg = table[(slot << U2) + U1]
+            steps = between(table, slot, begin)
+            if steps >= 0:
+                same, deeper = True, s64(0)
+                if history is not None:
+                    if copied:
+                        same = lowest >= history[DEPTH] or same_stack(history, scratch)
+                        deeper = s64(scratch[DEPTH] - history[DEPTH])
+                return ENDLESS if same else VISIT, instructions + u64(steps), implicit, deeper
         if size_of(table, slot) == U0:
             break
+        leg = leg_of(table, slot)
         instructions += (leg & LOW32) + U1
         here = base + ((last - first) << U1)
         onward = (here + (size_of(table, last) << U1)) & u64(state[_at.ADDRESS_MASK])
         what = kind_of(table, last)
         if what == _kind.BRANCH or what == _kind.TRAP_RETURN:
             break
-        if what in (_kind.INFERABLE_JUMP, _kind.UNINFERABLE_JUMP):
+        if history is None:
+            if what == _kind.INFERABLE_JUMP:
+                onward = target_of(table, last)
+            elif what == _kind.UNINFERABLE_JUMP:
+                break
+        elif what in (_kind.INFERABLE_JUMP, _kind.UNINFERABLE_JUMP):
             stacked = leg & (calls | returns) != U0
             if stacked and not copied:
                 for k in range(history.size):
@@ -101,8 +113,8 @@ def round_from(regions, table, history, scratch, settings, state):
                 call(scratch, onward)
             if what == _kind.INFERABLE_JUMP:
                 onward = target_of(table, last)
-            elif table[(known << U2) + U1] & sequential != U0:
-                onward = table[known << U2]
+            elif leg_of(table, known) & sequential != U0:
+                onward = leads_of(table, known)
             elif leg & returns != U0 and scratch[DEPTH] != U0:
                 onward = link(scratch)
                 unwind(scratch)
@@ -113,10 +125,11 @@ def round_from(regions, table, history, scratch, settings, state):
         region = find_region(regions, onward)
         if region < 0:
             break
-        base = regions[region]
-        first = regions[region + 2]
-        slot = first + ((onward - base) >> U1)
-        known = slot
+        base = regions[region + _bound.BASE]
+        first = regions[region + _bound.SLOT]
+        slot = slot_of(regions, region, onward)
+        if history is not None:
+            known = slot
         if not copied:
             if slot == seen and slot != begin:
                 break

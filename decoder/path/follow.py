@@ -4,29 +4,56 @@ One step is a leg (see `decoder.path.table`): it is passed without looking at it
 unless the reported address may lie in it. Legs become runs: a run goes on through branches not
 taken and ends with each transfer. It can be no longer than the code, so its count always fits.
 
-`runs` is a `specs.interfaces.flow.RUN` array as uint64: start; count, ended << 32, priv << 40; and
-so on.
+With optional modes (docs/modes.md) branch outcomes may be given by a count of correct predictions
+besides, and jumps through a register may be inferred. What a path does to branch predictor, jump
+target cache and return stack (`history`, see `specs.trace.predictors`; None without those modes)
+cannot be undone, and a count may stand for billions of branches: so where `runs` is full a path is
+interrupted and goes on there with the next call.
 """
 
 import numpy as np
 
+from decoder.path.outputs import RUN_WORDS, Filled
+from decoder.path.settings import Setting
 from decoder.path.state import State
 from decoder.path.table import (
+    CALLS,
     CONSUMES,
     ENDED,
     ENDED_BY,
     PLAIN,
+    RETURNS,
+    SEQUENTIAL,
+    Bound,
+    between,
     end_of,
     find_region,
     kind_of,
+    leads_of,
+    leg_of,
     size_of,
+    slot_of,
     target_of,
 )
-from specs.interfaces.flow import Reason
+from specs.interfaces.flow import RUN, Reason
+from specs.interfaces.records import places
 from specs.isa.control import Kind
-from specs.kernels.njit import njit, plain
-from specs.kernels.words import LOW32, U0, U1, U2, U5, s64, u64
+from specs.kernels.njit import njit, plain, spliced
+from specs.kernels.words import LOW32, U0, U1, U2, U5, b2u, s64, u64
+from specs.trace.predictors import (
+    BPRED,
+    BPRED_MASK,
+    DEPTH,
+    INDEX_SHIFT,
+    cache,
+    call,
+    link,
+    predictor_index,
+    train,
+    unwind,
+)
 
+#: Status of a path for which `runs` is too short.
 FULL = -1
 
 #: Bits of state[HOW]. HAS_GOAL: there is an address to reach, else the path ends at the last
@@ -36,31 +63,27 @@ FULL = -1
 HAS_GOAL, IN_LEG, INFER, OWN = 1, 2, 4, 8
 
 _at = plain(State)
+_setting = plain(Setting)
+_bound = plain(Bound)
 _kind = plain(Kind, np.uint64)
 _reason = plain(Reason)
+_filled = plain(Filled)
+_run = places(RUN)
 
+_BPRED = np.uint64(BPRED)
 #: Inferable jumps without a branch between them, before asking whether they run in circles.
 PATIENCE = np.uint64(64)
-#: Runs that `follow` can add after it looked whether there is room.
-RESERVE = 4
-_TWO_RESERVES = np.uint64(2 * RESERVE)
 #: No more of them than this are followed at all.
 MAX_JUMPS = np.uint64(1 << 16)
+#: Words of the runs that `follow` can add after it looked whether there is room.
+_RESERVE = np.uint64(4) * RUN_WORDS
 
 
 @njit
-def between(table, slot, goal_slot):
-    """Instructions from `slot` to `goal_slot`, in the same leg; -1 if none begins at the latter."""
-    steps = 0
-    while slot < goal_slot:
-        slot += size_of(table, slot)
-        steps += 1
-    return steps if slot == goal_slot else -1
-
-
-@njit
-def leads_somewhere(regions, table, slot, pc, goal, in_leg, mask):
+def leads_somewhere(path, slot, pc, in_leg):
     """Whether inferable jumps from `slot`, at `pc`, lead to anything but more of them, or goal."""
+    regions, table, _, state = path
+    goal, mask = u64(state[_at.GOAL]), u64(state[_at.ADDRESS_MASK])
     seen = slot  # of every step that is a power of two: a circle comes back to one of them
     for step in range(1, s64(MAX_JUMPS)):
         last = end_of(table, slot)
@@ -77,7 +100,7 @@ def leads_somewhere(regions, table, slot, pc, goal, in_leg, mask):
         region = find_region(regions, pc)
         if region < 0:
             return True
-        slot = regions[region + 2] + ((pc - regions[region]) >> U1)
+        slot = slot_of(regions, region, pc)
         if size_of(table, slot) == U0:
             return True
         if slot == seen:
@@ -87,16 +110,32 @@ def leads_somewhere(regions, table, slot, pc, goal, in_leg, mask):
     return False
 
 
-@njit
-def follow(regions, table, state, runs, filled):
-    """Follow the path to state[GOAL], as state[HOW] (bits `HAS_GOAL`, `IN_LEG`, `INFER`) says.
+@spliced
+def makes_sequential(table, slot, goal_slot):
+    """Slot before `goal_slot` in the leg from `slot`, if it makes a sequentially inferable jump of
+    the instruction there; else -1."""
+    before = s64(-1)
+    while slot < goal_slot:
+        before = s64(slot)
+        slot += size_of(table, slot)
+    if before >= 0 and leg_of(table, u64(before)) & SEQUENTIAL == U0:
+        return s64(-1)
+    return before
 
-    Without a goal, to the last branch of the branch map. filled[0] is the number of `runs` written.
-    Returns 0, `FULL` if `runs` is too short (the state is then void), or the `Reason` why the goal
-    cannot be reached, with state[ERROR_ADDRESS].
+
+@njit
+def follow(path, history, runs, filled):
+    """Follow the path to state[GOAL], as state[HOW] (bits `HAS_GOAL`, `IN_LEG`, `INFER`, `OWN`)
+    says: `follow_execution_path` and `next_pc` of the pseudo code.
+
+    Without a goal, to the last branch of the branch map. filled[RUNS] is the number of `runs`
+    written. For a new path state[FRESH] and state[JUMPS] are 0, state[LIMIT] is `PATIENCE`.
+    Returns 0, `FULL` if `runs` is too short (the next call goes on from there), or the `Reason` why
+    the goal cannot be reached, with state[ERROR_ADDRESS].
+
+    One long function, because its twenty variables stay in registers through a path.
     """
-    if 2 * (filled[0] + RESERVE) > runs.size:
-        return FULL
+    regions, table, settings, state = path
     goal = u64(state[_at.GOAL])
     has_goal = state[_at.HOW] & HAS_GOAL != 0
     in_leg = has_goal and state[_at.HOW] & IN_LEG != 0
@@ -111,42 +150,89 @@ def follow(regions, table, state, runs, filled):
     first = u64(state[_at.REGION_SLOT])
     run_start = u64(state[_at.RUN_START])
     run_count = u64(state[_at.RUN_COUNT])
-    priv = u64(state[_at.PRIVILEGE]) << np.uint64(40)
-    written = u64(filled[0]) << U1
-    room = u64(runs.size) - _TWO_RESERVES
+    priv = u64(state[_at.PRIVILEGE]) << _run.priv_at
+    written = u64(filled[_filled.RUNS]) * RUN_WORDS
+    room = u64(runs.size) - _RESERVE
+    fresh = state[_at.FRESH]  # 1: the instruction at `slot` was reached here, and may be the goal
+    jumps = u64(state[_at.JUMPS])
+    limit = u64(state[_at.LIMIT])
     status = 0
     met = 0
     inferred = 0
-    fresh = 0  # 1: the instruction at `slot` was reached here, and may be the goal
-    jumps = U0
-    limit = PATIENCE
     error = U0
+    predicted, failed, irets = U0, U0, U0
+    if history is not None:
+        predicted = u64(state[_at.PREDICTED])
+        failed = u64(state[_at.FAILED])
+        irets = u64(state[_at.IRETS])
+        previous = state[_at.LAST]
+        depth = state[_at.DEPTH]
+        has_irets = settings[_setting.HAS_IRETS] != 0
+        # An address is at its first visit with that many irets, or that irdepth (unless notify is
+        # set).
+        at_depth = depth >= 0 and (has_irets or infer == 1)
+        depth_mask = u64(settings[_setting.DEPTH_MASK])
+        goal_outcomes = u64(state[_at.GOAL_BRANCH])
+        calls, returns, sequential = U0, U0, U0
+        if settings[_setting.IMPLICIT_RETURN] != 0:
+            calls, returns = CALLS, RETURNS
+        if settings[_setting.SIJUMP] != 0:
+            sequential = SEQUENTIAL
+        index_shift = history[INDEX_SHIFT]
+        index_mask = history[BPRED_MASK]
 
     while True:
+        outcomes = branches + predicted + failed
         # Two outcomes or more: neither the goal nor the last branch can come first.
-        while branches >= U2 and jumps <= limit and written <= room:
-            leg = table[(slot << U2) + U1]
+        while outcomes >= U2 and jumps <= limit and written <= room:
+            leg = leg_of(table, slot)
             if leg & PLAIN == U0:
                 break
-            consumed = leg >> CONSUMES
-            not_taken = branch_map & consumed
-            branch_map >>= consumed
-            branches -= consumed
-            jumps = (jumps + U1) & (consumed - U1)
+            if history is None:
+                consumed = leg >> CONSUMES
+                not_taken = branch_map & consumed
+                branch_map >>= consumed
+                branches -= consumed
+                outcomes = branches
+                jumps = (jumps + U1) & (consumed - U1)
+            else:
+                last = end_of(table, slot)
+                here = base + ((last - first) << U1)
+                not_taken = U0
+                if leg >> CONSUMES != U0:
+                    at = _BPRED + ((here >> index_shift) & index_mask)
+                    entry = history[at]
+                    if branches != U0:
+                        not_taken = branch_map & U1
+                        branch_map >>= U1
+                        branches -= U1
+                    else:
+                        not_taken = (entry >> U1) ^ U1
+                        predicted -= U1
+                    history[at] = train(entry, not_taken ^ U1)
+                    outcomes -= U1
+                    irets = U0
+                    jumps = U0
+                else:
+                    jumps += U1
+                    if leg & calls != U0:
+                        call(history, here + (size_of(table, last) << U1))
             run_count += leg & LOW32
-            runs[written] = run_start
-            runs[written + U1] = run_count | (leg & ENDED) | priv
-            written += U2 - (not_taken << U1)
-            slot = (table[slot << U2] >> (not_taken << U5)) & LOW32
+            runs[written + _run.start] = run_start
+            runs[written + _run.count] = run_count | (leg & ENDED) | priv
             stays = U0 - not_taken
+            written += RUN_WORDS & ~stays
+            slot = (leads_of(table, slot) >> (not_taken << U5)) & LOW32
             there = base + ((slot - first) << U1)
             run_start = there ^ ((there ^ run_start) & stays)
             run_count = (run_count & stays) + U1
             fresh = 1
         if written > room:
-            return FULL
+            status = FULL
+            break
 
-        more = table[(slot << U2) + U1] & LOW32
+        leg = leg_of(table, slot)
+        more = leg & LOW32
         last = end_of(table, slot)
         what = kind_of(table, last)
         pc = base + ((slot - first) << U1)
@@ -155,70 +241,127 @@ def follow(regions, table, state, runs, filled):
             run_count -= U1
             status, error = _reason.ILLEGAL_CODE, pc
             break
+        meets = in_leg
+        if history is not None:
+            now = irets if has_irets else history[DEPTH] & depth_mask
+            meets = in_leg and (not at_depth or now == u64(depth))
         ahead = fresh == 1 or last != slot
-        fits = not has_goal or (in_leg and goal == here)
-        if what == _kind.BRANCH and branches == U1 and ahead and fits:
+        fits = not has_goal or (meets and goal == here)
+        if what == _kind.BRANCH and outcomes == U1 and ahead and fits:
+            # stop_at_last_branch, or the goal is the branch
             run_count += more
             slot = last
             inferred = infer
+            if history is not None:
+                previous = s64(-1)
             break
-        if branches == U0 and in_leg:
+        if outcomes == U0 and meets:
             offset = goal - pc
             ahead = offset <= here - pc and (fresh == 1 or offset != U0)
             if ahead and not (what == _kind.BRANCH and goal == here):
                 steps = between(table, slot, slot + (offset >> U1))
                 if steps >= 0:
                     run_count += u64(steps)
+                    if history is not None:
+                        previous = s64(-1)
+                        if sequential != U0 and goal == here:
+                            previous = makes_sequential(table, slot, last)
                     slot += offset >> U1
                     inferred = infer
                     met = 1
                     break
                 if limit == PATIENCE:
-                    jumps = (
-                        limit  # the walk was long enough: if this is a circle, let it be the last
-                    )
+                    # the walk was long enough: if this is a circle, let it be the last
+                    jumps = limit
+        if history is not None:
+            known = u64(previous) if previous >= 0 else slot
+            previous = s64(-1)
         run_count += more
         slot = last
         onward = here + (size_of(table, last) << U1)
-        leaves = True
-        arrived = False
-        if what == _kind.BRANCH:
-            if branches == own:
+        fresh = 1
+        leaves = True  # not to the instruction behind it
+        walked = False  # an inferable jump, or one that is inferred
+        arrived = False  # an uninferable discontinuity: to the goal
+        was_predicted = False
+        if what == _kind.BRANCH:  # is_taken_branch
+            if outcomes == own:
                 status, error = _reason.NO_BRANCH, here
                 break
-            leaves = branch_map & U1 == U0
+            if history is None:
+                not_taken = branch_map & U1
+                branch_map >>= U1
+                branches -= U1
+            else:
+                at = predictor_index(history, here)
+                entry = history[at]
+                if branches != U0:
+                    not_taken = branch_map & U1
+                    branch_map >>= U1
+                    branches -= U1
+                elif predicted != U0:
+                    not_taken = (entry >> U1) ^ U1
+                    predicted -= U1
+                else:
+                    not_taken = entry >> U1
+                    failed = U0
+                history[at] = train(entry, not_taken ^ U1)
+                irets = U0
+            jumps = U0
+            leaves = not_taken == U0
             if leaves:
                 onward = target_of(table, last)
-            branch_map >>= U1
-            branches -= U1
-            jumps = U0
-        elif what == _kind.INFERABLE_JUMP:
+        elif what in (_kind.INFERABLE_JUMP, _kind.UNINFERABLE_JUMP):
+            if history is not None:
+                if leg & calls != U0:
+                    call(history, onward)
+            if what == _kind.INFERABLE_JUMP:
+                onward = target_of(table, last)
+                walked = True
+            elif history is not None:
+                if leg_of(table, known) & sequential != U0:  # is_sequential_jump
+                    onward = leads_of(table, known)
+                    walked = True
+                elif leg & returns != U0 and history[DEPTH] != U0:  # is_implicit_return
+                    was_predicted = link(history) == goal
+                    explicit = (
+                        has_goal and depth >= 0 and now == u64(depth) and outcomes == goal_outcomes
+                    )
+                    walked = not explicit
+                    if walked:
+                        onward = link(history)
+                        irets += U1
+                    if walked or has_irets:
+                        unwind(history)
+            arrived = not walked
+        elif what == _kind.TRAP_RETURN:
+            arrived = True
+        else:
+            leaves = False
+        if walked:
             jumps += U1
             if jumps > limit:
-                if limit != PATIENCE or not leads_somewhere(
-                    regions, table, last, here, goal, in_leg and branches == U0, mask
-                ):
+                in_leg_now = in_leg and outcomes == U0
+                if limit != PATIENCE or not leads_somewhere(path, last, here, in_leg_now):
                     status, error = _reason.NOT_REACHED, goal if has_goal else here
                     break
                 limit = MAX_JUMPS
-            onward = target_of(table, last)
-        elif what in (_kind.UNINFERABLE_JUMP, _kind.TRAP_RETURN):
+        if arrived:
             if not has_goal:
                 status, error = _reason.UNEXPECTED_DISCONTINUITY, here
                 break
-            arrived = True
+            if history is not None:
+                if not was_predicted:
+                    cache(history, goal)
             onward = goal
-        else:
-            leaves = False
         if leaves:
-            runs[written] = run_start
-            runs[written + U1] = run_count | (ENDED_BY[what] << np.uint64(32)) | priv
-            written += U2
+            runs[written + _run.start] = run_start
+            runs[written + _run.count] = run_count | (ENDED_BY[what] << _run.ended_at) | priv
+            written += RUN_WORDS
             run_start = onward
             run_count = U0
         run_count += U1
 
-        fresh = 1
         offset = onward - base
         if offset < span and onward & U1 == U0:
             slot = first + (offset >> U1)
@@ -231,24 +374,35 @@ def follow(regions, table, state, runs, filled):
                 break
             if not leaves:
                 # from the last address to the first
-                runs[written] = run_start
-                runs[written + U1] = (run_count - U1) | priv
-                written += U2
+                runs[written + _run.start] = run_start
+                runs[written + _run.count] = (run_count - U1) | priv
+                written += RUN_WORDS
                 run_start = onward
                 run_count = U1
-            base = regions[region]
-            span = regions[region + 1] - base
-            first = regions[region + 2]
+            base = regions[region + _bound.BASE]
+            span = regions[region + _bound.END] - base
+            first = regions[region + _bound.SLOT]
             slot = first + ((onward - base) >> U1)
         if arrived:
             if size_of(table, slot) == U0:
                 run_count -= U1
                 status, error = _reason.ILLEGAL_CODE, onward
-            elif branches != (U1 if kind_of(table, slot) == _kind.BRANCH else U0):
+            elif branches + predicted + failed != b2u(kind_of(table, slot) == _kind.BRANCH):
                 status, error = _reason.UNPROCESSED_BRANCHES, onward
             break
 
-    filled[0] = s64(written >> U1)
+    if history is not None:
+        if status == 0 and predicted + failed != U0:
+            # The branch at `slot` is still to be executed, but its outcome is certain.
+            entry = history[predictor_index(history, base + ((slot - first) << U1))]
+            branch_map = (entry >> U1) ^ predicted
+            branches = U1
+            predicted = failed = U0
+        state[_at.PREDICTED] = s64(predicted)
+        state[_at.FAILED] = s64(failed)
+        state[_at.IRETS] = s64(irets)
+        state[_at.LAST] = previous
+    filled[_filled.RUNS] = s64(written // RUN_WORDS)
     state[_at.SLOT] = s64(slot)
     state[_at.BRANCHES] = s64(branches)
     state[_at.BRANCH_MAP] = s64(branch_map)
@@ -259,5 +413,8 @@ def follow(regions, table, state, runs, filled):
     state[_at.RUN_COUNT] = s64(run_count)
     state[_at.INFERRED] = inferred if has_goal else 0
     state[_at.MET] = met
+    state[_at.FRESH] = fresh
+    state[_at.JUMPS] = s64(jumps)
+    state[_at.LIMIT] = s64(limit)
     state[_at.ERROR_ADDRESS] = s64(error)
     return status

@@ -5,6 +5,9 @@ Addresses and the branch map are uint64 in kernels; `s64` and `u64` reinterpret 
 
 from enum import IntEnum
 
+from specs.kernels.njit import inlined, plain
+from specs.kernels.words import U1, u64
+
 
 class State(IntEnum):
     """Places in the state array; where the spec's pseudo code has the thing, under its name."""
@@ -28,16 +31,17 @@ class State(IntEnum):
     HOW = 16
     ERROR_ADDRESS = 17  # why it cannot be reached: what the gap's `address` is
     ENDED = 18  # a support packet said that tracing ended, and nothing began since: a `Stop`
-    # from here on what no path of the baseline changes
     REFUSED = 19  # the support packet that comes next announces what we cannot decode
+    # of optional modes
     PREDICTED = 20  # after those in BRANCH_MAP, branches that went as predicted
     FAILED = 21  # 1: after those, one that did not
     IRETS = 22  # implicit returns since the last branch, or packet
     DEPTH = 23  # irdepth or irets of the packet; -1: irreport does not vouch for it
     GOAL_BRANCH = 24  # 1: the instruction at GOAL is a branch (if DEPTH is there)
     LAST = 25  # slot before SLOT's if that makes a sequentially inferable jump of it, else -1
+    # of all again
     WANTED = 26  # paths of the packet that are still to be followed; 0: it is a new packet
-    FRESH = 27  # a path that is being followed, where it was interrupted: see `follow_modes`
+    FRESH = 27  # a path that is being followed, where it was interrupted: see `follow`
     JUMPS = 28
     LIMIT = 29
     MET = 30  # 1: the last path met its goal between discontinuities
@@ -64,5 +68,11 @@ class Stop(IntEnum):
 
 
 STATES = len(State)
-#: The places that baseline paths change.
-BASELINE = int(State.REFUSED)
+
+_at = plain(State)
+
+
+@inlined
+def position(state):
+    """Address of the last retired instruction: pc of the pseudo code."""
+    return u64(state[_at.REGION_BASE]) + (u64(state[_at.SLOT] - state[_at.REGION_SLOT]) << U1)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emu import Machine
-from etrace.kernels.rows import expand
+from etrace.kernels.rows import Blocks, Expanded, Side, expand
 from etrace.trace.stretch import EVENT, PAUSED, TOLD, Stretch
 from specs.interfaces.ingress import (
     CODE_BITS,
@@ -75,13 +75,17 @@ class _Told:
         sides: npt.NDArray[np.int64],
         settled: int,
     ) -> npt.NDArray[np.void]:
-        """What is told by `refs[sides[:, 0]]`, with the instructions and traps before it in the
-        other columns; the first `settled` precede a reference that was there (-1: none was).
+        """What is told by the references of `sides`; the first `settled` precede a reference that
+        was there (-1: none was).
         """
-        rows = chunk.sidebands[refs[sides[:, 0]] >> CODE_BITS]
+        rows = chunk.sidebands[refs[sides[:, Side.POSITION]] >> CODE_BITS]
         told = np.zeros(len(sides), _SAID)
         told["apart"] = rows["flags"] & _APART
-        told["position"], told["traps"], told["ctype"] = sides[:, 1], sides[:, 2], rows["ctype"]
+        told["position"], told["traps"], told["ctype"] = (
+            sides[:, Side.INSTRUCTIONS],
+            sides[:, Side.TRAPS],
+            rows["ctype"],
+        )
         for name, flag in (("context", HAS_CONTEXT), ("time", HAS_TIME)):
             given = np.flatnonzero(rows["flags"] & flag)
             values = np.concatenate([self._last[name], rows[name][given]])
@@ -131,7 +135,7 @@ class _Blocks:
         self._position = 0
         self._traps = 0
         self._slots = np.zeros(0, np.int64)
-        self._columns: tuple[npt.NDArray[np.void], ...] = ()
+        self._columns: Blocks | None = None
         self._room = _PCS
 
     def update(self, chunk: Chunk) -> None:
@@ -141,8 +145,12 @@ class _Blocks:
             return
         slots = self._slots_of(blocks["iaddr"][fresh:])
         self._slots = np.concatenate([self._slots[:fresh], slots])
-        self._columns = tuple(
-            np.ascontiguousarray(blocks[name]) for name in ("iaddr", "iretire", "priv")
+        self._columns = Blocks(
+            iaddr=np.ascontiguousarray(blocks["iaddr"]),
+            iretire=np.ascontiguousarray(blocks["iretire"]),
+            priv=np.ascontiguousarray(blocks["priv"]),
+            slots=self._slots,
+            sizes=self._code.size,
         )
         if len(blocks):
             self._room = max(_PCS, int(blocks["iretire"].max()))
@@ -151,12 +159,12 @@ class _Blocks:
         """References taken from `begin` on, and what they are."""
         pcs, privs = np.empty(self._room, np.uint64), np.empty(self._room, np.uint8)
         where, before = np.empty(_TRAPS, np.int64), np.empty(_TRAPS, np.int64)
-        sides = np.empty((_SIDES, 3), np.int64)
+        sides = np.empty((_SIDES, len(Side)), np.int64)
         refs = np.asarray(chunk.refs)
+        expanded = Expanded(pcs, privs, where, before, sides)
         taken, instructions, traps, side_bands, settled = expand(
-            refs, begin, *self._columns, self._slots, self._code.size, pcs, privs, where, before,
-            sides,
-        )  # fmt: skip
+            refs, begin, self._columns, expanded
+        )
         events = np.zeros(traps, EVENT)
         trap_refs = refs[where[:traps]]
         rows = chunk.traps[trap_refs >> CODE_BITS]
@@ -166,8 +174,8 @@ class _Blocks:
         for name in ("tval", "cause", "priv"):
             events[name] = rows[name]
         sides = sides[:side_bands]
-        sides[:, 1] += self._position
-        sides[:, 2] += self._traps
+        sides[:, Side.INSTRUCTIONS] += self._position
+        sides[:, Side.TRAPS] += self._traps
         said = self._told.add(chunk, refs, sides, settled)
         pauses = _pauses(said)
         told = np.zeros(len(said), TOLD)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from etrace.kernels import successors as kernel
+from etrace.kernels.successors import Findings, Next, Program, Stream, Wrong, examine, follow
 from specs.interfaces import ingress
 from specs.interfaces.records import rows
 from specs.isa.control import CodeMap
@@ -39,12 +39,21 @@ class StreamCheck:
         """`itype_width`: with 3, itypes may be those of a hart that has no others."""
         announce_compilation("the check of retirement streams", __name__)
         self._code = code
+        self._program = Program(
+            code.region_base,
+            code.region_end,
+            code.region_slot,
+            code.size,
+            code.kind,
+            code.itype,
+            code.target,
+        )
         self._narrow = itype_width == _NARROW_ITYPES
         self._mask = np.uint64((1 << code.xlen) - 1)
-        self._state = np.zeros(kernel.STATE, np.uint64)
-        self._last = np.zeros(0, np.int64)
-        self._fault = np.zeros(0, np.uint8)
-        self._where = np.zeros(0, np.int64)
+        self._state = np.zeros(len(Next), np.uint64)
+        self._findings = Findings(
+            np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.int64)
+        )
 
     def __call__(self, chunk: ingress.Chunk) -> Fault | None:
         """The first reference of `chunk` that the program rules out."""
@@ -52,79 +61,56 @@ class StreamCheck:
         traps = rows(chunk.traps, ingress.TRAP)
         sidebands = rows(chunk.sidebands, ingress.SIDEBAND)
         self._examine(blocks, chunk.fresh)
-        code = self._code
-        at, what = kernel.follow(
-            np.ascontiguousarray(chunk.refs),
-            blocks,
-            traps,
-            sidebands,
-            self._last,
-            self._fault,
-            code.kind,
-            code.itype,
-            code.target,
-            self._mask,
-            self._narrow,
-            self._state,
+        stream = Stream(np.ascontiguousarray(chunk.refs), blocks, traps, sidebands)
+        at, what = follow(
+            stream, self._program, self._findings, self._mask, self._narrow, self._state
         )
         if at < 0:
             return None
         reference = int(chunk.refs[at])
         index, itype = reference >> ingress.CODE_BITS, Itype(reference & ingress.CODE_MASK)
-        if what == kernel.NEXT:
+        if what == Wrong.NEXT:
             trap = itype in (Itype.EXCEPTION, Itype.INTERRUPT)
             return Fault(at, "iaddr", self._next(int((traps if trap else blocks)[index, 0]), trap))
         return Fault(at, *self._block(what, chunk.blocks[index], index, itype))
 
     def _examine(self, blocks: npt.NDArray[np.uint64], fresh: int) -> None:
-        known = min(fresh, len(self._last))
-        if len(blocks) > len(self._last) or not fresh:
-            for name in ("_last", "_fault", "_where"):
-                old = getattr(self, name)
-                grown = np.zeros(max(len(blocks), min(2 * len(old), 2 * len(blocks))), old.dtype)
-                grown[:known] = old[:known]
-                setattr(self, name, grown)
-        code = self._code
-        kernel.examine(
-            blocks,
-            known,
-            code.region_base,
-            code.region_end,
-            code.region_slot,
-            code.size,
-            code.kind,
-            code.target,
-            self._last,
-            self._fault,
-            self._where,
-        )
+        room = len(self._findings.last)
+        known = min(fresh, room)
+        if len(blocks) > room or not fresh:
+            most = max(len(blocks), min(2 * room, 2 * len(blocks)))
+            grown = Findings(*(np.zeros(most, old.dtype) for old in self._findings))
+            for new, old in zip(grown, self._findings, strict=True):
+                new[:known] = old[:known]
+            self._findings = grown
+        examine(blocks, known, self._program, self._findings)
 
     def _next(self, address: int, trap: bool) -> str:
         """Why `address` cannot be what comes next."""
         state = self._state.tolist()
-        expected, before = state[kernel.EXPECTED], state[kernel.FROM]
+        expected, before = state[Next.EXPECTED], state[Next.FROM]
         what = "the EPC of a trap behind" if trap else "what retires behind"
         how = {Itype.TAKEN_BRANCH: " (taken)", Itype.NONTAKEN_BRANCH: " (not taken)"}
         return (
             f"{address:#x} cannot be {what} {self._text(before)}"
-            f"{how.get(Itype(state[kernel.CODE]), '')}: that leads to {expected:#x}"
+            f"{how.get(Itype(state[Next.CODE]), '')}: that leads to {expected:#x}"
         )
 
     def _block(self, what: int, block: np.void, index: int, itype: Itype) -> tuple[str, str]:
         """The signal that is wrong with a block, and why."""
-        at = int(block["iaddr"]) + 2 * int(self._where[index])
+        at = int(block["iaddr"]) + 2 * int(self._findings.where[index])
         text = self._text(at)
         slot = self._code.slot(at)
         size = int(self._code.size[slot])
         alone = int(block["iretire"]) == 1 << int(block["ilastsize"])
-        if what == kernel.LAST_SIZE or (alone and what != kernel.ITYPE):
+        if what == Wrong.LAST_SIZE or (alone and what != Wrong.ITYPE):
             return "ilastsize", (
                 f"{block['ilastsize']} says {2 << int(block['ilastsize'])} bytes, but {text} "
                 f"has {2 * size}"
             )
-        if what == kernel.BEYOND:
+        if what == Wrong.BEYOND:
             return "iretire", f"the block goes on behind {text}, with which it ends"
-        if what == kernel.WITHIN:
+        if what == Wrong.WITHIN:
             return "iretire", f"the block ends within {text}, which has {2 * size} bytes"
         return "itype", f"{itype} ({_words(itype)}), but {text} is {self._allowed(slot)}"
 

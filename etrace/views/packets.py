@@ -34,7 +34,6 @@ class PacketText:
         announce_compilation("the packet listing", __name__)
         self._write = kernel.write_json if as_json else kernel.write_text
         self._configuration = configuration
-        self._layout = Layout(configuration).array
         framing = configuration.framing
         fields = [
             (Column.srcID, framing.srcid_width),
@@ -42,8 +41,14 @@ class PacketText:
             (Column.type, framing.type_width),
         ]
         used = [field for field in fields if field[1] and framing.kind == "encap"]
-        self._framing = np.array(used, np.int64).reshape(-1, 2)
-        self._styles, self._words, self._most = _vocabulary()
+        styles, pool, ends, self._most = _vocabulary()
+        self._words = kernel.Vocabulary(
+            Layout(configuration).array,
+            np.array(used, np.int64).reshape(-1, len(kernel.Ahead)),
+            styles,
+            pool,
+            ends,
+        )
         self._out = np.zeros(0, np.uint8)
         #: Of the next packet.
         self.number = 0
@@ -70,9 +75,7 @@ class PacketText:
     def _lines(self, rows: Rows) -> bytes:
         if len(self._out) < len(rows) * self._most:
             self._out = np.zeros(len(rows) * self._most, np.uint8)
-        size = self._write(
-            rows, self._layout, self._framing, self._styles, self._words, self.number, self._out
-        )
+        size = self._write(rows, self._words, self.number, self._out)
         self.number += len(rows)
         return self._out[:size].tobytes()
 
@@ -81,11 +84,13 @@ class PacketText:
             learned = learn(self._configuration, dict(enumerate(row)))
             if learned is not self._configuration:
                 self._configuration = learned
-                self._layout = Layout(learned).array
+                self._words = self._words._replace(layout=Layout(learned).array)
 
 
-def _vocabulary() -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[np.generic], ...], int]:
-    """For the kernel: `styles` by column, pieces of text, and bytes of the longest line."""
+def _vocabulary() -> tuple[
+    npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int64], int
+]:
+    """For the kernel: `styles` by column, `pool` and `ends`, and bytes of the longest line."""
     texts = {
         Piece.QUOTED_NUMBER: '{"number": ',
         Piece.QUOTED_OFFSET: ', "offset": ',
@@ -117,4 +122,4 @@ def _vocabulary() -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[np.generic],
     ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
     widest = max(map(len, encoded))
     most = _HEAD + max(map(len, TABLES)) * (_ROOM + 3 * widest) + 6 * widest
-    return styles, (np.frombuffer(b"".join(encoded), np.uint8).copy(), ends), most
+    return styles, np.frombuffer(b"".join(encoded), np.uint8).copy(), ends, most

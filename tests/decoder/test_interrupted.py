@@ -56,7 +56,7 @@ def test_short_chunks(protocol: str) -> None:
         if (found := trial(seed, protocol)) is None:
             continue
         data, _, decoder, whole = found
-        decoder._runs = np.zeros(2 * 6, np.uint64)
+        decoder._output = decoder._output._replace(runs=np.zeros(2 * 6, np.uint64))
         flows = [*decoder.feed(data), *decoder.finish()]
         interrupted += len(flows) > len(whole.runs) // 12
         assert same(joined(flows), whole), seed
