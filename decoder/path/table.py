@@ -12,7 +12,7 @@ they are compiled how long a row is.
 """
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,18 +45,6 @@ class Bound(IntEnum):
     BASE = 0
     END = 1  # exclusive
     SLOT = 2  # the first
-
-
-class Slots(NamedTuple):
-    """Columns of a `CodeMap`."""
-
-    word: Any
-    size: Any
-    kind: Any
-    itype: Any
-    target: Any
-    end: Any
-    count: Any
 
 
 _word = plain(Word, np.uint64)
@@ -228,6 +216,6 @@ def tables(code: CodeMap) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64
     }
     regions = np.stack([bounds[bound] for bound in Bound], axis=1).ravel()
     table = np.zeros(len(Word) * len(code.size), np.uint64)
-    slots = Slots(code.word, code.size, code.kind, code.itype, code.target, code.end, code.count)
+    slots = code.slots
     _fill(regions, slots, np.int64(code.xlen), table)
     return regions, table

@@ -46,15 +46,12 @@ class Next(IntEnum):
 
 
 class Program(NamedTuple):
-    """Columns of a `specs.isa.control.CodeMap`."""
+    """Arrays of a `specs.isa.control.CodeMap`."""
 
     region_base: Any
     region_end: Any
     region_slot: Any
-    size: Any
-    kind: Any
-    itype: Any
-    target: Any
+    slots: Any
 
 
 class Stream(NamedTuple):
@@ -115,7 +112,7 @@ def examine(blocks, start, program, findings):
 def _walk(program, slot, iaddr, half_words, last_size):
     """What is wrong with a block, and where its last instruction is or the one that is wrong, in
     half-words from its beginning; -1 where the code ends before it does."""
-    size, kind, target = program.size, program.kind, program.target
+    size, kind, target = program.slots.size, program.slots.kind, program.slots.target
     at = 0
     while True:
         here = slot + at
@@ -144,7 +141,7 @@ def follow(stream, program, findings, mask, narrow, state):
     `Next`) goes from chunk to chunk.
     """
     refs, blocks, traps, sidebands = stream
-    kind, itype, target = program.kind, program.itype, program.target
+    kind, itype, target = program.slots.kind, program.slots.itype, program.slots.target
     last, wrong = findings.last, findings.wrong
     for at in range(refs.shape[0]):
         code, index = s64(refs[at] & CODE_MASK), s64(refs[at] >> CODE_BITS)

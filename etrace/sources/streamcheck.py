@@ -39,15 +39,7 @@ class StreamCheck:
         """`itype_width`: with 3, itypes may be those of a hart that has no others."""
         announce_compilation("the check of retirement streams", __name__)
         self._code = code
-        self._program = Program(
-            code.region_base,
-            code.region_end,
-            code.region_slot,
-            code.size,
-            code.kind,
-            code.itype,
-            code.target,
-        )
+        self._program = Program(code.region_base, code.region_end, code.region_slot, code.slots)
         self._narrow = itype_width == _NARROW_ITYPES
         self._mask = np.uint64((1 << code.xlen) - 1)
         self._state = np.zeros(len(Next), np.uint64)

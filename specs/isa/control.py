@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from specs.isa.kernel import (
+    Slots,
     classify,
     find_slot,
     scan,
@@ -111,19 +112,12 @@ class CodeMap:
         self.end = np.zeros(slots, np.int32)
         self.count = np.zeros(slots, np.uint32)
         for (base, code), first in zip(regions, self.region_slot, strict=True):
-            scan(
-                code,
-                np.uint64(base),
-                first,
-                xlen,
-                self.word,
-                self.size,
-                self.kind,
-                self.itype,
-                self.target,
-                self.end,
-                self.count,
-            )
+            scan(code, np.uint64(base), first, xlen, self.slots)
+
+    @property
+    def slots(self) -> Slots:
+        """The arrays by slot."""
+        return Slots(self.word, self.size, self.kind, self.itype, self.target, self.end, self.count)
 
     def slot(self, address: int) -> int:
         """Slot of an address; -1 where there is no code, and for odd addresses."""

@@ -1,5 +1,7 @@
 """Kernels of `control`: classification of an instruction word, the scan of a region of code."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from specs.isa.decode import EXPANSION, bucket, length, lookup, operands
@@ -21,6 +23,19 @@ from specs.isa.transfers import (
 )
 from specs.kernels.njit import njit, spliced
 from specs.kernels.words import s64, u64
+
+
+class Slots(NamedTuple):
+    """Columns of a `specs.isa.control.CodeMap`, which describes them."""
+
+    word: Any
+    size: Any
+    kind: Any
+    itype: Any
+    target: Any
+    end: Any
+    count: Any
+
 
 #: Not a literal int, for each of which Numba would compile `lookup` again.
 XLEN64 = np.int64(64)
@@ -109,20 +124,9 @@ def find_slot(region_base, region_end, region_slot, address):
 
 
 @njit
-def scan(
-    halfwords,
-    base,
-    first,
-    xlen,
-    word,
-    size,
-    kind,
-    itype,
-    target,
-    end,
-    count,
-):
-    """Fill the slots of one region, from its end, so that each knows those after it."""
+def scan(halfwords, base, first, xlen, slots):
+    """Fill the `slots` of one region, from its end, so that each knows those after it."""
+    word, size, kind, itype, target, end, count = slots
     address_mask = u64(0xFFFFFFFF) if xlen == 32 else u64(-1)
     total = halfwords.size
     for position in range(total - 1, -1, -1):
