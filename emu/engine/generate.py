@@ -27,6 +27,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -37,8 +38,9 @@ from emu.engine.operations import FREQUENT, NUMBER, Operation, all_operations
 from emu.isa.kinds import Function, Shape
 from specs.kernels.njit import cache_directory, njit
 
-#: Where the text of each generated kernel is: a file, or a name that only tracebacks know.
-FILES: dict[str, str] = {}
+#: By name of a generated kernel: its template and order, and where its text is (a file, or a name
+#: that only tracebacks know).
+KERNELS: dict[str, "Generated"] = {}
 
 # What stands for something in a template: names that linters know.
 COMPUTE: Any
@@ -56,6 +58,16 @@ STORED: Any
 TAG: Any
 COMPUTE = RARE = UPPER = LOAD = STORE = BRANCH = ATOMIC = CSR = None
 VALUE = SECOND = LOADED = STORED = TAG = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A generated kernel."""
+
+    template: Function
+    order: Sequence[str] | None
+    file: str
+
 
 _SHAPES: dict[str, tuple[Shape, ...]] = {
     "COMPUTE": (Shape.COMPUTE,),
@@ -245,14 +257,15 @@ def _load(name: str, template: Function, order: Sequence[str] | None) -> ModuleT
     made = path is not None and path.exists()
     text = "" if made else text_of(template, order)
     if path is not None and (made or _write(path, text)):
-        FILES[name] = str(path)
+        KERNELS[name] = Generated(template, order, str(path))
         spec = spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
         module = module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
         return module
-    FILES[name] = file = f"<{name}>"
+    file = f"<{name}>"
+    KERNELS[name] = Generated(template, order, file)
     linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
     module = ModuleType(name)
     sys.modules[name] = module

@@ -40,7 +40,7 @@ from emu.hart.state import (
     TRAPPED,
 )
 from specs.kernels.memory import load32u, load64, store32
-from specs.kernels.words import U3, U7, s64, u64
+from specs.kernels.words import U0, U3, U7, s64, u64
 
 _OP = np.uint64(8)
 _TWO_OPS = np.uint64(16)
@@ -171,12 +171,12 @@ def run_slice(cpu: Any) -> Any:
             reason = LEFT_BLOCK
             break
         cpu[LEFT] = u64(left)
-        if slow(cpu, ip) != 0:
-            left = s64(cpu[LEFT])
+        following = slow(cpu, ip)
+        left = s64(cpu[LEFT])
+        if following == U0:
             reason = TRAPPED
             break
-        left = s64(cpu[LEFT])
-        ip += _OP
+        ip = following
     cpu[IP] = ip
     cpu[LEFT] = u64(left)
     cpu[REFS] = refs

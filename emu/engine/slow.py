@@ -6,7 +6,7 @@ import numpy as np
 
 from emu.devices.clint import in_clint, read_clint, write_clint
 from emu.engine.access import imm, op_of, rs1, rs2, set_rd
-from emu.engine.generate import ATOMIC, CSR, LOAD, RARE, VALUE, generated
+from emu.engine.generate import ATOMIC, CSR, LOAD, RARE, SECOND, VALUE, generated
 from emu.engine.operations import (
     CONDITIONAL,
     FIRE,
@@ -146,10 +146,17 @@ def _store(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
 
 
 @generated
-def _computed(op: Any, a: Any, b: Any) -> Any:
-    if op in RARE:
-        return VALUE(a, b)
-    return U0
+def _compute(registers: Any, ip: Any) -> Any:
+    """The second loop: from `ip` on, instructions that only compute and are not in the hot loop.
+    Returns the first micro-operation that is something else.
+    """
+    while True:
+        op = op_of(ip)
+        if op in RARE:
+            set_rd(registers, ip, VALUE(rs1(registers, ip), SECOND))
+            ip += U8
+            continue
+        return ip
 
 
 @generated
@@ -222,46 +229,11 @@ def _match(cpu: Any, registers: Any, ip: Any) -> Any:
 
 
 @njit
-def slow(cpu: Any, ip: Any) -> Any:
-    """Execute the micro-operation at `ip`. OK, or FAULT with CAUSE and TVAL set (BLOCK_ENDS: it is
-    done, and the block ends behind it: `traps_kernel.end_block`).
-
-    cpu[LEFT] is up to date, and may be changed (`end_slice`).
-    """
-    op = op_of(ip)
-    registers = u64(cpu.ctypes.data)
-    kind = SHAPE[op]
-    if kind == shape.LOAD:
-        return _load(cpu, registers, ip, op)
-    if kind == shape.STORE:
-        return _store(cpu, registers, ip, op)
-    if kind == shape.COMPUTE:
-        second = imm(ip) if HAS_IMMEDIATE[op] else rs2(registers, ip)
-        set_rd(registers, ip, _computed(op, rs1(registers, ip), second))
-        return OK
-    if kind == shape.ATOMIC or kind == shape.RESERVE or kind == shape.CONDITIONAL:
-        return _atomic(cpu, registers, ip, op)
-    if kind == shape.CSR or kind == shape.CSR_WRITE:
-        csr_instruction(cpu, registers, ip, retired_at(cpu, ip))
-        return OK
-    if op == MATCH:
-        return _match(cpu, registers, ip)
-    if op == FIRE:
-        fire(cpu, ip)
-        return OK
-    if load8u(ip + U2) == u64(TVAL_IS_PC):
-        tval = (block_pc(cpu, ip) + imm(ip)) & cpu[ADDRESS_MASK]
-    else:
-        tval = imm(ip) & LOW32
-    return fault(cpu, s64(load8u(ip + U1)), tval)
-
-
-@njit
-def csr_instruction(cpu: Any, registers: Any, ip: Any, retired: Any) -> Any:
+def _csr_instruction(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     """CSRRW, CSRRS, CSRRC and their immediate forms. The micro-operation: imm is the CSR's address,
     rs1 the register or immediate. The translator checked access.
     """
-    op = op_of(ip)
+    retired = retired_at(cpu, ip)
     address = s64(imm(ip))
     field = load8u(ip + U2)
     operand = field if HAS_IMMEDIATE[op] else rs1(registers, ip)
@@ -274,7 +246,7 @@ def csr_instruction(cpu: Any, registers: Any, ip: Any, retired: Any) -> Any:
 
 
 @njit
-def fire(cpu: Any, ip: Any) -> Any:
+def _fire(cpu: Any, ip: Any) -> Any:
     """After the instruction: note hits and, for loads and stores, have the terminator behind the
     micro-operation FIRE at `ip` refer to the row with the pulses.
     """
@@ -286,3 +258,42 @@ def fire(cpu: Any, ip: Any) -> Any:
             cpu[MARKED] += U1
     if fired >> U8 != U0:
         _hit(cpu, fired >> U8)
+
+
+@njit
+def _one(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
+    """Execute any other micro-operation. OK or FAULT."""
+    kind = SHAPE[op]
+    if kind == shape.LOAD:
+        return _load(cpu, registers, ip, op)
+    if kind == shape.STORE:
+        return _store(cpu, registers, ip, op)
+    if kind == shape.ATOMIC or kind == shape.RESERVE or kind == shape.CONDITIONAL:
+        return _atomic(cpu, registers, ip, op)
+    if kind == shape.CSR or kind == shape.CSR_WRITE:
+        _csr_instruction(cpu, registers, ip, op)
+        return OK
+    if op == MATCH:
+        return _match(cpu, registers, ip)
+    if op == FIRE:
+        _fire(cpu, ip)
+        return OK
+    if load8u(ip + U2) == u64(TVAL_IS_PC):
+        tval = (block_pc(cpu, ip) + imm(ip)) & cpu[ADDRESS_MASK]
+    else:
+        tval = imm(ip) & LOW32
+    return fault(cpu, s64(load8u(ip + U1)), tval)
+
+
+@njit
+def slow(cpu: Any, ip: Any) -> Any:
+    """Execute the micro-operation at `ip`. Returns that to go on with; 0 where CAUSE and TVAL are
+    set (BLOCK_ENDS: it is done, and the block ends behind it: `traps.end_block`).
+
+    cpu[LEFT] is up to date, and may be changed (`end_slice`).
+    """
+    op = op_of(ip)
+    registers = u64(cpu.ctypes.data)
+    if SHAPE[op] == shape.COMPUTE:
+        return _compute(registers, ip)
+    return ip + U8 if _one(cpu, registers, ip, op) == OK else U0

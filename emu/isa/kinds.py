@@ -40,6 +40,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from specs.isa.tables import ENTRIES, RV32
+
 Function = Callable[..., Any]
 
 
@@ -128,3 +130,26 @@ def meanings() -> tuple[Meaning, ...]:
         if path.stem != "__init__":
             import_module(f"{__package__}.{path.stem}")
     return tuple(_MEANINGS)
+
+
+def _named(names: Callable[[Meaning], tuple[str, ...]]) -> dict[str, Meaning]:
+    found: dict[str, Meaning] = {}
+    for meaning in meanings():
+        for name in names(meaning):
+            if name in found:
+                raise ValueError(f"{name} has two meanings")
+            found[name] = meaning
+    return found
+
+
+@cache
+def meaning_of(xlen: int) -> dict[str, Meaning]:
+    """By name, the instructions of that width that have one: those that compressed ones expand to.
+
+    Raises ValueError where one has two.
+    """
+    of_width = {entry.expansion for entry in ENTRIES if xlen in entry.xlens}
+    found = _named(lambda meaning: meaning.names)
+    if xlen == RV32:
+        found |= _named(lambda meaning: meaning.rv32)
+    return {name: meaning for name, meaning in found.items() if name in of_width}

@@ -274,6 +274,18 @@ C_RV64 = table(
     """,
 )
 
+#: Names in ISA strings that stand for extensions of these tables. (What zmmul has is in m; the
+#: counters of zicntr and zihpm are CSRs.)
+NAMED: dict[str, tuple[str, ...]] = {
+    "a": ("zaamo", "zalrsc"),
+    "zca": ("c",),
+    "zicntr": (),
+    "zihpm": (),
+    "zmmul": (),
+}
+#: What a bit of misa stands for, where it is set: all of these.
+MISA: dict[str, tuple[str, ...]] = {"a": NAMED["a"], "c": ("c",), "i": ("i",), "m": ("m",)}
+
 #: Every encoding. An instruction's index in `decode` is its position here.
 ENTRIES: tuple[Entry, ...] = (
     I_BOTH
