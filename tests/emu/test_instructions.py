@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from emu.machine import ExitReason
+from emu.machine import ExitReason, Machine
 from tests.emu.build import DATA, Assembly, dwords, run
 from tests.emu.oracle import (
     AMO,
@@ -14,6 +14,10 @@ from tests.emu.oracle import (
     IMMEDIATE_RV64,
     ONLY_RV64,
     REGISTER,
+    RV32_NAMES,
+    UNARY,
+    UNARY_RV64,
+    oracle_of,
     signed,
 )
 
@@ -72,8 +76,7 @@ def test_register_instruction(name: str, xlen: int) -> None:
 
 @pytest.mark.parametrize("name,xlen", both_widths(IMMEDIATE, IMMEDIATE_RV64))
 def test_immediate_instruction(name: str, xlen: int) -> None:
-    base, bits = (IMMEDIATE | IMMEDIATE_RV64)[name]
-    oracle = (REGISTER | ONLY_RV64)[base]
+    oracle, bits = oracle_of(name)
     load, store, size = load_store(xlen)
     rng = random.Random(name)
     numbers = [left for left, _ in operands(name, xlen)]
@@ -94,6 +97,73 @@ def test_immediate_instruction(name: str, xlen: int) -> None:
     mask = (1 << xlen) - 1
     want = [oracle(n, i & mask, xlen) & mask for n, i in zip(numbers, immediates, strict=True)]
     assert dwords(machine, DATA, len(numbers)) == want
+
+
+@pytest.mark.parametrize("name,xlen", both_widths(UNARY, UNARY_RV64))
+def test_unary_instruction(name: str, xlen: int) -> None:
+    oracle, _ = oracle_of(name)
+    load, store, size = load_store(xlen)
+    numbers = [left for left, _ in operands(name, xlen)]
+    mnemonic = RV32_NAMES.get(name, name) if xlen == 32 else name
+    a = Assembly(xlen)
+    a.li(10, DATA)
+    for _ in numbers:
+        getattr(a, load)(rd=5, rs1=10, imm=0)
+        getattr(a, mnemonic)(rd=5, rs1=5)
+        getattr(a, store)(rs1=10, rs2=5, imm=0)
+        a.addi(rd=10, rs1=10, imm=size)
+    a.exit()
+    machine = run(a.program(values(numbers, xlen)))
+    want = [oracle(n, 0, xlen) & (1 << xlen) - 1 for n in numbers]
+    assert dwords(machine, DATA, len(numbers)) == want
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+@pytest.mark.parametrize("seed", range(10))
+def test_random_programs(seed: int, xlen: int) -> None:
+    """All that only computes, in a random order on all registers, against the oracle; and the same
+    again, with blocks that end anywhere.
+    """
+    rng = random.Random(f"{seed}{xlen}")
+    mask = (1 << xlen) - 1
+    names = [
+        name
+        for name, width in both_widths(
+            [*REGISTER, *IMMEDIATE, *UNARY], [*ONLY_RV64, *IMMEDIATE_RV64, *UNARY_RV64]
+        )
+        if width == xlen
+    ]
+    a = Assembly(xlen)
+    registers = [0] * 30
+    for number in range(1, 30):
+        registers[number] = rng.choice((0, 1, 0x7FFF_FFFF, 0x8000_0000, rng.getrandbits(32)))
+        a.li(number, registers[number])
+    for _ in range(1500):
+        name = rng.choice(names)
+        oracle, bits = oracle_of(name)
+        rd, rs1, rs2 = (rng.randrange(30) for _ in range(3))
+        fields = {"rd": rd, "rs1": rs1}
+        second = registers[rs2]
+        if bits >= 0:
+            second = (
+                rng.randrange(-2048, 2048)
+                if bits == 12
+                else rng.randrange(1 << bits if bits else xlen)
+            )
+            fields["imm"] = signed(second, 12) if bits == 12 else second
+        elif name not in UNARY | UNARY_RV64:
+            fields["rs2"] = rs2
+        getattr(a, RV32_NAMES.get(name, name) if xlen == 32 else name)(**fields)
+        if rd:
+            registers[rd] = oracle(registers[rs1], second & mask, xlen) & mask
+    a.exit()
+    machine = run(a.program())
+    assert machine.exit_reason is ExitReason.EXIT
+    assert [machine.register(number) for number in range(30)] == registers
+    steps = Machine([a.program()], record=False)
+    while steps.exit_reason is not ExitReason.EXIT:
+        assert list(steps.run(rng.randrange(1, 100))) == []
+    assert [steps.register(number) for number in range(30)] == registers
 
 
 @pytest.mark.parametrize("xlen", [32, 64])

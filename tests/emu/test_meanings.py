@@ -15,7 +15,7 @@ from emu.hart.extensions import ALWAYS, allowed, extensions
 from emu.isa import kinds
 from emu.isa.kinds import Shape, meaning_of, meanings
 from specs.isa.tables import ENTRIES
-from tests.emu.oracle import AMO, COMPARE, IMMEDIATE, IMMEDIATE_RV64, ONLY_RV64, REGISTER, signed
+from tests.emu.oracle import AMO, COMPARE, oracle_of, signed
 from tests.emu.test_instructions import operands
 from tests.emu.words import Word, over_words
 
@@ -33,8 +33,7 @@ def register(value: int, xlen: int) -> Word:
 
 @pytest.mark.parametrize(("name", "xlen"), of_shape(Shape.COMPUTE))
 def test_compute(name: str, xlen: int) -> None:
-    base, bits = (IMMEDIATE | IMMEDIATE_RV64).get(name, (name, -1))
-    oracle = (REGISTER | ONLY_RV64)[base]
+    oracle, bits = oracle_of(name)
     function = meaning_of(xlen)[name].function
     assert function is not None
     count = len(expression(function)[0])
