@@ -11,7 +11,7 @@ TRIALS ?= 50000
 MODES_TRIALS ?= 5000
 CROSS ?= riscv64-unknown-elf-
 
-.PHONY: help demo test lint format types rooms unit soak mutants bench firmware docs clean
+.PHONY: help demo test lint format types rooms unit soak mutants bench kernels firmware docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make soak      the long random tests (TRIALS=$(TRIALS) MODES_TRIALS=$(MODES_TRIALS) of each kind)"
 	@echo "make mutants   put small faults in, one at a time: does a test notice? (MUTANTS_ARGS=--help)"
 	@echo "make docs      the documentation as a site, in docs/_build/html"
+	@echo "make kernels   where the emulator's generated kernels are"
 	@echo "make firmware  rebuild the test programs (needs $(CROSS)gcc)"
 	@echo "make clean     remove the virtual environment and what tools left behind"
 
@@ -73,6 +74,9 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m sphinx -E -W -n --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+kernels: $(STAMP)
+	@$(BIN)/python -m emu.engine.kernels
 
 firmware:
 	$(MAKE) -C tests/firmware CROSS=$(CROSS)
