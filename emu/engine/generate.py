@@ -9,7 +9,7 @@ A template is a function with a chain of cases by the number of a micro-operatio
         return U0
 
 `op == NAME` is one case, for the micro-operation of that name. Sets are COMPUTE, RARE (the COMPUTE
-that are not in `operations.FREQUENT`), UPPER, LOAD, STORE, BRANCH, ATOMIC, CSR. In a case of a set,
+that are not in the hot loop), UPPER, LOAD, STORE, BRANCH, ATOMIC, CSR. In a case of a set,
 these names stand for what the instruction at hand has:
 
 * `VALUE(x, ...)`: the value function's expression; it takes as many arguments as the function has
@@ -34,7 +34,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from emu.engine.operations import FREQUENT, NUMBER, Operation, all_operations
+from emu.engine.operations import NUMBER, Operation, all_operations
 from emu.isa.kinds import Function, Shape
 from specs.kernels.njit import cache_directory, njit
 
@@ -87,7 +87,7 @@ def members(name: str) -> list[Operation]:
     return [
         operation
         for operation in all_operations().values()
-        if operation.shape in _SHAPES[name] and (name != "RARE" or operation.name not in FREQUENT)
+        if operation.shape in _SHAPES[name] and (name != "RARE" or operation.is_rare)
     ]
 
 

@@ -60,6 +60,11 @@ class Operation:
     def shape(self) -> Shape:
         return self.meaning.shape
 
+    @property
+    def is_rare(self) -> bool:
+        """Whether it only computes, and is not in the hot loop."""
+        return self.shape is Shape.COMPUTE and self.name not in FREQUENT
+
 
 def _form(meaning: Meaning, entry: Entry) -> tuple[Meaning, bool, int]:
     """What makes two instructions the same micro-operation: the meaning, whether its second operand
@@ -152,6 +157,8 @@ SHAPE = by_number(lambda operation: operation.shape.value, np.int64)
 ACCESS = by_number(_access, np.uint64)
 SIZE = by_number(lambda operation: operation.size, np.uint64)
 HAS_IMMEDIATE = by_number(lambda operation: operation.immediate, np.bool_)
+#: Only computes, and is not in the hot loop.
+IS_RARE = by_number(lambda operation: operation.is_rare, np.bool_)
 #: rd = imm where rs1 is x0.
 IS_ADDI = by_number(lambda operation: operation.name in ("ADDI", "ADDIW"), np.bool_)
 #: What a BOUNDARY leaves the hot loop for.

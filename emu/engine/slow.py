@@ -6,11 +6,12 @@ import numpy as np
 
 from emu.devices.clint import in_clint, read_clint, write_clint
 from emu.engine.access import imm, op_of, rs1, rs2, set_rd
-from emu.engine.generate import ATOMIC, CSR, LOAD, RARE, SECOND, VALUE, generated
+from emu.engine.generate import ATOMIC, CSR, LOAD, RARE, VALUE, generated
 from emu.engine.operations import (
     CONDITIONAL,
     FIRE,
     HAS_IMMEDIATE,
+    IS_RARE,
     MATCH,
     NEXT,
     REF_SLOT,
@@ -146,17 +147,24 @@ def _store(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
 
 
 @generated
+def _computed(op: Any, a: Any, b: Any) -> Any:
+    if op in RARE:
+        return VALUE(a, b)
+    return U0
+
+
+@njit
 def _compute(registers: Any, ip: Any) -> Any:
     """The second loop: from `ip` on, instructions that only compute and are not in the hot loop.
     Returns the first micro-operation that is something else.
     """
-    while True:
+    op = op_of(ip)
+    while IS_RARE[op]:
+        b = imm(ip) if HAS_IMMEDIATE[op] else rs2(registers, ip)
+        set_rd(registers, ip, _computed(op, rs1(registers, ip), b))
+        ip += U8
         op = op_of(ip)
-        if op in RARE:
-            set_rd(registers, ip, VALUE(rs1(registers, ip), SECOND))
-            ip += U8
-            continue
-        return ip
+    return ip
 
 
 @generated
@@ -294,6 +302,6 @@ def slow(cpu: Any, ip: Any) -> Any:
     """
     op = op_of(ip)
     registers = u64(cpu.ctypes.data)
-    if SHAPE[op] == shape.COMPUTE:
+    if IS_RARE[op]:
         return _compute(registers, ip)
     return ip + U8 if _one(cpu, registers, ip, op) == OK else U0

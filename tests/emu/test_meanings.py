@@ -128,7 +128,7 @@ def cases(name: str) -> list[str]:
 
 
 def test_each_computation_is_in_one_loop() -> None:
-    hot, second = cases("emu.engine.hot.run_slice"), cases("emu.engine.slow._compute")
+    hot, second = cases("emu.engine.hot.run_slice"), cases("emu.engine.slow._computed")
     assert hot == FREQUENT
     assert not {*hot} & {*second}
     computations = {o.name for o in all_operations().values() if o.shape is Shape.COMPUTE}

@@ -1,7 +1,7 @@
 """Disassembly against objdump, whose text is stored in `objdump-*.txt`.
 
-Made with GNU objdump 2.40 (`riscv64-unknown-elf-objdump -d`) from the golden programs (-b: from
-random words): address, word, text without symbols and comments, each word once.
+Made with GNU objdump 2.40 (`riscv64-unknown-elf-objdump -d`) from the golden programs, or
+(`-b`) from random words: address, word, text without symbols and comments, each word once.
 """
 
 import re
