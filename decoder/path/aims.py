@@ -9,7 +9,7 @@ belongs to them stay as they are.
 
 import numpy as np
 
-from decoder.bytes.brief import DEPTH_SHIFT, IS_IRREPORT, IS_NOTIFY, IS_UPDISCON, Brief
+from decoder.bytes.brief import DEPTH_SHIFT, Brief, Flag
 from decoder.path import table as legs
 from decoder.path.follow import FULL, HAS_GOAL, IN_LEG, INFER, OWN, PATIENCE, follow
 from decoder.path.settings import Setting
@@ -33,11 +33,8 @@ _reason = plain(Reason)
 _format = plain(Format)
 _qual_status = plain(QualStatus, np.uint64)
 _brief = plain(Brief)
+_flag = plain(Flag, np.uint64)
 _column = plain(Column)
-_NOTIFY = np.uint64(IS_NOTIFY)
-_UPDISCON = np.uint64(IS_UPDISCON)
-_IRREPORT = np.uint64(IS_IRREPORT)
-_DEPTH_SHIFT = np.uint64(DEPTH_SHIFT)
 #: Outcomes of a format 1 packet whose *branches* is 0, and in front of *branch_count*.
 FULL_MAP = np.uint64(31)
 
@@ -143,9 +140,9 @@ def aim_at_address(settings, state, brief):
         address += u64(state[_at.ADDRESS])
     state[_at.ADDRESS] = s64(address & address_bits(settings))
     state[_at.GOAL] = state[_at.ADDRESS]
-    if brief[_brief.flags] & _NOTIFY != U0:
+    if brief[_brief.flags] & _flag.NOTIFY != U0:
         state[_at.HOW] = HAS_GOAL | IN_LEG
-    elif brief[_brief.flags] & _UPDISCON != U0:
+    elif brief[_brief.flags] & _flag.UPDISCON != U0:
         state[_at.HOW] = HAS_GOAL
     else:
         state[_at.HOW] = HAS_GOAL | IN_LEG | INFER
@@ -235,9 +232,9 @@ def aim(path, history, packet):
     else:
         reason = aim_by_index(history, settings, state, brief)
     if history is not None:
-        irreport = brief[_brief.flags] & _IRREPORT != U0
+        irreport = brief[_brief.flags] & _flag.IRREPORT != U0
         if irreport and settings[_setting.IMPLICIT_RETURN] != 0:
-            state[_at.DEPTH] = s64(brief[_brief.flags] >> _DEPTH_SHIFT)
+            state[_at.DEPTH] = s64(brief[_brief.flags] >> DEPTH_SHIFT)
             at_branch = is_branch_at(path.regions, path.table, u64(state[_at.GOAL]))
             state[_at.GOAL_BRANCH] = 1 if at_branch else 0
     return reason

@@ -172,7 +172,8 @@ def follow(path, history, runs, filled):
 
     while True:
         outcomes = branches + predicted + failed
-        # Two outcomes or more: neither the goal nor the last branch can come first.
+        # Two outcomes or more: neither the goal nor the last branch can come first. Legs that are
+        # passed here: those that lead to others of the same region.
         while outcomes >= U2 and jumps <= limit and written <= room:
             leg = legs.leg_of(table, slot)
             if leg & legs.PLAIN == U0:
@@ -220,6 +221,7 @@ def follow(path, history, runs, filled):
             status = FULL
             break
 
+        # -- This leg: is the path's end in it?
         leg = legs.leg_of(table, slot)
         more = leg & LOW32
         last = legs.end_of(table, slot)
@@ -262,6 +264,7 @@ def follow(path, history, runs, filled):
                 if limit == PATIENCE:
                     # the walk was long enough: if this is a circle, let it be the last
                     jumps = limit
+        # -- It is not: to the control transfer with which the leg ends, and where that leads
         if history is not None:
             known = u64(previous) if previous >= 0 else slot
             previous = s64(-1)
@@ -343,6 +346,7 @@ def follow(path, history, runs, filled):
                 if not was_predicted:
                     cache(history, goal)
             onward = goal
+        # -- There: the next leg, in a run of its own unless it is the instruction behind
         if leaves:
             runs[written + _run.start] = run_start
             runs[written + _run.count] = run_count | (legs.ENDED_BY[what] << _run.ended_at) | priv
@@ -372,6 +376,7 @@ def follow(path, history, runs, filled):
             span = regions[region + _bound.END] - base
             first = regions[region + _bound.SLOT]
             slot = first + ((onward - base) >> U1)
+        # -- An uninferable discontinuity led to the goal: its end, if no outcome is left
         if arrived:
             if legs.size_of(table, slot) == U0:
                 run_count -= U1
