@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from numba.core import types
+from numba.core.analysis import dead_branch_prune
 from numba.core.compiler import run_frontend
 from numba.core.dispatcher import Dispatcher
+from numba.core.postproc import PostProcessor
 from numba.core.registry import cpu_target
 from numba.core.ssa import reconstruct_ssa
 from numba.core.typed_passes import type_inference_stage
@@ -40,7 +42,10 @@ def _floats(kernel: Dispatcher, arguments: tuple[types.Type, ...]) -> list[str]:
     context = cpu_target.typing_context
     context.refresh()
     cpu_target.target_context.refresh()
-    code = reconstruct_ssa(run_frontend(kernel.py_func))
+    code = run_frontend(kernel.py_func)
+    dead_branch_prune(code, arguments)  # as the compiler does where an argument is None
+    PostProcessor(code).run()
+    code = reconstruct_ssa(code)
     inferred = type_inference_stage(
         context, cpu_target.target_context, code, [types.unliteral(a) for a in arguments], None
     )

@@ -7,6 +7,8 @@ as flow reconstruction cares; of the others it tells the table, and where the ro
 
 from enum import IntEnum
 
+import numpy as np
+
 
 class Brief(IntEnum):
     """Columns. Where they are fields of the packet they are named as in
@@ -18,11 +20,18 @@ class Brief(IntEnum):
     branches = 3
     branch_map = 4
     address = 5  # or the index of format 0.1
-    flags = 6  # is_notify, is_updiscon << 1, is_irreport << 2, and irdepth or irets << 8
+    flags = 6  # by `Flag`, and irdepth or irets behind them
     detail = 7  # index of the row with every column
 
 
+class Flag(IntEnum):
+    """Bits of `Brief.flags`."""
+
+    NOTIFY = 1
+    UPDISCON = 2
+    IRREPORT = 4
+
+
 BRIEFS = len(Brief)
-IS_NOTIFY, IS_UPDISCON, IS_IRREPORT = 1, 2, 4
 #: Where irdepth or irets begins in the flags.
-DEPTH_SHIFT = 8
+DEPTH_SHIFT = np.uint64(8)

@@ -70,7 +70,6 @@ _framing = plain(FramingField)
 _quick = plain(Quick)
 _damage = plain(Damage)
 _found = plain(Found)
-_DEPTH_SHIFT = np.uint64(DEPTH_SHIFT)
 
 #: Beyond a header the kernels may read this many bytes: the caller pads its buffer.
 PADDING = 64
@@ -132,7 +131,7 @@ def read_packet(reading, rows, at, total):
         details[detail, _column.is_notify]
         | (details[detail, _column.is_updiscon] << U1)
         | (details[detail, _column.is_irreport] << U2)
-        | (depth << _DEPTH_SHIFT)
+        | (depth << DEPTH_SHIFT)
     )
     return DONE
 

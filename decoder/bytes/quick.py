@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from decoder.bytes.brief import DEPTH_SHIFT, IS_IRREPORT, Brief
+from decoder.bytes.brief import DEPTH_SHIFT, Brief, Flag
 from specs.kernels.memory import load64
 from specs.kernels.njit import njit, plain, spliced
 from specs.kernels.words import U0, U1, U63, clz64, s64, u64
@@ -24,9 +24,8 @@ from specs.trace.packets import (
 )
 
 _brief = plain(Brief)
+_flag = plain(Flag, np.uint64)
 _format = plain(Format, np.uint64)
-_DEPTH_SHIFT = np.uint64(DEPTH_SHIFT)
-_IS_IRREPORT = np.uint64(IS_IRREPORT)
 #: Bits of fields that all configurations have alike.
 _FORMAT_BITS, _BRANCHES_BITS, _FULL_MAP_BITS = 2, 5, 31
 _FORMAT_MASK = np.uint64((1 << _FORMAT_BITS) - 1)
@@ -130,7 +129,7 @@ def depth_flags(low, high, position, previous, width):
     `width` bits after it."""
     if bit_at(low, high, position) == previous:
         return U0
-    return _IS_IRREPORT | (bits_beyond(low, high, position + 1, width) << _DEPTH_SHIFT)
+    return _flag.IRREPORT | (bits_beyond(low, high, position + 1, width) << DEPTH_SHIFT)
 
 
 @njit

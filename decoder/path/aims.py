@@ -9,21 +9,11 @@ belongs to them stay as they are.
 
 import numpy as np
 
-from decoder.bytes.brief import DEPTH_SHIFT, IS_IRREPORT, IS_NOTIFY, IS_UPDISCON, Brief
+from decoder.bytes.brief import DEPTH_SHIFT, Brief, Flag
+from decoder.path import table as legs
 from decoder.path.follow import FULL, HAS_GOAL, IN_LEG, INFER, OWN, PATIENCE, follow
 from decoder.path.settings import Setting
 from decoder.path.state import State, Sync, position
-from decoder.path.table import (
-    ENDED_BY,
-    RETURNS,
-    find_region,
-    kind_of,
-    leads_of,
-    leg_of,
-    size_of,
-    slot_of,
-    target_of,
-)
 from specs.interfaces.flow import Ended, Reason
 from specs.isa.control import Kind
 from specs.kernels.njit import inlined, njit, plain, spliced
@@ -43,11 +33,8 @@ _reason = plain(Reason)
 _format = plain(Format)
 _qual_status = plain(QualStatus, np.uint64)
 _brief = plain(Brief)
+_flag = plain(Flag, np.uint64)
 _column = plain(Column)
-_NOTIFY = np.uint64(IS_NOTIFY)
-_UPDISCON = np.uint64(IS_UPDISCON)
-_IRREPORT = np.uint64(IS_IRREPORT)
-_DEPTH_SHIFT = np.uint64(DEPTH_SHIFT)
 #: Outcomes of a format 1 packet whose *branches* is 0, and in front of *branch_count*.
 FULL_MAP = np.uint64(31)
 
@@ -68,10 +55,10 @@ def full_address(settings, row):
 @njit
 def is_branch_at(regions, table, address):
     """Whether the instruction at `address` is a branch; False where there is none."""
-    region = find_region(regions, address)
+    region = legs.find_region(regions, address)
     if region < 0:
         return False
-    return kind_of(table, slot_of(regions, region, address)) == _kind.BRANCH
+    return legs.kind_of(table, legs.slot_of(regions, region, address)) == _kind.BRANCH
 
 
 @inlined
@@ -82,25 +69,25 @@ def onward(path, history):
     """
     table, settings, state = path.table, path.settings, path.state
     slot = u64(state[_at.SLOT])
-    what = kind_of(table, slot)
-    after = (position(state) + (size_of(table, slot) << U1)) & u64(state[_at.ADDRESS_MASK])
+    what = legs.kind_of(table, slot)
+    after = (position(state) + (legs.size_of(table, slot) << U1)) & u64(state[_at.ADDRESS_MASK])
     if what == _kind.BRANCH:
         if state[_at.BRANCHES] == 0:
             return 0, U0, _ended.TRAP
         if u64(state[_at.BRANCH_MAP]) & U1 == U0:
-            return 1, target_of(table, slot), _ended.TAKEN_BRANCH
+            return 1, legs.target_of(table, slot), _ended.TAKEN_BRANCH
         return 1, after, _ended.TRAP
     if what == _kind.INFERABLE_JUMP:
-        return 1, target_of(table, slot), s64(ENDED_BY[what])
+        return 1, legs.target_of(table, slot), s64(legs.ENDED_BY[what])
     if history is not None:
         if what == _kind.UNINFERABLE_JUMP:
             if state[_at.LAST] >= 0:
-                return 1, leads_of(table, u64(state[_at.LAST])), s64(ENDED_BY[what])
-            returns = leg_of(table, slot) & RETURNS != U0
+                return 1, legs.leads_of(table, u64(state[_at.LAST])), s64(legs.ENDED_BY[what])
+            returns = legs.leg_of(table, slot) & legs.RETURNS != U0
             if returns and settings[_setting.IMPLICIT_RETURN] != 0 and history[DEPTH] != U0:
-                return 1, link(history), s64(ENDED_BY[what])
+                return 1, link(history), s64(legs.ENDED_BY[what])
     if what in (_kind.UNINFERABLE_JUMP, _kind.TRAP_RETURN):
-        return 0, U0, s64(ENDED_BY[what])
+        return 0, U0, s64(legs.ENDED_BY[what])
     return 1, after, _ended.TRAP
 
 
@@ -153,9 +140,9 @@ def aim_at_address(settings, state, brief):
         address += u64(state[_at.ADDRESS])
     state[_at.ADDRESS] = s64(address & address_bits(settings))
     state[_at.GOAL] = state[_at.ADDRESS]
-    if brief[_brief.flags] & _NOTIFY != U0:
+    if brief[_brief.flags] & _flag.NOTIFY != U0:
         state[_at.HOW] = HAS_GOAL | IN_LEG
-    elif brief[_brief.flags] & _UPDISCON != U0:
+    elif brief[_brief.flags] & _flag.UPDISCON != U0:
         state[_at.HOW] = HAS_GOAL
     else:
         state[_at.HOW] = HAS_GOAL | IN_LEG | INFER
@@ -245,9 +232,9 @@ def aim(path, history, packet):
     else:
         reason = aim_by_index(history, settings, state, brief)
     if history is not None:
-        irreport = brief[_brief.flags] & _IRREPORT != U0
+        irreport = brief[_brief.flags] & _flag.IRREPORT != U0
         if irreport and settings[_setting.IMPLICIT_RETURN] != 0:
-            state[_at.DEPTH] = s64(brief[_brief.flags] >> _DEPTH_SHIFT)
+            state[_at.DEPTH] = s64(brief[_brief.flags] >> DEPTH_SHIFT)
             at_branch = is_branch_at(path.regions, path.table, u64(state[_at.GOAL]))
             state[_at.GOAL_BRANCH] = 1 if at_branch else 0
     return reason

@@ -5,37 +5,20 @@ shows")
 
 import numpy as np
 
-from decoder.path.settings import Setting
+from decoder.path import table as legs
+from decoder.path.follow import MAX_JUMPS, inferring
 from decoder.path.state import State
-from decoder.path.table import (
-    CALLS,
-    RETURNS,
-    SEQUENTIAL,
-    Bound,
-    between,
-    end_of,
-    find_region,
-    kind_of,
-    leads_of,
-    leg_of,
-    size_of,
-    slot_of,
-    target_of,
-)
 from specs.isa.control import Kind
 from specs.kernels.njit import njit, plain, spliced
 from specs.kernels.words import LOW32, U0, U1, s64, u64
 from specs.trace.predictors import DEPTH, STACK, STACK_MASK, TOP, call, link, unwind
 
 _at = plain(State)
-_setting = plain(Setting)
-_bound = plain(Bound)
+_bound = plain(legs.Bound)
 _kind = plain(Kind, np.uint64)
 
 #: What `round_from` finds: nothing, a round that is like the one before, or one that is not.
 NO_ROUND, ENDLESS, VISIT = 0, 1, 2
-#: Jumps in a round: no path has more (`decoder.path.follow`).
-_MOST_JUMPS = 1 << 16
 
 
 @spliced
@@ -69,19 +52,15 @@ def round_from(path, history, scratch):
     instructions = U0
     implicit = 0
     if history is not None:
-        calls, returns, sequential = U0, U0, U0
-        if settings[_setting.IMPLICIT_RETURN] != 0:
-            calls, returns = CALLS, RETURNS
-        if settings[_setting.SIJUMP] != 0:
-            sequential = SEQUENTIAL
+        calls, returns, sequential = inferring(settings)
         known = u64(state[_at.LAST]) if state[_at.LAST] >= 0 else slot
         lowest = history[DEPTH]
     seen = slot  # of every jump that is a power of two: another circle comes back to one of them
-    for jumps in range(_MOST_JUMPS):
-        last = end_of(table, slot)
+    for jumps in range(s64(MAX_JUMPS)):
+        last = legs.end_of(table, slot)
         if jumps > 0 and slot <= begin and begin <= last:
             # by its instructions: code may overlap
-            steps = between(table, slot, begin)
+            steps = legs.between(table, slot, begin)
             if steps >= 0:
                 same, deeper = True, s64(0)
                 if history is not None:
@@ -89,18 +68,18 @@ def round_from(path, history, scratch):
                         same = lowest >= history[DEPTH] or same_stack(history, scratch)
                         deeper = s64(scratch[DEPTH] - history[DEPTH])
                 return ENDLESS if same else VISIT, instructions + u64(steps), implicit, deeper
-        if size_of(table, slot) == U0:
+        if legs.size_of(table, slot) == U0:
             break
-        leg = leg_of(table, slot)
+        leg = legs.leg_of(table, slot)
         instructions += (leg & LOW32) + U1
         here = base + ((last - first) << U1)
-        onward = (here + (size_of(table, last) << U1)) & u64(state[_at.ADDRESS_MASK])
-        what = kind_of(table, last)
+        onward = (here + (legs.size_of(table, last) << U1)) & u64(state[_at.ADDRESS_MASK])
+        what = legs.kind_of(table, last)
         if what == _kind.BRANCH or what == _kind.TRAP_RETURN:
             break
         if history is None:
             if what == _kind.INFERABLE_JUMP:
-                onward = target_of(table, last)
+                onward = legs.target_of(table, last)
             elif what == _kind.UNINFERABLE_JUMP:
                 break
         elif what in (_kind.INFERABLE_JUMP, _kind.UNINFERABLE_JUMP):
@@ -112,9 +91,9 @@ def round_from(path, history, scratch):
             if leg & calls != U0:
                 call(scratch, onward)
             if what == _kind.INFERABLE_JUMP:
-                onward = target_of(table, last)
-            elif leg_of(table, known) & sequential != U0:
-                onward = leads_of(table, known)
+                onward = legs.target_of(table, last)
+            elif legs.leg_of(table, known) & sequential != U0:
+                onward = legs.leads_of(table, known)
             elif leg & returns != U0 and scratch[DEPTH] != U0:
                 onward = link(scratch)
                 unwind(scratch)
@@ -122,12 +101,12 @@ def round_from(path, history, scratch):
                 implicit += 1
             else:
                 break
-        region = find_region(regions, onward)
+        region = legs.find_region(regions, onward)
         if region < 0:
             break
         base = regions[region + _bound.BASE]
         first = regions[region + _bound.SLOT]
-        slot = slot_of(regions, region, onward)
+        slot = legs.slot_of(regions, region, onward)
         if history is not None:
             known = slot
         if not copied:

@@ -13,32 +13,14 @@ interrupted and goes on there with the next call.
 
 import numpy as np
 
+from decoder.path import table as legs
 from decoder.path.outputs import RUN_WORDS, Filled
 from decoder.path.settings import Setting
 from decoder.path.state import State
-from decoder.path.table import (
-    CALLS,
-    CONSUMES,
-    ENDED,
-    ENDED_BY,
-    PLAIN,
-    RETURNS,
-    SEQUENTIAL,
-    Bound,
-    between,
-    end_of,
-    find_region,
-    kind_of,
-    leads_of,
-    leg_of,
-    size_of,
-    slot_of,
-    target_of,
-)
 from specs.interfaces.flow import RUN, Reason
 from specs.interfaces.records import places
 from specs.isa.control import Kind
-from specs.kernels.njit import njit, plain, spliced
+from specs.kernels.njit import inlined, njit, plain, spliced
 from specs.kernels.words import LOW32, U0, U1, U2, U5, b2u, s64, u64
 from specs.trace.predictors import (
     BPRED,
@@ -64,7 +46,7 @@ HAS_GOAL, IN_LEG, INFER, OWN = 1, 2, 4, 8
 
 _at = plain(State)
 _setting = plain(Setting)
-_bound = plain(Bound)
+_bound = plain(legs.Bound)
 _kind = plain(Kind, np.uint64)
 _reason = plain(Reason)
 _filled = plain(Filled)
@@ -79,6 +61,17 @@ MAX_JUMPS = np.uint64(1 << 16)
 _RESERVE = np.uint64(4) * RUN_WORDS
 
 
+@inlined
+def inferring(settings):
+    """CALLS, RETURNS and SEQUENTIAL of legs, each 0 if no mode makes a difference of it."""
+    calls, returns, sequential = U0, U0, U0
+    if settings[_setting.IMPLICIT_RETURN] != 0:
+        calls, returns = legs.CALLS, legs.RETURNS
+    if settings[_setting.SIJUMP] != 0:
+        sequential = legs.SEQUENTIAL
+    return calls, returns, sequential
+
+
 @njit
 def leads_somewhere(path, slot, pc, in_leg):
     """Whether inferable jumps from `slot`, at `pc`, lead to anything but more of them, or goal."""
@@ -86,22 +79,22 @@ def leads_somewhere(path, slot, pc, in_leg):
     goal, mask = u64(state[_at.GOAL]), u64(state[_at.ADDRESS_MASK])
     seen = slot  # of every step that is a power of two: a circle comes back to one of them
     for step in range(1, s64(MAX_JUMPS)):
-        last = end_of(table, slot)
+        last = legs.end_of(table, slot)
         here = pc + ((last - slot) << U1)
         met = in_leg and pc <= goal and goal <= here
-        if met and between(table, slot, slot + ((goal - pc) >> U1)) >= 0:
+        if met and legs.between(table, slot, slot + ((goal - pc) >> U1)) >= 0:
             return True
-        what = kind_of(table, last)
+        what = legs.kind_of(table, last)
         if what in (_kind.BRANCH, _kind.UNINFERABLE_JUMP, _kind.TRAP_RETURN):
             return True
-        pc = (here + (size_of(table, last) << U1)) & mask
+        pc = (here + (legs.size_of(table, last) << U1)) & mask
         if what == _kind.INFERABLE_JUMP:
-            pc = target_of(table, last)
-        region = find_region(regions, pc)
+            pc = legs.target_of(table, last)
+        region = legs.find_region(regions, pc)
         if region < 0:
             return True
-        slot = slot_of(regions, region, pc)
-        if size_of(table, slot) == U0:
+        slot = legs.slot_of(regions, region, pc)
+        if legs.size_of(table, slot) == U0:
             return True
         if slot == seen:
             return False
@@ -117,8 +110,8 @@ def makes_sequential(table, slot, goal_slot):
     before = s64(-1)
     while slot < goal_slot:
         before = s64(slot)
-        slot += size_of(table, slot)
-    if before >= 0 and leg_of(table, u64(before)) & SEQUENTIAL == U0:
+        slot += legs.size_of(table, slot)
+    if before >= 0 and legs.leg_of(table, u64(before)) & legs.SEQUENTIAL == U0:
         return s64(-1)
     return before
 
@@ -173,33 +166,30 @@ def follow(path, history, runs, filled):
         at_depth = depth >= 0 and (has_irets or infer == 1)
         depth_mask = u64(settings[_setting.DEPTH_MASK])
         goal_outcomes = u64(state[_at.GOAL_BRANCH])
-        calls, returns, sequential = U0, U0, U0
-        if settings[_setting.IMPLICIT_RETURN] != 0:
-            calls, returns = CALLS, RETURNS
-        if settings[_setting.SIJUMP] != 0:
-            sequential = SEQUENTIAL
+        calls, returns, sequential = inferring(settings)
         index_shift = history[INDEX_SHIFT]
         index_mask = history[BPRED_MASK]
 
     while True:
         outcomes = branches + predicted + failed
-        # Two outcomes or more: neither the goal nor the last branch can come first.
+        # Two outcomes or more: neither the goal nor the last branch can come first. Legs that are
+        # passed here: those that lead to others of the same region.
         while outcomes >= U2 and jumps <= limit and written <= room:
-            leg = leg_of(table, slot)
-            if leg & PLAIN == U0:
+            leg = legs.leg_of(table, slot)
+            if leg & legs.PLAIN == U0:
                 break
             if history is None:
-                consumed = leg >> CONSUMES
+                consumed = leg >> legs.CONSUMES
                 not_taken = branch_map & consumed
                 branch_map >>= consumed
                 branches -= consumed
                 outcomes = branches
                 jumps = (jumps + U1) & (consumed - U1)
             else:
-                last = end_of(table, slot)
+                last = legs.end_of(table, slot)
                 here = base + ((last - first) << U1)
                 not_taken = U0
-                if leg >> CONSUMES != U0:
+                if leg >> legs.CONSUMES != U0:
                     at = _BPRED + ((here >> index_shift) & index_mask)
                     entry = history[at]
                     if branches != U0:
@@ -216,13 +206,13 @@ def follow(path, history, runs, filled):
                 else:
                     jumps += U1
                     if leg & calls != U0:
-                        call(history, here + (size_of(table, last) << U1))
+                        call(history, here + (legs.size_of(table, last) << U1))
             run_count += leg & LOW32
             runs[written + _run.start] = run_start
-            runs[written + _run.count] = run_count | (leg & ENDED) | priv
+            runs[written + _run.count] = run_count | (leg & legs.ENDED) | priv
             stays = U0 - not_taken
             written += RUN_WORDS & ~stays
-            slot = (leads_of(table, slot) >> (not_taken << U5)) & LOW32
+            slot = (legs.leads_of(table, slot) >> (not_taken << U5)) & LOW32
             there = base + ((slot - first) << U1)
             run_start = there ^ ((there ^ run_start) & stays)
             run_count = (run_count & stays) + U1
@@ -231,13 +221,14 @@ def follow(path, history, runs, filled):
             status = FULL
             break
 
-        leg = leg_of(table, slot)
+        # -- This leg: is the path's end in it?
+        leg = legs.leg_of(table, slot)
         more = leg & LOW32
-        last = end_of(table, slot)
-        what = kind_of(table, last)
+        last = legs.end_of(table, slot)
+        what = legs.kind_of(table, last)
         pc = base + ((slot - first) << U1)
         here = base + ((last - first) << U1)
-        if size_of(table, slot) == U0:
+        if legs.size_of(table, slot) == U0:
             run_count -= U1
             status, error = _reason.ILLEGAL_CODE, pc
             break
@@ -259,7 +250,7 @@ def follow(path, history, runs, filled):
             offset = goal - pc
             ahead = offset <= here - pc and (fresh == 1 or offset != U0)
             if ahead and not (what == _kind.BRANCH and goal == here):
-                steps = between(table, slot, slot + (offset >> U1))
+                steps = legs.between(table, slot, slot + (offset >> U1))
                 if steps >= 0:
                     run_count += u64(steps)
                     if history is not None:
@@ -273,12 +264,13 @@ def follow(path, history, runs, filled):
                 if limit == PATIENCE:
                     # the walk was long enough: if this is a circle, let it be the last
                     jumps = limit
+        # -- It is not: to the control transfer with which the leg ends, and where that leads
         if history is not None:
             known = u64(previous) if previous >= 0 else slot
             previous = s64(-1)
         run_count += more
         slot = last
-        onward = here + (size_of(table, last) << U1)
+        onward = here + (legs.size_of(table, last) << U1)
         fresh = 1
         leaves = True  # not to the instruction behind it
         walked = False  # an inferable jump, or one that is inferred
@@ -310,17 +302,17 @@ def follow(path, history, runs, filled):
             jumps = U0
             leaves = not_taken == U0
             if leaves:
-                onward = target_of(table, last)
+                onward = legs.target_of(table, last)
         elif what in (_kind.INFERABLE_JUMP, _kind.UNINFERABLE_JUMP):
             if history is not None:
                 if leg & calls != U0:
                     call(history, onward)
             if what == _kind.INFERABLE_JUMP:
-                onward = target_of(table, last)
+                onward = legs.target_of(table, last)
                 walked = True
             elif history is not None:
-                if leg_of(table, known) & sequential != U0:  # is_sequential_jump
-                    onward = leads_of(table, known)
+                if legs.leg_of(table, known) & sequential != U0:  # is_sequential_jump
+                    onward = legs.leads_of(table, known)
                     walked = True
                 elif leg & returns != U0 and history[DEPTH] != U0:  # is_implicit_return
                     was_predicted = link(history) == goal
@@ -354,9 +346,10 @@ def follow(path, history, runs, filled):
                 if not was_predicted:
                     cache(history, goal)
             onward = goal
+        # -- There: the next leg, in a run of its own unless it is the instruction behind
         if leaves:
             runs[written + _run.start] = run_start
-            runs[written + _run.count] = run_count | (ENDED_BY[what] << _run.ended_at) | priv
+            runs[written + _run.count] = run_count | (legs.ENDED_BY[what] << _run.ended_at) | priv
             written += RUN_WORDS
             run_start = onward
             run_count = U0
@@ -367,7 +360,7 @@ def follow(path, history, runs, filled):
             slot = first + (offset >> U1)
         else:
             onward &= mask
-            region = find_region(regions, onward)
+            region = legs.find_region(regions, onward)
             if region < 0:
                 run_count -= U1
                 status, error = _reason.NO_CODE, onward
@@ -383,11 +376,12 @@ def follow(path, history, runs, filled):
             span = regions[region + _bound.END] - base
             first = regions[region + _bound.SLOT]
             slot = first + ((onward - base) >> U1)
+        # -- An uninferable discontinuity led to the goal: its end, if no outcome is left
         if arrived:
-            if size_of(table, slot) == U0:
+            if legs.size_of(table, slot) == U0:
                 run_count -= U1
                 status, error = _reason.ILLEGAL_CODE, onward
-            elif branches + predicted + failed != b2u(kind_of(table, slot) == _kind.BRANCH):
+            elif branches + predicted + failed != b2u(legs.kind_of(table, slot) == _kind.BRANCH):
                 status, error = _reason.UNPROCESSED_BRANCHES, onward
             break
 

@@ -11,6 +11,7 @@ packet before them.
 import numpy as np
 
 from decoder.bytes.brief import Brief
+from decoder.path import table as legs
 from decoder.path.aims import follow_paths, onward
 from decoder.path.bundles import Packet
 from decoder.path.circles import ENDLESS, NO_ROUND, round_from
@@ -19,7 +20,6 @@ from decoder.path.outputs import fail, is_full, write_loop
 from decoder.path.reports import report
 from decoder.path.settings import Setting
 from decoder.path.state import State, Sync, position
-from decoder.path.table import kind_of
 from specs.interfaces.flow import Ended
 from specs.isa.control import Kind
 from specs.kernels.njit import njit, plain, spliced
@@ -70,7 +70,7 @@ def forget_predictions(path, history):
     state = path.state
     reset(history)
     state[_at.IRETS] = 0
-    if kind_of(path.table, u64(state[_at.SLOT])) == _kind.BRANCH:
+    if legs.kind_of(path.table, u64(state[_at.SLOT])) == _kind.BRANCH:
         spare(history, position(state))
 
 

@@ -11,6 +11,7 @@ Departures from the pseudo code, which 2.0 leaves incomplete:
 
 import numpy as np
 
+from decoder.path import table as legs
 from decoder.path.aims import address_bits, full_address
 from decoder.path.outputs import (
     close_run,
@@ -23,7 +24,6 @@ from decoder.path.outputs import (
 )
 from decoder.path.settings import Setting
 from decoder.path.state import State, Stop, Sync, position
-from decoder.path.table import Bound, find_region, kind_of, size_of, slot_of
 from specs.interfaces.flow import Ended, Reason
 from specs.isa.control import Kind
 from specs.kernels.njit import njit, plain, spliced
@@ -34,7 +34,7 @@ _at = plain(State)
 _setting = plain(Setting)
 _sync = plain(Sync)
 _stop = plain(Stop)
-_bound = plain(Bound)
+_bound = plain(legs.Bound)
 _kind = plain(Kind, np.uint64)
 _ended = plain(Ended)
 _reason = plain(Reason)
@@ -55,18 +55,18 @@ def start_at(path, address, branch, privilege):
     state[_at.BRANCH_MAP] = 0
     state[_at.INFERRED] = 0
     state[_at.LAST] = -1
-    region = find_region(regions, address)
+    region = legs.find_region(regions, address)
     if region < 0:
         return _reason.NO_CODE
-    slot = slot_of(regions, region, address)
-    if size_of(table, slot) == U0:
+    slot = legs.slot_of(regions, region, address)
+    if legs.size_of(table, slot) == U0:
         return _reason.ILLEGAL_CODE
     base = regions[region + _bound.BASE]
     state[_at.REGION_BASE] = s64(base)
     state[_at.REGION_SPAN] = s64(regions[region + _bound.END] - base)
     state[_at.REGION_SLOT] = s64(regions[region + _bound.SLOT])
     state[_at.SLOT] = s64(slot)
-    if kind_of(table, slot) == _kind.BRANCH:
+    if legs.kind_of(table, slot) == _kind.BRANCH:
         state[_at.BRANCHES] = 1
         state[_at.BRANCH_MAP] = s64(branch)
     state[_at.RUN_START] = s64(address)
@@ -136,7 +136,7 @@ def report_trap(path, output, packet, departure):
     epc_known, epc, own = 0, U0, False
     if sync == _sync.TRACING:
         epc_known, epc, ended = departure
-        what = kind_of(path.table, u64(state[_at.SLOT]))
+        what = legs.kind_of(path.table, u64(state[_at.SLOT]))
         if what == _kind.ENVIRONMENT and row[_column.interrupt] == U0:
             # Retired only in the eyes of encoders that report it so: it is what trapped.
             epc = position(state)
