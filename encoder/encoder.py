@@ -1,6 +1,5 @@
 """The trace encoder: retirement chunks in, packets out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,16 +7,18 @@ import numpy as np
 import numpy.typing as npt
 
 from encoder import kernel
-from encoder.algorithm.state import (
+from encoder.state import (
     MAX_SEGMENTS,
     NONE,
     OPTIONS,
-    SEGMENT,
     STATE_SIZE,
     Option,
+    Segment,
     SinkKind,
     Slot,
+    Tables,
     Unit,
+    Work,
 )
 from specs.interfaces import ingress
 from specs.interfaces.records import rows
@@ -48,18 +49,18 @@ _MODES = (
     "jump_target_cache",
     "implicit_exception",
 )
-#: Those that need `encoder.algorithm.plain_modes`.
-_NOT_PLAIN = ("sijump", "implicit_return", "branch_prediction", "jump_target_cache")
-#: `Option.plain` for them.
-_WITH_MODES = 2
+#: Those that need the history of `specs.trace.predictors`.
+_WITH_HISTORY = ("sijump", "implicit_return", "branch_prediction", "jump_target_cache")
 #: The largest *branch_count* (section "Format 0 subformat 0").
 MOST_BRANCHES = 0xFFFF_FFFF
 _BUFFER = 1 << 18
 #: What the kernels get besides `kernel.BEGIN` and `kernel.FINISH`.
-_NO_REFS = np.zeros(0, dtype=np.uint32)
-_NO_TABLES = tuple(
-    np.zeros((0, table.itemsize // 8), dtype=np.uint64)
-    for table in (ingress.BLOCK, ingress.TRAP, ingress.SIDEBAND)
+_NO_TABLES = Tables(
+    np.zeros(0, dtype=np.uint32),
+    *(
+        np.zeros((0, table.itemsize // 8), dtype=np.uint64)
+        for table in (ingress.BLOCK, ingress.TRAP, ingress.SIDEBAND)
+    ),
 )
 
 _ERRORS = {
@@ -112,8 +113,6 @@ def _options(configuration: "Configuration") -> npt.NDArray[np.int64]:
     options[Option.period] = configuration.resync.period
     if unit in (Unit.OFF, Unit.PACKETS):
         options[Option.plain] = 1
-        if any(getattr(modes, mode) for mode in _NOT_PLAIN):
-            options[Option.plain] = _WITH_MODES
     options[Option.f0s_width] = parameters.f0s_width_p
     options[Option.cache_size] = parameters.cache_size_p
     options[Option.address_msb] = parameters.iaddress_width_p - parameters.iaddress_lsb_p - 1
@@ -159,22 +158,28 @@ class Encoder:
     def __init__(self, configuration: "Configuration") -> None:
         announce_compilation("the encoder", __name__)
         self.configuration = configuration
-        self._layout = Layout(configuration).array
         framing = FramingLayout(configuration)
-        self._framing = framing.array()
         self._opening = framing.sync_sequence() if framing.sync_period else b""
         self._options = _options(configuration)
         self._state = np.zeros(STATE_SIZE, dtype=np.uint64)
         self._state[Slot.cur_returns] = NONE
-        self._memory = predictors.make(configuration)
         self._state[Slot.rate] = configuration.sink.rate
         self._state[Slot.random] = configuration.sink.seed
         # the last row is what support packets say of the encoder
-        self._queue = np.zeros((kernel.MAX_QUEUE + 1, COLUMNS), dtype=np.uint64)
+        queue = np.zeros((kernel.MAX_QUEUE + 1, COLUMNS), dtype=np.uint64)
         for column, value in describe(configuration).items():
-            self._queue[-1, column] = value
-        self._words = np.zeros(WORDS, dtype=np.uint64)
-        self._segments = np.zeros((MAX_SEGMENTS, SEGMENT), dtype=np.uint64)
+            queue[-1, column] = value
+        self._work = Work(
+            Layout(configuration).array,
+            framing.array(),
+            self._options,
+            self._state,
+            queue,
+            np.zeros((MAX_SEGMENTS, len(Segment)), dtype=np.uint64),
+            np.zeros(WORDS, dtype=np.uint64),
+        )
+        needed = any(getattr(configuration.modes, mode) for mode in _WITH_HISTORY)
+        self._history = predictors.make(configuration) if needed else None
         self._out = np.empty(_BUFFER, dtype=np.uint8)
         self._privileges: set[int] = set()
         self._begun = False
@@ -189,14 +194,15 @@ class Encoder:
         refs = np.ascontiguousarray(chunk.refs)
         _check_references(refs, len(chunk.blocks))
         parts = [self._begin()]
-        tables = (
+        tables = Tables(
+            refs,
             rows(chunk.blocks, ingress.BLOCK),
             rows(chunk.traps, ingress.TRAP),
             rows(chunk.sidebands, ingress.SIDEBAND),
         )
         begin = 0
         while begin < len(refs):
-            taken, data = self._encode(refs, begin, tables)
+            taken, data = self._encode(tables, begin)
             begin += taken
             parts.append(data)
             self._raise_error()
@@ -208,11 +214,11 @@ class Encoder:
             return b""
         opening = self._begin()
         self._finished = True
-        end = self._encode(_NO_REFS, kernel.FINISH, _NO_TABLES)[1]
+        end = self._encode(_NO_TABLES, kernel.FINISH)[1]
         if self._state[Slot.losing]:
             # the trace ends with a support packet, if need be when there is room for it
             self._options[Option.sink] = SinkKind.NONE
-            end += self._encode(_NO_REFS, kernel.LAST_LOSS, _NO_TABLES)[1]
+            end += self._encode(_NO_TABLES, kernel.LAST_LOSS)[1]
         return self._count(opening + end)
 
     @property
@@ -236,35 +242,16 @@ class Encoder:
             stalled=int(self._state[Slot.stalled]),
         )
 
-    def _encode(
-        self, refs: npt.NDArray[np.uint32], begin: int, tables: Sequence[npt.NDArray[np.uint64]]
-    ) -> tuple[int, bytes]:
+    def _encode(self, tables: Tables, begin: int) -> tuple[int, bytes]:
         """Encode refs[begin:] until the buffer is full: (references taken, bytes)."""
-        encode = kernel.encode
-        if self._options[Option.plain] == _WITH_MODES:
-            # imported where it is needed: others need not load it
-            from encoder.kernel_modes import encode_with_modes as encode
-        taken, size = encode(
-            self._layout,
-            self._framing,
-            self._options,
-            self._state,
-            self._memory,
-            self._queue,
-            self._segments,
-            self._words,
-            refs,
-            begin,
-            *tables,
-            self._out,
-        )
+        taken, size = kernel.encode(self._work, self._history, tables, begin, self._out)
         return int(taken), self._out[:size].tobytes()
 
     def _begin(self) -> bytes:
         if self._begun:
             return b""
         self._begun = True
-        return self._opening + self._encode(_NO_REFS, kernel.BEGIN, _NO_TABLES)[1]
+        return self._opening + self._encode(_NO_TABLES, kernel.BEGIN)[1]
 
     def _count(self, data: bytes) -> bytes:
         self._bytes += len(data)
