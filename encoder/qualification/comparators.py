@@ -4,13 +4,17 @@ docs/qualification.md, "Comparators". `results` are bits of a uint64: bit j the 
 comparator j, bit 8 + j its secondary one; `NOTIFY` if one of them asks for the row's address.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
 from specs.configuration.filters import Input
-from specs.interfaces.ingress import UNKNOWN_SIZE
+from specs.interfaces.ingress import BLOCK, UNKNOWN_SIZE
+from specs.interfaces.records import places
 from specs.isa.control import find_slot
 from specs.kernels.njit import inlined, njit
-from specs.kernels.words import U0, U1, U2, U3, U6, U8, U32, s64, u64
+from specs.kernels.words import LOW32, U0, U1, U2, U3, U4, U6, U8, s64, u64
 
 #: Columns of the matrix of comparators, a row each: primary, then secondary.
 FUNCTION, INPUT, MATCH, MASK, NOTIFIES = range(5)
@@ -33,6 +37,39 @@ PLAN = 5
 #: Half-words of a block beyond which its instructions are not looked at one by one.
 LIMIT = np.uint64(1 << 16)
 
+_block = places(BLOCK)
+
+_Words = npt.NDArray[np.uint64]
+_Numbers = npt.NDArray[np.uint32]
+
+
+class Units(NamedTuple):
+    """The comparators, and what `split` has to know of them."""
+
+    comparators: _Words  # a row each: primary, then secondary
+    plan: _Words
+
+
+class Code(NamedTuple):
+    """Lengths of instructions: see `specs.isa.control.CodeMap`."""
+
+    bases: _Words
+    ends: _Words
+    slots: npt.NDArray[np.int64]
+    size: npt.NDArray[np.uint8]
+
+
+class Parts(NamedTuple):
+    """What the rows of the block table come to: stretches of instructions with equal results."""
+
+    rows: _Numbers  # of each row: its first part << 2 | LOOK or WHOLE; see `split`
+    quick: _Numbers  # of each row: its block in the output << 3 | a verdict; see `filters.judge`
+    parts: _Numbers  # of each part: its results
+    blocks: _Numbers  # of each part: its row of `out`
+    out: _Words  # the blocks of the output
+    counts: npt.NDArray[np.int64]  # parts, and rows of `out`, so far
+
+
 #: `split`: whether a row of the block table is split exactly, in the low two bits of its word.
 LOOK, WHOLE = 2, 3
 
@@ -47,7 +84,7 @@ def _compare(function, value, match):
         return value < match
     if function == U3:
         return value <= match
-    if function == np.uint64(4):
+    if function == U4:
         return value > match
     return value >= match
 
@@ -113,12 +150,14 @@ def _logarithm(half_words):
 
 
 @njit
-def _sizes_are_known(blocks, row, bases, ends, slots, size):
+def _sizes_are_known(blocks, row, code):
     """The slot of the block's first instruction, if its lengths agree with the program; or -1."""
-    first, half_words = blocks[row, 0], s64(blocks[row, 1] & np.uint64(0xFFFF_FFFF))
-    last_size = 1 << s64((blocks[row, 1] >> U32) & BYTE)
-    first_size = (blocks[row, 1] >> np.uint64(40)) & BYTE
-    slot = s64(find_slot(bases, ends, slots, first))
+    size = code.size
+    first, word = blocks[row, _block.iaddr], blocks[row, _block.iretire]
+    half_words = s64(word & LOW32)
+    last_size = 1 << s64((word >> _block.ilastsize_at) & BYTE)
+    first_size = (word >> _block.ifirstsize_at) & BYTE
+    slot = s64(find_slot(code.bases, code.ends, code.slots, first))
     if slot < 0:
         return -1
     at, step = 0, 0
@@ -133,29 +172,31 @@ def _sizes_are_known(blocks, row, bases, ends, slots, size):
     if at != half_words or step != last_size:
         return -1
     # not where the code goes on in another region
-    return slot if s64(find_slot(bases, ends, slots, last)) == slot + half_words - step else -1
+    where = s64(find_slot(code.bases, code.ends, code.slots, last))
+    return slot if where == slot + half_words - step else -1
 
 
 @njit
-def split(
-    blocks, start, comparators, plan, bases, ends, slots, size,
-    rows, parts, parts_blocks, out_blocks, counts,
-):  # fmt: skip
+def split(blocks, start, units, code, table):
     """Split the rows `blocks[start:]` into parts of instructions with equal results.
 
-    `rows[r]` becomes (the row's first part) << 2 | LOOK, or | WHOLE where the lengths of its
-    instructions are unknown: then its parts are the places where one may begin. `parts` receives
-    the results of each part, `parts_blocks` the row of `out_blocks` that it is. `counts`: parts and
-    rows of `out_blocks` so far; both grow. Ends early, before a row for which there is no room, and
-    gives the number of that row.
+    `table.rows[r]` becomes (the row's first part) << 2 | LOOK, or | WHOLE where the lengths of its
+    instructions are unknown: then its parts are the places where one may begin. Ends early, before
+    a row for which there is no room, and gives the number of that row.
+
+    One loop over instructions, whose run of equal results all of it extends or closes: hence its
+    length.
     """
+    comparators, plan = units.comparators, units.plan
+    rows, parts, parts_blocks = table.rows, table.parts, table.blocks
+    out_blocks, counts, size = table.out, table.counts, code.size
     part, out = counts[0], counts[1]
     row = start
     while row < blocks.shape[0]:
-        first, word = blocks[row, 0], blocks[row, 1]
-        half_words = s64(word & np.uint64(0xFFFF_FFFF))
-        last_size = 1 << min(s64((word >> U32) & BYTE), 8)
-        first_size = (word >> np.uint64(40)) & BYTE
+        first, word = blocks[row, _block.iaddr], blocks[row, _block.iretire]
+        half_words = s64(word & LOW32)
+        last_size = 1 << min(s64((word >> _block.ilastsize_at) & BYTE), 8)
+        first_size = (word >> _block.ifirstsize_at) & BYTE
         last = first + (u64(half_words - last_size) << U1)
         begin_part = part
         results = results_at(comparators, plan, first)
@@ -168,8 +209,8 @@ def split(
                 break
             parts[part] = results
             parts_blocks[part] = out
-            out_blocks[out, 0] = first
-            out_blocks[out, 1] = word
+            out_blocks[out, _block.iaddr] = first
+            out_blocks[out, _block.iretire] = word
             rows[row] = u64(part) << U2 | u64(LOOK)
             part += 1
             out += 1
@@ -180,7 +221,7 @@ def split(
             break
         slot = -1
         if half_words <= s64(LIMIT):
-            slot = _sizes_are_known(blocks, row, bases, ends, slots, size)
+            slot = _sizes_are_known(blocks, row, code)
         two = slot < 0 and first_size <= U2 and half_words == (1 << s64(first_size)) + last_size
         whole = slot < 0 and not two
         at, begin, in_run = 0, 0, False
@@ -203,14 +244,16 @@ def split(
                 parts[part] = results
                 parts_blocks[part] = out
                 if not whole:
-                    out_blocks[out, 0] = first + (u64(at) << U1)
+                    out_blocks[out, _block.iaddr] = first + (u64(at) << U1)
                     out += 1
                 part += 1
                 begin, begin_size = at, step
             if not whole:
                 end = at + step
-                sizes = u64(_logarithm(step)) << U32 | u64(_logarithm(begin_size)) << np.uint64(40)
-                out_blocks[out - 1, 1] = u64(end - begin) | sizes | (word & (BYTE << np.uint64(56)))
+                sizes = u64(_logarithm(step)) << _block.ilastsize_at
+                sizes |= u64(_logarithm(begin_size)) << _block.ifirstsize_at
+                sizes |= word & (BYTE << _block.priv_at)
+                out_blocks[out - 1, _block.iretire] = u64(end - begin) | sizes
             # a row to be reported is the last of its block; of a unit all parts are one block
             closed = (results & NOTIFY != U0 and not whole) or (
                 not in_run and _clears(plan, results) != U0
@@ -218,13 +261,13 @@ def split(
             run = results
             at += step
         if whole:
-            out_blocks[out, 0] = first
-            out_blocks[out, 1] = word
+            out_blocks[out, _block.iaddr] = first
+            out_blocks[out, _block.iretire] = word
             out += 1
             rows[row] = u64(begin_part) << U2 | u64(WHOLE)
         else:
             # whether the jump at its end is sequentially inferable
-            out_blocks[out - 1, 1] |= word & (BYTE << np.uint64(48))
+            out_blocks[out - 1, _block.iretire] |= word & (BYTE << _block.sijump_at)
             rows[row] = u64(begin_part) << U2 | u64(LOOK)
         row += 1
     counts[0], counts[1] = part, out

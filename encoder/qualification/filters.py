@@ -5,24 +5,31 @@ comparator. What a part comes to is found once if it depends on its address and 
 """
 
 from enum import IntEnum, auto
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from encoder.qualification.comparators import BYTE, LOOK, NOTIFY, WHOLE, results_of
 from specs.configuration.filters import MAX_FILTERS, Input
 from specs.interfaces.ingress import (
+    BLOCK,
+    CODE_MASK,
     HALTED,
     HAS_CONTEXT,
     HAS_TIME,
     RESET,
     SIDEBAND_CODE,
+    TRAP,
     TRAP_UNQUALIFIED,
     TRIGGER_NOTIFY,
     TRIGGER_OFF,
     TRIGGER_ON,
     UNQUALIFIED,
 )
-from specs.kernels.njit import inlined, njit
+from specs.interfaces.ingress import SIDEBAND as SIDEBAND_RECORD
+from specs.interfaces.records import places
+from specs.kernels.njit import inlined, njit, plain
 from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U63, s64, u64
 
 
@@ -46,20 +53,6 @@ class State(IntEnum):
 
 STATE_SIZE = State.nested + MAX_FILTERS
 
-TRACING = int(State.tracing)
-LATCH = int(State.latch)
-CONTEXT_VALUE = int(State.context)
-CONTEXT_RESULTS = int(State.context_results)
-TIME_VALUE = int(State.time)
-DUE = int(State.due)
-ROW = int(State.row)
-GAP = int(State.gap)
-TRAP = int(State.trap)
-TRAP_DUE = int(State.trap_due)
-TRAP_CONTEXT = int(State.trap_context)
-TRAP_TIME = int(State.trap_time)
-NESTED = int(State.nested)
-
 
 class Option(IntEnum):
     """Index into the options."""
@@ -79,19 +72,30 @@ class Option(IntEnum):
     cause_mask = auto()
 
 
-CONSTANT = int(Option.constant)
-PRIMARY = int(Option.primary)
-BOTH = int(Option.both)
-NOT_BOTH = int(Option.not_both)
-LATCH_MODE = int(Option.latch)
-MOVING = int(Option.moving)
-LATCHES = int(Option.latches)
-RESTLESS = int(Option.restless)
-EVERYTHING = int(Option.everything)
-TRAPS = int(Option.traps)
-TRIGGERS = int(Option.triggers)
-MOST = int(Option.most)
-CAUSE_MASK = int(Option.cause_mask)
+_state = plain(State)
+_option = plain(Option)
+_block = places(BLOCK)
+_trap = places(TRAP)
+_sideband = places(SIDEBAND_RECORD)
+
+_Words = npt.NDArray[np.uint64]
+
+
+class Filtering(NamedTuple):
+    """What a qualifier works with from its first reference to its last."""
+
+    options: _Words  # by `Option`
+    comparators: _Words
+    filters: _Words  # a row each, see NEED to KIND
+    state: _Words  # by `State`
+
+
+class Output(NamedTuple):
+    """Room for references that are qualified, and for their side bands."""
+
+    refs: npt.NDArray[np.uint32]
+    sides: _Words
+
 
 #: Columns of the matrix of filters: comparators asked for at each row, and at a trap; privilege
 #: levels and causes as bit sets; 1 if causes count; and 0 for no traps, 1 any, 2 exceptions,
@@ -102,11 +106,12 @@ FILTER_COLUMNS = 6
 HELD = np.uint64(HAS_CONTEXT | HAS_TIME)
 BREAKS = np.uint64(HALTED | RESET | UNQUALIFIED)
 BREAK = np.uint64(UNQUALIFIED)
-UNQUALIFIED_TRAP = np.uint64(TRAP_UNQUALIFIED << 16)
+UNQUALIFIED_TRAP = np.uint64(TRAP_UNQUALIFIED) << _sideband.flags_at
 ON, OFF = np.uint64(TRIGGER_ON), np.uint64(TRIGGER_OFF)
-NOTIFY_TRIGGER = np.uint64(TRIGGER_NOTIFY << 8)
-TRIGGER_BITS = np.uint64(0xFF00)
+NOTIFY_TRIGGER = np.uint64(TRIGGER_NOTIFY) << _sideband.trigger_at
+TRIGGER_BITS = BYTE << _sideband.trigger_at
 SIDEBAND = np.uint64(SIDEBAND_CODE)
+CODE = np.uint64(CODE_MASK)
 CONTEXT_INPUT, TVAL_INPUT = np.uint64(Input.CONTEXT), np.uint64(Input.TVAL)
 IADDR_INPUT = np.uint64(Input.IADDR)
 DISCONTINUITY = np.uint64(3)  # ctype
@@ -127,23 +132,23 @@ def _outputs(options, latch, results):
     primary = results & BYTE
     both = primary & (results >> U8)
     return (
-        (primary & options[PRIMARY])
-        | (both & options[BOTH])
-        | (~both & options[NOT_BOTH])
-        | (latch & options[LATCH_MODE])
+        (primary & options[_option.primary])
+        | (both & options[_option.both])
+        | (~both & options[_option.not_both])
+        | (latch & options[_option.latch])
     )
 
 
 @inlined
 def _matches(options, filters, state, outputs, priv):
     """Whether a filter matches a row."""
-    if options[EVERYTHING] != U0:
+    if options[_option.everything] != U0:
         return True
     for f in range(filters.shape[0]):
         if (
             filters[f, NEED] & ~outputs == U0
             and (filters[f, LEVELS] >> (priv & U63)) & U1 != U0
-            and (filters[f, KIND] == U0 or state[NESTED + f] != U0)
+            and (filters[f, KIND] == U0 or state[_state.nested + f] != U0)
         ):
             return True
     return False
@@ -152,24 +157,25 @@ def _matches(options, filters, state, outputs, priv):
 @inlined
 def _look(options, filters, state, results, priv):
     """Take instructions that are alike; whether they match."""
-    results |= state[CONTEXT_RESULTS]
-    latch = state[LATCH] | (results & BYTE)
-    state[LATCH] = latch & ~(results >> U8)
+    results |= state[_state.context_results]
+    latch = state[_state.latch] | (results & BYTE)
+    state[_state.latch] = latch & ~(results >> U8)
     return _matches(options, filters, state, _outputs(options, latch, results), priv)
 
 
 @njit
-def _look_at_trap(options, comparators, filters, state, traps, index, interrupt):
+def _look_at_trap(work, traps, index, interrupt):
     """Take a trap; whether it matches."""
-    kinds = traps[index, 3]
-    cause, priv = traps[index, 2] & options[CAUSE_MASK], kinds & BYTE
-    results = options[CONSTANT] | state[CONTEXT_RESULTS]
-    if (kinds >> U8) & BYTE != U0:
-        results |= results_of(comparators, IADDR_INPUT, traps[index, 0])
+    options, comparators, filters, state = work
+    cause = traps[index, _trap.cause] & options[_option.cause_mask]
+    priv = (traps[index, _trap.priv] >> _trap.priv_at) & BYTE
+    results = options[_option.constant] | state[_state.context_results]
+    if (traps[index, _trap.iaddr_valid] >> _trap.iaddr_valid_at) & BYTE != U0:
+        results |= results_of(comparators, IADDR_INPUT, traps[index, _trap.iaddr])
     if not interrupt:
-        results |= results_of(comparators, TVAL_INPUT, traps[index, 1])
-    latch = state[LATCH] | (results & BYTE)
-    state[LATCH] = latch & ~(results >> U8)
+        results |= results_of(comparators, TVAL_INPUT, traps[index, _trap.tval])
+    latch = state[_state.latch] | (results & BYTE)
+    state[_state.latch] = latch & ~(results >> U8)
     outputs = _outputs(options, latch, results)
     for f in range(filters.shape[0]):
         kind = filters[f, KIND]
@@ -182,35 +188,40 @@ def _look_at_trap(options, comparators, filters, state, traps, index, interrupt)
                 )
                 and (kind == U1 or (kind == U3) == interrupt)
             )
-            if state[NESTED + f] != U0 or starts:
-                state[NESTED + f] = min(state[NESTED + f] + U1, options[MOST])
+            if state[_state.nested + f] != U0 or starts:
+                state[_state.nested + f] = min(state[_state.nested + f] + U1, options[_option.most])
     return _matches(options, filters, state, outputs, priv)
 
 
 @njit
-def judge(options, filters, blocks, rows, start, parts, parts_blocks, quick):
-    """`quick[r]` for the rows from `start` on: (its block in the output) << 3 | what becomes of it.
+def judge(work, blocks, table, start):
+    """`table.quick[r]` for the rows from `start` on: (its block in the output) << 3 | a verdict.
 
     KEEP and DROP are for blocks whose instructions all are, or are not, qualified in any case, and
     change nothing.
     """
+    options, filters = work.options, work.filters
+    rows, parts, parts_blocks, quick = table.rows, table.parts, table.blocks, table.quick
     for row in range(start, blocks.shape[0]):
         part, end = s64(rows[row] >> U2), s64(rows[row + 1] >> U2)
-        priv = blocks[row, 1] >> np.uint64(56)
-        verdict = KEEP if options[EVERYTHING] != U0 else DROP
+        priv = blocks[row, _block.priv] >> _block.priv_at
+        verdict = KEEP if options[_option.everything] != U0 else DROP
         if rows[row] & U3 == u64(WHOLE):
             verdict = WHOLE
         elif end != part + 1 or parts[part] & NOTIFY != U0:
             verdict = LOOK
-        elif options[RESTLESS] != U0 or (parts[part] | parts[part] >> U8) & options[LATCHES] != U0:
+        elif (
+            options[_option.restless] != U0
+            or (parts[part] | parts[part] >> U8) & options[_option.latches] != U0
+        ):
             verdict = ONE
-        elif options[EVERYTHING] == U0:
+        elif options[_option.everything] == U0:
             outputs = _outputs(options, U0, u64(parts[part]))
             for f in range(filters.shape[0]):
-                if (filters[f, NEED] & ~options[MOVING] & ~outputs) == U0 and (
+                if (filters[f, NEED] & ~options[_option.moving] & ~outputs) == U0 and (
                     filters[f, LEVELS] >> (priv & U63)
                 ) & U1 != U0:
-                    if filters[f, NEED] & options[MOVING] != U0 or filters[f, KIND] != U0:
+                    if filters[f, NEED] & options[_option.moving] != U0 or filters[f, KIND] != U0:
                         verdict = ONE
                     else:
                         verdict = KEEP
@@ -220,100 +231,108 @@ def judge(options, filters, blocks, rows, start, parts, parts_blocks, quick):
 
 @inlined
 def is_trap(reference):
-    code = reference & np.uint64(15)
+    code = reference & CODE
     return code == U1 or code == U2
 
 
 @inlined
-def _annotate(refs, at, sides, side, context, time, word):
+def _annotate(output, at, side, context, time, word):
     """Put a side band, or add to the one that was put last; (references, side bands) after it."""
-    if at > 0 and u64(refs[at - 1]) & np.uint64(15) == SIDEBAND:
-        sides[side - 1, 0] = context
-        sides[side - 1, 1] = time
-        sides[side - 1, 2] |= word
+    refs, sides = output
+    if at > 0 and u64(refs[at - 1]) & CODE == SIDEBAND:
+        sides[side - 1, _sideband.context] = context
+        sides[side - 1, _sideband.time] = time
+        sides[side - 1, _sideband.flags] |= word
         return at, side
-    sides[side, 0] = context
-    sides[side, 1] = time
-    sides[side, 2] = word
+    sides[side, _sideband.context] = context
+    sides[side, _sideband.time] = time
+    sides[side, _sideband.flags] = word
     refs[at] = u64(side) << U4 | SIDEBAND
     return at + 1, side + 1
 
 
 @inlined
-def _drop(state, refs, at, sides, side):
+def _drop(state, output, at, side):
     """Something is left out: say so behind the last qualified reference."""
-    state[TRAP] = U0
-    if state[GAP] == U0:
-        state[GAP] = U1
-        return _annotate(refs, at, sides, side, U0, U0, BREAK << U16)
+    state[_state.trap] = U0
+    if state[_state.gap] == U0:
+        state[_state.gap] = U1
+        return _annotate(output, at, side, U0, U0, BREAK << _sideband.flags_at)
     return at, side
 
 
 @inlined
 def _keep_trap(state, reference):
     """A trap is left out: if the next row is traced, its handler, that one reports it."""
-    state[TRAP] = reference
-    state[TRAP_DUE] = state[DUE]
-    state[TRAP_CONTEXT] = state[CONTEXT_VALUE]
-    state[TRAP_TIME] = state[TIME_VALUE]
+    state[_state.trap] = reference
+    state[_state.trap_due] = state[_state.due]
+    state[_state.trap_context] = state[_state.context]
+    state[_state.trap_time] = state[_state.time]
 
 
 @njit
-def _put_trap(state, refs, at, sides, side):
+def _put_trap(state, output, at, side):
     """The trap that was left out directly before the reference to come."""
-    word = UNQUALIFIED_TRAP | (state[TRAP_DUE] << U16)
-    at, side = _annotate(refs, at, sides, side, state[TRAP_CONTEXT], state[TRAP_TIME], word)
-    refs[at] = state[TRAP]
-    state[TRAP] = U0
+    word = UNQUALIFIED_TRAP | (state[_state.trap_due] << U16)
+    at, side = _annotate(
+        output, at, side, state[_state.trap_context], state[_state.trap_time], word
+    )
+    output.refs[at] = state[_state.trap]
+    state[_state.trap] = U0
     return at + 1, side
 
 
 @inlined
-def _put(state, refs, at, sides, side, reference, word):
+def _put(state, output, at, side, reference, word):
     """A qualified reference; `word`: ctype and trigger for it."""
-    if state[TRAP] != U0:
+    if state[_state.trap] != U0:
         if word & BYTE != DISCONTINUITY and not is_trap(reference):
-            at, side = _put_trap(state, refs, at, sides, side)
-        state[TRAP] = U0
-    word |= state[DUE] << U16
+            at, side = _put_trap(state, output, at, side)
+        state[_state.trap] = U0
+    word |= state[_state.due] << _sideband.flags_at
     if word != U0:
-        at, side = _annotate(refs, at, sides, side, state[CONTEXT_VALUE], state[TIME_VALUE], word)
-        state[DUE] = U0
-    refs[at] = reference
-    state[GAP] = U0
+        at, side = _annotate(output, at, side, state[_state.context], state[_state.time], word)
+        state[_state.due] = U0
+    output.refs[at] = reference
+    state[_state.gap] = U0
     return at + 1, side
 
 
 @njit
-def _take_sideband(options, comparators, state, sidebands, index, refs, at, sides, side):
+def _take_sideband(work, sidebands, index, output, at, side):
     """Context and time hold from here on, ctype and trigger for the next reference."""
-    word = sidebands[index, 2]
-    flags = (word >> U16) & BYTE
+    comparators, state = work.comparators, work.state
+    word = sidebands[index, _sideband.flags]
+    flags = (word >> _sideband.flags_at) & BYTE
     if flags & np.uint64(HAS_CONTEXT) != U0:
-        state[CONTEXT_VALUE] = sidebands[index, 0]
-        state[CONTEXT_RESULTS] = results_of(comparators, CONTEXT_INPUT, sidebands[index, 0])
+        state[_state.context] = sidebands[index, _sideband.context]
+        state[_state.context_results] = results_of(
+            comparators, CONTEXT_INPUT, sidebands[index, _sideband.context]
+        )
     if flags & np.uint64(HAS_TIME) != U0:
-        state[TIME_VALUE] = sidebands[index, 1]
-    state[DUE] |= flags & HELD
-    ctype = max(state[ROW] & BYTE, word & BYTE)
-    state[ROW] = ((state[ROW] | word) & (TRIGGER_BITS | UNQUALIFIED_TRAP)) | ctype
+        state[_state.time] = sidebands[index, _sideband.time]
+    state[_state.due] |= flags & HELD
+    ctype = max(state[_state.row] & BYTE, word & BYTE)
+    state[_state.row] = ((state[_state.row] | word) & (TRIGGER_BITS | UNQUALIFIED_TRAP)) | ctype
     if flags & BREAKS != U0:
-        state[TRAP] = U0
-    if flags & BREAKS != U0 and state[GAP] == U0:
-        at, side = _annotate(refs, at, sides, side, U0, U0, (flags & BREAKS) << U16)
-        state[GAP] = U1
+        state[_state.trap] = U0
+    if flags & BREAKS != U0 and state[_state.gap] == U0:
+        at, side = _annotate(output, at, side, U0, U0, (flags & BREAKS) << _sideband.flags_at)
+        state[_state.gap] = U1
     return at, side
 
 
 @njit
-def _take_block(
-    options, filters, state, rows, parts, parts_blocks, index, code, priv, refs, at, sides, side
-):
-    """A block whose parts are to be looked at; triggers aside."""
+def _take_block(work, table, reference, priv, output, place):
+    """A block whose parts are to be looked at; triggers aside. `place`: references, side bands."""
+    options, filters, state = work.options, work.filters, work.state
+    rows, parts, parts_blocks = table.rows, table.parts, table.blocks
+    code, index = reference & CODE, s64(reference >> U4)
+    at, side = place
     part, end = s64(rows[index] >> U2), s64(rows[index + 1] >> U2)
-    row_word = state[ROW]
+    row_word = state[_state.row]
     ctype, notify = row_word & BYTE, row_word & NOTIFY_TRIGGER
-    tracing = state[TRACING] != U0
+    tracing = state[_state.tracing] != U0
     if rows[index] & U3 == u64(WHOLE):
         matched, asked = False, notify
         for p in range(part, end):
@@ -323,8 +342,8 @@ def _take_block(
                 asked = NOTIFY_TRIGGER
         if matched and tracing:
             reference = u64(parts_blocks[part]) << U4 | code
-            return _put(state, refs, at, sides, side, reference, ctype | asked)
-        return _drop(state, refs, at, sides, side)
+            return _put(state, output, at, side, reference, ctype | asked)
+        return _drop(state, output, at, side)
     for p in range(part, end):
         matched = _look(options, filters, state, u64(parts[p]), priv)
         if matched and tracing:
@@ -335,28 +354,29 @@ def _take_block(
                 reference |= code
             if parts[p] & NOTIFY != U0:
                 word |= NOTIFY_TRIGGER
-            at, side = _put(state, refs, at, sides, side, reference, word)
+            at, side = _put(state, output, at, side, reference, word)
         else:
-            at, side = _drop(state, refs, at, sides, side)
+            at, side = _drop(state, output, at, side)
     return at, side
 
 
 @njit
-def qualify(
-    options, comparators, filters, state, chunk, start, blocks, traps, sidebands,
-    rows, quick, parts, parts_blocks, refs, sides,
-):  # fmt: skip
-    """Take the references `chunk[start:]` until they, or the room in `refs` and `sides`, end.
+def qualify(work, tables, table, start, output):
+    """Take the references `tables.refs[start:]` until they, or the room in `output`, end.
 
-    Returns (references taken, references in `refs`, side bands in `sides`, DONE, NO_ROOM or
-    PAST_TABLE).
+    Returns (references taken, references and side bands in `output`, DONE, NO_ROOM or PAST_TABLE).
+    One loop, so that most references meet three comparisons and no call: hence its length.
     """
+    options, filters, state = work.options, work.filters, work.state
+    chunk, blocks, traps, sidebands = tables
+    rows, quick, parts = table.rows, table.quick, table.parts
+    refs = output.refs
     at, side = 0, 0
-    room = min(refs.shape[0], sides.shape[0]) - 4
+    room = min(refs.shape[0], output.sides.shape[0]) - 4
     i = start
     while i < chunk.shape[0]:
         reference = u64(chunk[i])
-        code, index = reference & np.uint64(15), s64(reference >> U4)
+        code, index = reference & CODE, s64(reference >> U4)
         is_block = code != U1 and code != U2 and code != SIDEBAND
         if at >= room:
             return i - start, at, side, NO_ROOM
@@ -367,63 +387,59 @@ def qualify(
             look = word & VERDICT
             if (
                 (look <= u64(KEEP) or look == u64(ONE))
-                and state[ROW] == U0
-                and (code != XRET or options[TRAPS] == U0)
+                and state[_state.row] == U0
+                and (code != XRET or options[_option.traps] == U0)
             ):
                 matched = look == u64(KEEP)
                 if look == u64(ONE):
                     results = u64(parts[s64(rows[index] >> U2)])
-                    priv = blocks[index, 1] >> np.uint64(56)
+                    priv = blocks[index, _block.priv] >> _block.priv_at
                     matched = _look(options, filters, state, results, priv)
                 reference = word >> VERDICT_BITS << U4 | code
-                if not matched or state[TRACING] == U0:
-                    at, side = _drop(state, refs, at, sides, side)
-                elif state[DUE] | state[TRAP] == U0:
+                if not matched or state[_state.tracing] == U0:
+                    at, side = _drop(state, output, at, side)
+                elif state[_state.due] | state[_state.trap] == U0:
                     refs[at] = reference
                     at += 1
-                    state[GAP] = U0
+                    state[_state.gap] = U0
                 else:
-                    at, side = _put(state, refs, at, sides, side, reference, U0)
+                    at, side = _put(state, output, at, side, reference, U0)
                 i += 1
                 continue
         elif code == SIDEBAND:
             if index >= sidebands.shape[0]:
                 return i - start, at, side, PAST_TABLE
-            at, side = _take_sideband(
-                options, comparators, state, sidebands, index, refs, at, sides, side
-            )
+            at, side = _take_sideband(work, sidebands, index, output, at, side)
             i += 1
             continue
         elif index >= traps.shape[0]:
             return i - start, at, side, PAST_TABLE
-        trigger = state[ROW] >> U8 & BYTE if options[TRIGGERS] != U0 else U0
+        trigger = state[_state.row] >> U8 & BYTE if options[_option.triggers] != U0 else U0
         if is_block:
             part, end = s64(rows[index] >> U2), s64(rows[index + 1] >> U2)
             split = rows[index] & U3 != u64(WHOLE) and end > part + 1
             if split and at > 0 and at + 2 * (end - part) >= room:
                 return i - start, at, side, NO_ROOM
         if trigger & ON != U0:
-            state[TRACING] = U1
+            state[_state.tracing] = U1
         if is_block:
-            at, side = _take_block(
-                options, filters, state, rows, parts, parts_blocks, index, code,
-                blocks[index, 1] >> np.uint64(56), refs, at, sides, side,
-            )  # fmt: skip
-            if code == XRET and options[TRAPS] != U0:
+            priv = blocks[index, _block.priv] >> _block.priv_at
+            at, side = _take_block(work, table, reference, priv, output, (at, side))
+            if code == XRET and options[_option.traps] != U0:
                 for f in range(filters.shape[0]):
-                    if state[NESTED + f] != U0:
-                        state[NESTED + f] -= U1
+                    if state[_state.nested + f] != U0:
+                        state[_state.nested + f] -= U1
         else:
-            matched = _look_at_trap(options, comparators, filters, state, traps, index, code == U2)
-            unqualified = state[ROW] & UNQUALIFIED_TRAP != U0
-            if matched and state[TRACING] != U0 and not unqualified:
-                word = state[ROW] & (BYTE | NOTIFY_TRIGGER)
-                at, side = _put(state, refs, at, sides, side, reference, word)
+            matched = _look_at_trap(work, traps, index, code == U2)
+            unqualified = state[_state.row] & UNQUALIFIED_TRAP != U0
+            if matched and state[_state.tracing] != U0 and not unqualified:
+                word = state[_state.row] & (BYTE | NOTIFY_TRIGGER)
+                at, side = _put(state, output, at, side, reference, word)
             else:
-                at, side = _drop(state, refs, at, sides, side)
+                at, side = _drop(state, output, at, side)
                 _keep_trap(state, reference)
         if trigger & OFF != U0:
-            state[TRACING] = U0
-        state[ROW] = U0
+            state[_state.tracing] = U0
+        state[_state.row] = U0
         i += 1
     return i - start, at, side, DONE

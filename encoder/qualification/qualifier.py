@@ -14,6 +14,7 @@ from encoder.qualification import comparators as compare
 from encoder.qualification import filters as kernel
 from encoder.qualification import registers as setup
 from encoder.qualification.filters import State
+from encoder.state import Tables
 from specs.configuration.filters import Input
 from specs.interfaces import ingress
 from specs.interfaces.records import join, rows
@@ -50,19 +51,20 @@ class Qualifier:
         announce_compilation("the filters", __name__)
         registers, parameters = configuration.filters, configuration.parameters
         relevant = setup.relevant(registers)
-        self._comparators = setup.comparators(relevant, parameters)
-        self._filters = setup.filters(registers, parameters)
-        self._options = setup.options(registers, relevant, parameters)
-        self._plan = setup.plan(relevant, parameters, self._options)
+        options = setup.options(registers, relevant, parameters)
+        comparators = setup.comparators(relevant, parameters)
+        self._units = compare.Units(comparators, setup.plan(relevant, parameters, options))
         self._state = np.zeros(kernel.STATE_SIZE, np.uint64)
         self._state[State.tracing] = registers.trace.trTeInstTracing
         self._state[State.latch] = setup.mask(relevant, lambda j: setup.primed(relevant[j]))
         self._state[State.context_results] = compare.results_of(
-            self._comparators, np.uint64(Input.CONTEXT), np.uint64(0)
+            comparators, np.uint64(Input.CONTEXT), np.uint64(0)
         )
+        filters = setup.filters(registers, parameters)
+        self._work = kernel.Filtering(options, comparators, filters, self._state)
         if code is None:
             code = CodeMap([], 64)
-        self._code = code.region_base, code.region_end, code.region_slot, code.size
+        self._code = compare.Code(code.region_base, code.region_end, code.region_slot, code.size)
         self._table = _Table()
         self._refs = np.empty(0, np.uint32)
         self._sidebands = np.empty(0, ingress.SIDEBAND)
@@ -78,7 +80,8 @@ class Qualifier:
         fresh = self._update(chunk)
         table = self._table
         traps = self._with_held(chunk.traps)
-        inputs = (
+        tables = Tables(
+            refs,
             rows(chunk.blocks, ingress.BLOCK),
             rows(traps, ingress.TRAP),
             rows(chunk.sidebands, ingress.SIDEBAND),
@@ -86,31 +89,20 @@ class Qualifier:
         begin = 0
         why = kernel.NO_ROOM
         while begin < len(refs) and why == kernel.NO_ROOM:
+            output = kernel.Output(self._refs, rows(self._sidebands, ingress.SIDEBAND))
             taken, count, sides, why = kernel.qualify(
-                self._options,
-                self._comparators,
-                self._filters,
-                self._state,
-                refs,
-                begin,
-                *inputs,
-                table.rows,
-                table.quick,
-                table.parts,
-                table.parts_blocks,
-                self._refs,
-                rows(self._sidebands, ingress.SIDEBAND),
+                self._work, tables, table.known, begin, output
             )
             begin += taken
             if count:
                 yield ingress.Chunk(
                     self._refs[:count],
-                    table.out_blocks[: table.counts[1]].view(ingress.BLOCK)[:, 0],
+                    table.known.out[: table.known.counts[1]].view(ingress.BLOCK)[:, 0],
                     traps,
                     self._sidebands[:sides],
                     fresh,
                 )
-                fresh = int(table.counts[1])
+                fresh = int(table.known.counts[1])
         if self._state[State.trap]:
             index = int(self._state[State.trap]) >> ingress.CODE_BITS
             self._held = traps[index : index + 1].copy()
@@ -133,39 +125,19 @@ class Qualifier:
         table = self._table
         blocks = rows(chunk.blocks, ingress.BLOCK)
         first = table.forget(blocks, chunk.fresh)
-        fresh = int(table.counts[1])
+        fresh = int(table.known.counts[1])
         row = first
         table.make_room(len(blocks), 0)
         while row < len(blocks):
-            row = compare.split(
-                blocks,
-                row,
-                self._comparators,
-                self._plan,
-                *self._code,
-                table.rows,
-                table.parts,
-                table.parts_blocks,
-                table.out_blocks,
-                table.counts,
-            )
+            row = compare.split(blocks, row, self._units, self._code, table.known)
             if row < len(blocks):
                 half_words = int(chunk.blocks["iretire"][row])
                 table.make_room(len(blocks), min(half_words, int(compare.LIMIT)) + 2)
-        table.rows[len(blocks)] = int(table.counts[0]) << 2
+        table.known.rows[len(blocks)] = int(table.known.counts[0]) << 2
         if first < len(blocks):
-            kernel.judge(
-                self._options,
-                self._filters,
-                blocks,
-                table.rows,
-                first,
-                table.parts,
-                table.parts_blocks,
-                table.quick,
-            )
+            kernel.judge(self._work, blocks, table.known, first)
             table.remember(blocks, first)
-            largest = int(np.diff(table.rows[first : len(blocks) + 1] >> np.uint32(2)).max())
+            largest = int(np.diff(table.known.rows[first : len(blocks) + 1] >> np.uint32(2)).max())
             room = max(_REFS, 2 * largest + 8)
             if room > len(self._refs):
                 self._refs = np.empty(room, np.uint32)
@@ -177,20 +149,19 @@ class Qualifier:
 
 
 class _Table:
-    """What is known of the block table: see `comparators_kernel.split` and `qualify_kernel.judge`.
-
-    `seen`: its rows. `counts`: parts, and blocks of the output.
-    """
+    """What is known of the block table, and room for more. `seen`: its rows."""
 
     def __init__(self) -> None:
         self._seen: Words = np.zeros((0, 2), np.uint64)
         self._rows = 0
-        self.rows: npt.NDArray[np.uint32] = np.zeros(1, np.uint32)
-        self.quick: npt.NDArray[np.uint32] = np.zeros(1, np.uint32)
-        self.parts: npt.NDArray[np.uint32] = np.zeros(0, np.uint32)
-        self.parts_blocks: npt.NDArray[np.uint32] = np.zeros(0, np.uint32)
-        self.out_blocks: Words = np.zeros((0, 2), np.uint64)
-        self.counts = np.zeros(2, np.int64)
+        self.known = compare.Parts(
+            rows=np.zeros(1, np.uint32),
+            quick=np.zeros(1, np.uint32),
+            parts=np.zeros(0, np.uint32),
+            blocks=np.zeros(0, np.uint32),
+            out=np.zeros((0, 2), np.uint64),
+            counts=np.zeros(2, np.int64),
+        )
 
     def forget(self, blocks: Words, fresh: int) -> int:
         """Forget the rows that `blocks` has otherwise, or not; the number of those that stay.
@@ -202,10 +173,10 @@ class _Table:
         differ = (blocks[same:both] != self._seen[same:both]).any(axis=1)
         same = same + int(differ.argmax()) if differ.any() else both
         if same < self._rows:
-            part = int(self.rows[same]) >> 2
-            self.counts[0] = part
-            if part < len(self.parts_blocks):
-                self.counts[1] = self.parts_blocks[part]
+            part = int(self.known.rows[same]) >> 2
+            self.known.counts[0] = part
+            if part < len(self.known.blocks):
+                self.known.counts[1] = self.known.blocks[part]
             self._rows = same
         return same
 
@@ -216,22 +187,25 @@ class _Table:
 
     def make_room(self, rows: int, parts: int) -> None:
         """Room for so many rows, and for so many parts more."""
-        if rows >= len(self.rows):
+        known = self.known
+        if rows >= len(known.rows):
             more = rows + rows // 2 + 1
-            self.rows = _grown(self.rows, more)
-            self.quick = _grown(self.quick, more)
+            known = known._replace(rows=_grown(known.rows, more), quick=_grown(known.quick, more))
             self._seen = _grown(self._seen, more)
-        need = max(int(self.counts[0]) + parts, rows)
-        if need > len(self.parts):
+        need = max(int(known.counts[0]) + parts, rows)
+        if need > len(known.parts):
             if need > _MOST_PARTS:
                 raise ingress.IngressError(
                     f"the filters split the program's blocks into more than {_MOST_PARTS:,} parts; "
                     "use fewer comparators or smaller blocks"
                 )
             more = min(need + need // 2, _MOST_PARTS)
-            self.parts = _grown(self.parts, more)
-            self.parts_blocks = _grown(self.parts_blocks, more)
-            self.out_blocks = _grown(self.out_blocks, more)
+            known = known._replace(
+                parts=_grown(known.parts, more),
+                blocks=_grown(known.blocks, more),
+                out=_grown(known.out, more),
+            )
+        self.known = known
 
 
 def _grown(array: npt.NDArray[_Scalar], rows: int) -> npt.NDArray[_Scalar]:

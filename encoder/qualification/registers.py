@@ -55,7 +55,7 @@ def _widths(parameters: "Parameters") -> dict[int, int]:
 
 
 def comparators(units: list[Comparator], parameters: "Parameters") -> Words:
-    """A row each, of `comparators_kernel.COLUMNS`; match values are masked and cut to the input."""
+    """A row each, of `compare.COLUMNS`; match values are masked and cut to the input."""
     matrix = np.zeros((len(units), compare.COLUMNS), np.uint64)
     widths = _widths(parameters)
     for row, unit in zip(matrix, units, strict=True):
@@ -77,7 +77,7 @@ def comparators(units: list[Comparator], parameters: "Parameters") -> Words:
 
 
 def filters(registers: Filters, parameters: "Parameters") -> Words:
-    """A row for each filter that can match, of `qualify_kernel.FILTER_COLUMNS`."""
+    """A row for each filter that can match, of `encoder.qualification.filters.FILTER_COLUMNS`."""
     live = _live(registers)
     matrix = np.zeros((len(live), kernel.FILTER_COLUMNS), np.uint64)
     causes = (1 << min(1 << parameters.ecause_choice_p, 64)) - 1
@@ -101,7 +101,7 @@ def filters(registers: Filters, parameters: "Parameters") -> Words:
 
 
 def options(registers: Filters, units: list[Comparator], parameters: "Parameters") -> Words:
-    """By `qualify_kernel.Option`."""
+    """By `encoder.qualification.filters.Option`."""
     options = np.zeros(len(Option), np.uint64)
     live = _live(registers)
     used = {number for each in live for number in each.comparators}
@@ -124,7 +124,7 @@ def options(registers: Filters, units: list[Comparator], parameters: "Parameters
 
 
 def plan(units: list[Comparator], parameters: "Parameters", options: Words) -> Words:
-    """How `comparators_kernel.split` is to split blocks."""
+    """How `encoder.qualification.comparators.split` is to split blocks."""
     plan = np.zeros(compare.PLAN, np.uint64)
     plan[compare.CONSTANT] = options[Option.constant]
     plan[compare.LATCHES] = options[Option.latches]
