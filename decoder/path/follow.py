@@ -211,7 +211,7 @@ def follow(path, history, runs, filled):
             runs[written + _run.start] = run_start
             runs[written + _run.count] = run_count | (leg & legs.ENDED) | priv
             stays = U0 - not_taken
-            written += RUN_WORDS & ~stays
+            written += RUN_WORDS - not_taken * RUN_WORDS
             slot = (legs.leads_of(table, slot) >> (not_taken << U5)) & LOW32
             there = base + ((slot - first) << U1)
             run_start = there ^ ((there ^ run_start) & stays)
