@@ -79,18 +79,21 @@ _MSI = np.uint64(1 << MACHINE_SOFTWARE_INTERRUPT)
 
 
 @njit
-def add_block(
-    cpu: Any, pc: Any, halfwords: Any, first: Any, last: Any, sijump: Any, mark: Any
-) -> Any:
-    """Enter an ingress.BLOCK; `first` and `last` are log2 of half-words, `mark` as in `state`.
-    Returns its index.
+def block_sizes(halfwords: Any, first: Any, last: Any, sijump: Any) -> Any:
+    """What an ingress.BLOCK says beside its address and privilege; `first` and `last` are log2 of
+    half-words.
     """
+    return halfwords | last << U32 | first << U40 | sijump << U48
+
+
+@njit
+def add_block(cpu: Any, pc: Any, sizes: Any, mark: Any) -> Any:
+    """Enter an ingress.BLOCK; `mark` as in `state`. Returns its index."""
     index = cpu[BLOCK_COUNT]
     cpu[BLOCK_COUNT] = index + U1
     row = cpu[BLOCKS] + index * _BLOCK_BYTES
     store64(row, pc)
-    sizes = halfwords | last << U32 | first << U40 | sijump << U48 | cpu[PRIV] << U56
-    store64(row + U8, sizes)
+    store64(row + U8, sizes | cpu[PRIV] << U56)
     store64(cpu[MARKS] + (index << U3), mark)
     return index
 
@@ -117,7 +120,7 @@ def retire_part(cpu: Any, ip: Any) -> Any:
         first = load32u(start - np.uint64(12))
         mark = count | (place >> _CYCLES & _CYCLES_MASK) << _MARK_CYCLES
         pc = load64(start - U8) & ~_SEQUEL
-        index = add_block(cpu, pc, halfwords, first, last, U0, mark) + U1
+        index = add_block(cpu, pc, block_sizes(halfwords, first, last, U0), mark) + U1
         store64(ip - cpu[ARENA] + cpu[SIDE], place | index << _INDEX)
     add_reference(cpu, (index - U1) << U4)
 

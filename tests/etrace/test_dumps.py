@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import etrace
 from etrace.cli import main
 from etrace.errors import InputError
-from etrace.trace.trace import dumps
+from etrace.trace import dumps
 from specs.configuration.parameters import Configuration, FramingParameters
 from tests.etrace.conftest import Run
 
