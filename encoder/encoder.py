@@ -1,8 +1,7 @@
 """The trace encoder: retirement chunks in, packets out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,7 @@ from specs.interfaces import ingress
 from specs.interfaces.records import rows
 from specs.isa.privilege import fits, letters
 from specs.kernels.njit import announce_compilation
-from specs.trace import predictors
+from specs.trace import passages, predictors
 from specs.trace.framing import FramingLayout
 from specs.trace.packets import COLUMNS, FORMAT_NAMES, Layout
 from specs.trace.packing import WORDS
@@ -55,12 +54,33 @@ _WITH_MODES = 2
 #: The largest *branch_count* (section "Format 0 subformat 0").
 MOST_BRANCHES = 0xFFFF_FFFF
 _BUFFER = 1 << 18
-#: What the kernels get besides `kernel.BEGIN` and `kernel.FINISH`.
+
+
+class _Tables(NamedTuple):
+    """The tables of a chunk, a row each."""
+
+    blocks: npt.NDArray[np.uint64]
+    traps: npt.NDArray[np.uint64]
+    sidebands: npt.NDArray[np.uint64]
+    passages: npt.NDArray[np.uint64]
+    records: npt.NDArray[np.uint32]
+    successors: npt.NDArray[np.uint32]
+
+
 _NO_REFS = np.zeros(0, dtype=np.uint32)
-_NO_TABLES = tuple(
-    np.zeros((0, table.itemsize // 8), dtype=np.uint64)
-    for table in (ingress.BLOCK, ingress.TRAP, ingress.SIDEBAND)
-)
+
+
+def _tables(chunk: ingress.Chunk) -> _Tables:
+    return _Tables(
+        rows(chunk.blocks, ingress.BLOCK),
+        rows(chunk.traps, ingress.TRAP),
+        rows(chunk.sidebands, ingress.SIDEBAND),
+        *passages.tables(chunk),
+    )
+
+
+#: What the kernels get besides `kernel.BEGIN` and `kernel.FINISH`.
+_NO_TABLES = _tables(ingress.Chunk(_NO_REFS))
 
 _ERRORS = {
     kernel.ERROR_INDEX: "a reference points past its table",
@@ -175,6 +195,7 @@ class Encoder:
             self._queue[-1, column] = value
         self._words = np.zeros(WORDS, dtype=np.uint64)
         self._segments = np.zeros((MAX_SEGMENTS, SEGMENT), dtype=np.uint64)
+        self._rows = np.zeros(kernel.PIECE, dtype=np.uint32)
         self._out = np.empty(_BUFFER, dtype=np.uint8)
         self._privileges: set[int] = set()
         self._begun = False
@@ -186,14 +207,15 @@ class Encoder:
         if self._finished:
             raise ValueError("the trace was finished")
         self._check(chunk)
+        if len(chunk.passages):
+            if self.takes_passages:
+                passages.named(chunk)
+            else:
+                chunk = passages.expanded(chunk)
         refs = np.ascontiguousarray(chunk.refs)
         _check_references(refs, len(chunk.blocks))
         parts = [self._begin()]
-        tables = (
-            rows(chunk.blocks, ingress.BLOCK),
-            rows(chunk.traps, ingress.TRAP),
-            rows(chunk.sidebands, ingress.SIDEBAND),
-        )
+        tables = _tables(chunk)
         begin = 0
         while begin < len(refs):
             taken, data = self._encode(refs, begin, tables)
@@ -214,6 +236,12 @@ class Encoder:
             self._options[Option.sink] = SinkKind.NONE
             end += self._encode(_NO_REFS, kernel.LAST_LOSS, _NO_TABLES)[1]
         return self._count(opening + end)
+
+    @property
+    def takes_passages(self) -> bool:
+        """Whether passages make this encoder faster. It takes any, but may have to expand them."""
+        options = self._options
+        return bool(options[Option.plain] == 1 and not options[Option.keeps_segments])
 
     @property
     def statistics(self) -> Statistics:
@@ -237,14 +265,10 @@ class Encoder:
         )
 
     def _encode(
-        self, refs: npt.NDArray[np.uint32], begin: int, tables: Sequence[npt.NDArray[np.uint64]]
+        self, refs: npt.NDArray[np.uint32], begin: int, tables: _Tables
     ) -> tuple[int, bytes]:
         """Encode refs[begin:] until the buffer is full: (references taken, bytes)."""
-        encode = kernel.encode
-        if self._options[Option.plain] == _WITH_MODES:
-            # imported where it is needed: others need not load it
-            from encoder.kernel_modes import encode_with_modes as encode
-        taken, size = encode(
+        arrays = (
             self._layout,
             self._framing,
             self._options,
@@ -255,9 +279,14 @@ class Encoder:
             self._words,
             refs,
             begin,
-            *tables,
-            self._out,
         )
+        if self._options[Option.plain] == _WITH_MODES:
+            # imported where it is needed: others need not load it
+            from encoder.kernel_modes import encode_with_modes
+
+            taken, size = encode_with_modes(*arrays, *tables[:3], self._out)
+        else:
+            taken, size = kernel.encode(*arrays, *tables, self._rows, self._out)
         return int(taken), self._out[:size].tobytes()
 
     def _begin(self) -> bytes:

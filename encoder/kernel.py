@@ -30,6 +30,7 @@ from encoder.algorithm.queue import (
     put_support,
     send_support,
 )
+from encoder.algorithm.records import encode_records
 from encoder.algorithm.state import MAX_SEGMENTS, Option, Slot
 from encoder.output.sink import (
     BROKEN,
@@ -53,11 +54,18 @@ from specs.interfaces.ingress import (
     TRIGGER_NOTIFY,
     UNQUALIFIED,
 )
-from specs.kernels.njit import njit, spliced
+from specs.kernels.njit import inlined, njit, spliced
 from specs.kernels.words import LOW32, U0, U1, U2, U4, s64, u64
 from specs.trace.packets import Format, QualStatus
+from specs.trace.passages import is_passage, number_of, outcomes, section, walk
 
 HAS_TIME_SLOT = int(Slot.has_time)
+SECTION = int(Slot.section)
+WALK_REFERENCE = int(Slot.walk_reference)
+WALK_BITS = int(Slot.walk_bits)
+WALK_LEFT = int(Slot.walk_left)
+ROW = int(Slot.row)
+ROWS = int(Slot.rows)
 ERROR = int(Slot.error)
 ERROR_REF = int(Slot.error_index)
 CTYPES = int(Option.ctypes)
@@ -72,6 +80,8 @@ ERROR_INDEX, ERROR_CTYPE, ERROR_EMPTY_BLOCK = 1, 2, 3
 #: Flags of a side band: nothing leads from the row before to the next.
 APART = np.uint64(HALTED | RESET | UNQUALIFIED)
 
+#: Blocks of a passage that are expanded at a time.
+PIECE = 1 << 12
 #: Packets that one reference can make: for the row before it (each visit), the end of a stretch, a
 #: trap, its own rows; and what passes of time in between.
 MAX_QUEUE = MAX_SEGMENTS + 24
@@ -245,6 +255,41 @@ def take(
     return error, position
 
 
+@inlined
+def go_on(
+    framing, options, state, blocks, passages, number, records, successors, rows, out, position
+):
+    """Go on with a passage, whose rows so far were taken: (whether that was all, position in
+    `out`).
+
+    Sections that are plain are encoded by their records. The next one is expanded into `rows`, as
+    much of it as fits.
+    """
+    if state[WALK_LEFT] == U0:
+        j = s64(state[SECTION])
+        last = s64(passages[number, 1] & LOW32)
+        if j < last and is_plain(framing, options, state):
+            j, position = encode_records(
+                framing, options, state, passages, number, records, j, blocks, out, position
+            )
+        if j > last:
+            state[SECTION] = U0
+            return True, position
+        reference, branch_map, before, end = section(passages, number, records, successors, j)
+        state[SECTION] = u64(j + 1)
+        state[WALK_REFERENCE] = reference
+        state[WALK_BITS], _ = outcomes(branch_map)
+        state[WALK_LEFT] = end - before if end > before else U0
+    count = min(state[WALK_LEFT], u64(rows.shape[0]))
+    state[WALK_REFERENCE], state[WALK_BITS] = walk(
+        successors, state[WALK_REFERENCE], state[WALK_BITS], START, rows[: s64(count)]
+    )
+    state[WALK_LEFT] -= count
+    state[ROW] = U0
+    state[ROWS] = count
+    return False, position
+
+
 @njit
 def encode(
     layout,
@@ -260,11 +305,16 @@ def encode(
     blocks,
     traps,
     sidebands,
+    passages,
+    records,
+    successors,
+    rows,
     out,
 ):
     """Encode refs[start:] until they or the space in `out` run out: (references taken, bytes).
 
-    `blocks`, `traps`, `sidebands` are the ingress tables as uint64 matrices, a row each. `start`
+    `blocks`, `traps`, `sidebands`, `passages` are the ingress tables as uint64 matrices, a row
+    each, `records` and `successors` as uint32 ones. `rows` is for blocks of a passage. `start`
     BEGIN, FINISH or LAST_LOSS: write what that stands for, and nothing of `refs`. With optional
     modes there is `encoder.kernel_modes`.
     """
@@ -273,33 +323,61 @@ def encode(
     i = start
     end = refs.shape[0] if start >= 0 else start + 1
     error = 0
-    while i < end and position <= room:
-        if i >= 0 and is_plain(framing, options, state):
-            i, position = encode_plain(
-                framing, options, state, segments, refs, i, blocks, out, position
-            )
-            if i == end or position > room:
+    while position <= room:
+        inside = state[ROW] < state[ROWS]
+        if inside:
+            source, at = rows[: s64(state[ROWS])], s64(state[ROW])
+        else:
+            source, at = refs, i
+            if i >= end:
                 break
-        error, position = take(
-            layout,
-            framing,
-            options,
-            state,
-            memory,
-            queue,
-            segments,
-            words,
-            refs,
-            i,
-            blocks,
-            traps,
-            sidebands,
-            out,
-            position,
-        )
-        if error != 0:
-            break
-        i += 1
+            if i >= 0 and is_passage(u64(refs[i])) and number_of(u64(refs[i])) < len(passages):
+                done, position = go_on(
+                    framing,
+                    options,
+                    state,
+                    blocks,
+                    passages,
+                    number_of(u64(refs[i])),
+                    records,
+                    successors,
+                    rows,
+                    out,
+                    position,
+                )
+                if done:
+                    i += 1
+                continue
+        begin = at
+        if at >= 0 and is_plain(framing, options, state):
+            at, position = encode_plain(
+                framing, options, state, segments, source, at, blocks, out, position
+            )
+        if at == begin:
+            error, position = take(
+                layout,
+                framing,
+                options,
+                state,
+                memory,
+                queue,
+                segments,
+                words,
+                source,
+                at,
+                blocks,
+                traps,
+                sidebands,
+                out,
+                position,
+            )
+            if error != 0:
+                break
+            at += 1
+        if inside:
+            state[ROW] = u64(at)
+        else:
+            i = at
     state[ERROR] = u64(error)
     state[ERROR_REF] = u64(i)
     return i - start, position

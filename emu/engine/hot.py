@@ -68,20 +68,25 @@ from emu.engine.operations import (
 from emu.engine.slow import slow
 from emu.hart.state import (
     ADDRESS_MASK,
+    BRANCH_MAP,
     INDIRECT,
     IP,
     JUMP_ENTRIES,
     JUMPS,
     LEFT,
     LEFT_BLOCK,
-    REF_STEP,
+    RECORD_STEP,
+    RECORDS,
     REFS,
     RESOLVING,
+    ROWS,
     SLICE_OVER,
+    STEP,
     TLB,
     TLB_ENTRIES,
     TRAPPED,
 )
+from specs.interfaces.ingress import NO_BRANCHES, NO_TARGET
 from specs.kernels.memory import (
     load8s,
     load8u,
@@ -97,8 +102,12 @@ from specs.kernels.memory import (
 )
 from specs.kernels.njit import njit
 from specs.kernels.words import (
+    U0,
+    U1,
     U3,
     U7,
+    U8,
+    U32,
     b2u,
     lt_signed,
     lt_unsigned,
@@ -133,6 +142,8 @@ _TAG1 = np.uint64(_PAGE)
 _TAG2 = np.uint64(_PAGE | 1)
 _TAG4 = np.uint64(_PAGE | 3)
 _TAG8 = np.uint64(_PAGE | 7)
+_REFERENCE_BEFORE = np.uint64(ops.REFERENCE_BEFORE)
+_NO_BRANCHES, _NO_TARGET = np.uint64(NO_BRANCHES), np.uint64(NO_TARGET << 32)
 _NOT_TAKEN_CODE = np.uint64(4)
 _TAKEN_CODE = np.uint64(5)
 _EVEN = np.uint64(0xFFFF_FFFF_FFFF_FFFE)
@@ -143,6 +154,9 @@ def run_slice(cpu: Any) -> Any:
     """Run from micro-operation cpu[IP] until cpu[LEFT] instructions have retired at a block's end,
     or something needs `drive`. Returns which (`state.SLICE_OVER` ...); IP, LEFT, REFS are updated.
 
+    What retires is told by references, or by a passage (`emu.hart.passages`): then a branch is a
+    bit of `branch_map`, and an uninferable jump and the 31st branch leave a record.
+
     An operation that finds no fast way falls out of the chain, to `slow`. The chain is in order of
     frequency: LLVM makes a jump table of the first 42 cases, and another one of the rest.
     """
@@ -150,7 +164,9 @@ def run_slice(cpu: Any) -> Any:
     ip = cpu[IP]
     left = s64(cpu[LEFT])
     refs = cpu[REFS]
-    step = cpu[REF_STEP]
+    step = cpu[STEP]
+    rows = cpu[ROWS]
+    branch_map = cpu[BRANCH_MAP]
     tlb = cpu[TLB]
     jumps = cpu[JUMPS]
     mask = cpu[ADDRESS_MASK]
@@ -249,84 +265,109 @@ def run_slice(cpu: Any) -> Any:
             left -= s64(load32u(ip + _COUNT))
             if rs1(registers, ip) == rs2(registers, ip):
                 store32(refs, load32u(ip + _REF) | _TAKEN_CODE)
+                branch_map >>= U1
                 ip = load64(ip + _TAKEN)
             else:
                 store32(refs, load32u(ip + _REF) | _NOT_TAKEN_CODE)
+                branch_map = branch_map >> U1 | _NO_BRANCHES
                 ip = load64(ip + _FALL)
-            refs += step
-            if left > 0:
-                continue
-            reason = SLICE_OVER
-            break
+            rows += U1
+            if branch_map & U1 == U0:
+                refs += step
+                if left > 0:
+                    continue
+                reason = SLICE_OVER
+                break
         elif op == BNE:
             left -= s64(load32u(ip + _COUNT))
             if rs1(registers, ip) != rs2(registers, ip):
                 store32(refs, load32u(ip + _REF) | _TAKEN_CODE)
+                branch_map >>= U1
                 ip = load64(ip + _TAKEN)
             else:
                 store32(refs, load32u(ip + _REF) | _NOT_TAKEN_CODE)
+                branch_map = branch_map >> U1 | _NO_BRANCHES
                 ip = load64(ip + _FALL)
-            refs += step
-            if left > 0:
-                continue
-            reason = SLICE_OVER
-            break
+            rows += U1
+            if branch_map & U1 == U0:
+                refs += step
+                if left > 0:
+                    continue
+                reason = SLICE_OVER
+                break
         elif op == BLT:
             left -= s64(load32u(ip + _COUNT))
             if lt_signed(rs1(registers, ip), rs2(registers, ip)):
                 store32(refs, load32u(ip + _REF) | _TAKEN_CODE)
+                branch_map >>= U1
                 ip = load64(ip + _TAKEN)
             else:
                 store32(refs, load32u(ip + _REF) | _NOT_TAKEN_CODE)
+                branch_map = branch_map >> U1 | _NO_BRANCHES
                 ip = load64(ip + _FALL)
-            refs += step
-            if left > 0:
-                continue
-            reason = SLICE_OVER
-            break
+            rows += U1
+            if branch_map & U1 == U0:
+                refs += step
+                if left > 0:
+                    continue
+                reason = SLICE_OVER
+                break
         elif op == BGE:
             left -= s64(load32u(ip + _COUNT))
             if not lt_signed(rs1(registers, ip), rs2(registers, ip)):
                 store32(refs, load32u(ip + _REF) | _TAKEN_CODE)
+                branch_map >>= U1
                 ip = load64(ip + _TAKEN)
             else:
                 store32(refs, load32u(ip + _REF) | _NOT_TAKEN_CODE)
+                branch_map = branch_map >> U1 | _NO_BRANCHES
                 ip = load64(ip + _FALL)
-            refs += step
-            if left > 0:
-                continue
-            reason = SLICE_OVER
-            break
+            rows += U1
+            if branch_map & U1 == U0:
+                refs += step
+                if left > 0:
+                    continue
+                reason = SLICE_OVER
+                break
         elif op == BLTU:
             left -= s64(load32u(ip + _COUNT))
             if lt_unsigned(rs1(registers, ip), rs2(registers, ip)):
                 store32(refs, load32u(ip + _REF) | _TAKEN_CODE)
+                branch_map >>= U1
                 ip = load64(ip + _TAKEN)
             else:
                 store32(refs, load32u(ip + _REF) | _NOT_TAKEN_CODE)
+                branch_map = branch_map >> U1 | _NO_BRANCHES
                 ip = load64(ip + _FALL)
-            refs += step
-            if left > 0:
-                continue
-            reason = SLICE_OVER
-            break
+            rows += U1
+            if branch_map & U1 == U0:
+                refs += step
+                if left > 0:
+                    continue
+                reason = SLICE_OVER
+                break
         elif op == BGEU:
             left -= s64(load32u(ip + _COUNT))
             if not lt_unsigned(rs1(registers, ip), rs2(registers, ip)):
                 store32(refs, load32u(ip + _REF) | _TAKEN_CODE)
+                branch_map >>= U1
                 ip = load64(ip + _TAKEN)
             else:
                 store32(refs, load32u(ip + _REF) | _NOT_TAKEN_CODE)
+                branch_map = branch_map >> U1 | _NO_BRANCHES
                 ip = load64(ip + _FALL)
-            refs += step
-            if left > 0:
-                continue
-            reason = SLICE_OVER
-            break
+            rows += U1
+            if branch_map & U1 == U0:
+                refs += step
+                if left > 0:
+                    continue
+                reason = SLICE_OVER
+                break
         elif op == JUMP:
             left -= s64(load32u(ip + _COUNT))
             store32(refs, load32u(ip + _REF))
             refs += step
+            rows += U1
             ip = load64(ip + _TAKEN)
             if left > 0:
                 continue
@@ -337,6 +378,7 @@ def run_slice(cpu: Any) -> Any:
             set_rd(registers, ip, load64(ip + _LINK))
             store32(refs, load32u(ip + _REF))
             refs += step
+            rows += U1
             ip = load64(ip + _TAKEN)
             if left > 0:
                 continue
@@ -350,9 +392,16 @@ def run_slice(cpu: Any) -> Any:
                 break
             left -= s64(load32u(ip + _COUNT))
             set_rd(registers, ip, load64(ip + _LINK))
-            store32(refs, load32u(ip + _REF))
+            reference = load32u(ip + _REF)
+            store32(refs, reference)
             refs += step
+            rows += U1
             ip = load64(entry + _OP)
+            record = cpu[RECORDS]
+            store64(record, reference | branch_map << U32)
+            store64(record + U8, rows | load32u(ip - _REFERENCE_BEFORE) << U32)
+            cpu[RECORDS] = record + cpu[RECORD_STEP]
+            branch_map = _NO_BRANCHES
             if left > 0:
                 continue
             reason = SLICE_OVER
@@ -361,6 +410,7 @@ def run_slice(cpu: Any) -> Any:
             left -= s64(load32u(ip + _COUNT))
             store32(refs, load32u(ip + _REF))
             refs += step
+            rows += U1
             ip = load64(ip + _FALL)
             if left > 0:
                 continue
@@ -496,6 +546,17 @@ def run_slice(cpu: Any) -> Any:
         elif op == LEAVE:
             reason = LEFT_BLOCK
             break
+        if branch_map & U1 != U0:
+            record = cpu[RECORDS]
+            store64(record, load32u(refs) | branch_map << U32)
+            store64(record + U8, rows | _NO_TARGET)
+            cpu[RECORDS] = record + cpu[RECORD_STEP]
+            branch_map = _NO_BRANCHES
+            refs += step
+            if left > 0:
+                continue
+            reason = SLICE_OVER
+            break
         cpu[LEFT] = u64(left)
         if slow(cpu, ip) != 0:
             left = s64(cpu[LEFT])
@@ -506,4 +567,6 @@ def run_slice(cpu: Any) -> Any:
     cpu[IP] = ip
     cpu[LEFT] = u64(left)
     cpu[REFS] = refs
+    cpu[ROWS] = rows
+    cpu[BRANCH_MAP] = branch_map
     return reason

@@ -16,6 +16,7 @@ from emu.engine.operations import (
     BGEU,
     CALL,
     CONST,
+    COUNT_BEFORE,
     CSR,
     CSRRCI,
     CSRRW,
@@ -26,6 +27,7 @@ from emu.engine.operations import (
     FENCE,
     FENCE_I,
     FIRE,
+    FIRST_BEFORE,
     FOR_BRANCH,
     FOR_CHECK,
     FOR_FENCE_I,
@@ -48,6 +50,7 @@ from emu.engine.operations import (
     MULHSU,
     NEXT,
     REF_SLOT,
+    REFERENCE_BEFORE,
     RESOLVE,
     SB,
     SD,
@@ -83,6 +86,7 @@ from emu.hart.state import (
     SEQUEL,
     SIDE,
     SINK,
+    SUCCESSORS,
     USED,
     USED_COUNT,
     XLEN,
@@ -102,9 +106,13 @@ from specs.isa.decode import lookup, operands
 from specs.kernels.memory import load16u, load32u, load64, store32, store64
 from specs.kernels.njit import njit
 from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U24, U32, s64, sext32, u64
+from specs.trace.itype import Itype
 
 _EVEN_PC = np.uint64(0xFFFF_FFFF_FFFF_FFFE)
 _HEADER = np.uint64(HEADER_BYTES)
+_REFERENCE_BEFORE, _COUNT_BEFORE = np.uint64(REFERENCE_BEFORE), np.uint64(COUNT_BEFORE)
+_FIRST_BEFORE = np.uint64(FIRST_BEFORE)
+_BRANCH = np.uint64(Itype.NONTAKEN_BRANCH)
 _BYTES = np.uint64(TERMINATOR_BYTES)
 _TAKEN, _FALL = np.uint64(TAKEN_SLOT), np.uint64(FALL_SLOT)
 _REF, _LINK = np.uint64(REF_SLOT), np.uint64(LINK_SLOT)
@@ -191,8 +199,17 @@ def short_block(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
 
 @njit
 def link(cpu: Any, stub: Any, ip: Any) -> Any:
-    """Have the successor that came to `stub` go to `ip` from now on."""
-    store64(stub - (load64(stub) >> U8), ip)
+    """Have the successor that came to `stub` go to `ip` from now on, and say so in the table."""
+    to_slot = load64(stub) >> U8
+    store64(stub - to_slot, ip)
+    if cpu[SUCCESSORS] == U0:
+        return
+    falls = to_slot != _TAKEN_STUB - _TAKEN
+    terminator = stub - (_FALL_STUB if falls else _TAKEN_STUB)
+    entry = cpu[SUCCESSORS] + (load32u(terminator + _REF) >> U4 << U3)
+    if falls and BEQ <= op_of(terminator) <= BGEU:
+        entry += U4
+    store32(entry, load32u(ip - _REFERENCE_BEFORE))
 
 
 @njit
@@ -445,7 +462,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         store64(ip + side, _place(count, halfwords, (ip - start) >> U3, last, cycles))
         _emit(ip, _TRAP, trap, tval_kind, _NO, tval)
         ip += U8
-        store32(start - _HEADER, count + U1)
+        store32(start - _COUNT_BEFORE, count + U1)
     else:
         if trigger != U0:
             cpu[MARKED] += U1
@@ -470,8 +487,10 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         _stub(ip, _TAKEN, _TAKEN_STUB, taken)
         _stub(ip, _FALL, _FALL_STUB, at | _SEQUEL if sequel else at)
         ip += _BYTES
-        store32(start - _HEADER, count)
-    store32(start - _HEADER + U4, first)
+        store32(start - _COUNT_BEFORE, count)
+        whole = _BRANCH if BEQ <= terminator <= BGEU else u64(code)
+        store32(start - _REFERENCE_BEFORE, index_of_block << U4 | whole)
+    store32(start - _FIRST_BEFORE, first)
     store64(start - U8, pc)
     cpu[ARENA_TOP] = ip
     return start

@@ -103,6 +103,22 @@ EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
     RETIRE_HOOK_COUNT,
     DELIVERED,  # host pointer to the first reference that the retirement hooks have not seen
 ) = range(224, 224 + 18)
+#: Passages (`emu.hart.passages`).
+(
+    STEP,  # of REFS in the hot loop: REF_STEP, or 0 while it keeps a passage
+    ROWS,  # of the passage that is open, 0: none is
+    BRANCH_MAP,  # of its last section, as `ingress.RECORD.map`
+    RECORDS,  # host pointer to the next ingress.RECORD
+    RECORDS_END,
+    RECORD_STEP,  # 16, or 0: no passage is kept
+    RECORD_TABLE,
+    FIRST_RECORD,  # of the passage that is open
+    FIRST_ROW,  # its first block's reference
+    PASSAGES,  # table of ingress.PASSAGE, 0: there are to be none
+    PASSAGE_COUNT,
+    PASSAGE_LIMIT,
+    SUCCESSORS,  # by row of BLOCKS, see ingress.Chunk; 0: nobody wants them
+) = range(242, 242 + 13)
 #: A compiled hook: its machine code, its user pointer, its kinds.
 HOOK_BYTES = 24
 

@@ -70,6 +70,8 @@ NOT_LOW = np.uint64(14)
 FEWER = 4
 ROOM = FEWER * MAX_PACKET
 NEVER = 1 << 62
+#: Bytes of a packet without srcID and timestamp, at most.
+LARGEST_PACKET = 17
 #: Bits of a word above format, branches and a full branch map.
 MAP_UNUSED = np.uint64(64 - 38)
 
@@ -152,6 +154,13 @@ def put_address(options, header, out, position, branches, branch_map, address, l
 
 
 @inlined
+def put_map(header, out, position, branch_map):
+    """Write format 1 without an address; the position after it. Only the lowest 31 bits count."""
+    low = u64(s64((U1 | (branch_map << U7)) << MAP_UNUSED) >> s64(MAP_UNUSED))
+    return put_payload(header, out, position, low, u64(s64(low) >> 63))
+
+
+@inlined
 def after_first(details):
     """Half-words to a block's second row; one where its source does not tell."""
     first = first_half_words(
@@ -173,7 +182,8 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
     opening = position
     sync_at = NEVER
     if framing[7] > 0:
-        sync_at = position + framing[7] - s64(state[SINCE_SYNC])
+        # one reference may make two packets
+        sync_at = position + framing[7] - s64(state[SINCE_SYNC]) - LARGEST_PACKET
     limit = options[PERIOD] - FEWER if options[UNIT] == PACKETS_UNIT else NEVER
     count = s64(state[RESYNC_COUNT])
     counted = count
@@ -220,8 +230,7 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
             anchor = i
             partial = False
         elif branches == U31:
-            low = u64(s64((U1 | (branch_map << U7)) << MAP_UNUSED) >> s64(MAP_UNUSED))
-            position = put_payload(header, out, position, low, u64(s64(low) >> 63))
+            position = put_map(header, out, position, branch_map)
             count += 1
             map_packets += U1
             branches = U0

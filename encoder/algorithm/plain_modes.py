@@ -34,6 +34,7 @@ from encoder.algorithm.flowchart import (
 from encoder.algorithm.plain import (
     CODE,
     FEWER,
+    LARGEST_PACKET,
     MAP_UNUSED,
     NEVER,
     NOT_LOW,
@@ -202,7 +203,8 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
     opening = position
     sync_at = NEVER
     if framing[7] > 0:
-        sync_at = position + framing[7] - s64(state[SINCE_SYNC])
+        # one reference may make two packets
+        sync_at = position + framing[7] - s64(state[SINCE_SYNC]) - LARGEST_PACKET
     limit = options[PERIOD] - FEWER if options[UNIT] == PACKETS_UNIT else NEVER
     count = s64(state[RESYNC_COUNT])
     returns = options[IMPLICIT_RETURN] != 0

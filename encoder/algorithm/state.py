@@ -74,6 +74,14 @@ class Slot(IntEnum):
     vary = auto()  # 1: the row before had an itype other than 0
     lost = auto()  # packets
     stalled = auto()  # half-words of time
+    # the passage in hand (encoder.kernel): its next section; of the section before that, where the
+    # blocks that were not expanded yet begin, and how many they are; which rows wait in `rows`
+    section = auto()
+    walk_reference = auto()
+    walk_bits = auto()
+    walk_left = auto()
+    row = auto()
+    rows = auto()
     # errors: see encoder.encoder
     error = auto()
     error_index = auto()
