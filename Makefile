@@ -11,7 +11,7 @@ TRIALS ?= 50000
 MODES_TRIALS ?= 5000
 CROSS ?= riscv64-unknown-elf-
 
-.PHONY: help demo test lint format types rooms unit soak mutants bench firmware clean
+.PHONY: help demo test lint format types rooms unit soak mutants bench kernels firmware clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make bench     speed and memory (BENCH_ARGS=--help for choices)"
 	@echo "make soak      the long random tests (TRIALS=$(TRIALS) MODES_TRIALS=$(MODES_TRIALS) of each kind)"
 	@echo "make mutants   put small faults in, one at a time: does a test notice? (MUTANTS_ARGS=--help)"
+	@echo "make kernels   where the emulator's generated kernels are"
 	@echo "make firmware  rebuild the test programs (needs $(CROSS)gcc)"
 	@echo "make clean     remove the virtual environment and what tools left behind"
 
@@ -68,6 +69,9 @@ mutants: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py $(BENCH_ARGS)
+
+kernels: $(STAMP)
+	@$(BIN)/python -m emu.engine.kernels
 
 firmware:
 	$(MAKE) -C tests/firmware CROSS=$(CROSS)

@@ -6,33 +6,42 @@ as long as the timer says (a tick of mtime is `INSTRUCTIONS_PER_TICK` cycles the
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from emu.engine import operations as ops
+from emu.engine.operations import Operation, by_number
+from emu.isa.kinds import Shape
 
-#: Class: cycles, micro-operations. What is in none (arithmetic, branches not taken) takes one.
-CLASSES: dict[str, tuple[int, range]] = {
-    "load": (2, range(ops.LB, ops.LWU + 1)),
-    "multiply": (3, range(ops.MUL, ops.MULW + 1)),
-    "multiply high": (3, range(ops.MULHSU, ops.MULHSU_32 + 1)),
-    "divide": (20, range(ops.DIV, ops.REMUW + 1)),
-    "atomic": (5, range(ops.LR_W, ops.AMOMAXU_D + 1)),
-    "jump": (2, range(ops.JAL, ops.JAL + 1)),
-    "jump through a register": (3, range(ops.JALR, ops.JALR + 1)),
-    "csr": (3, range(ops.CSRRW, ops.CSRRCI + 1)),
-    "fence.i": (10, range(ops.FENCE_I, ops.FENCE_I + 1)),
-    "mret": (4, range(ops.MRET, ops.MRET + 1)),
+#: Cycles by class. What is in none (arithmetic, branches not taken) takes one.
+CLASSES: dict[str, int] = {
+    "load": 2,
+    "multiply": 3,
+    "multiply high": 3,
+    "divide": 20,
+    "atomic": 5,
+    "jump": 2,
+    "jump through a register": 3,
+    "csr": 3,
+    "fence.i": 10,
+    "mret": 4,
+}
+#: The class of a shape, where a meaning says no other.
+_OF_SHAPE = {
+    Shape.LOAD: "load",
+    Shape.ATOMIC: "atomic",
+    Shape.RESERVE: "atomic",
+    Shape.CONDITIONAL: "atomic",
+    Shape.JUMP: "jump",
+    Shape.INDIRECT: "jump through a register",
+    Shape.CSR: "csr",
+    Shape.CSR_WRITE: "csr",
 }
 #: More, for a branch that is taken and for a trap.
 TAKEN_BRANCH, TRAP = 2, 4
 
 
-def _by_operation() -> npt.NDArray[np.uint64]:
-    cycles = np.ones(256, np.uint64)
-    for each, operations in CLASSES.values():
-        cycles[operations.start : operations.stop] = each
-    return cycles
+def _cycles(operation: Operation) -> int:
+    cost = operation.meaning.cost or _OF_SHAPE.get(operation.shape, "")
+    return CLASSES[cost] if cost else 1
 
 
 #: Cycles by micro-operation, as `emu.engine.operations.operations` gives it.
-CYCLES = _by_operation()
+CYCLES = by_number(_cycles, np.uint64)

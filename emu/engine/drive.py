@@ -5,13 +5,9 @@ from typing import Any
 import numpy as np
 
 from emu.engine.access import imm, rs1, rs2, set_rd
+from emu.engine.generate import BRANCH, VALUE, generated
 from emu.engine.hot import run_slice
 from emu.engine.operations import (
-    BEQ,
-    BGE,
-    BLT,
-    BLTU,
-    BNE,
     COUNT_BEFORE,
     COUNT_SLOT,
     FALL_STUB,
@@ -108,7 +104,7 @@ from specs.interfaces.ingress import RECORD
 from specs.isa.causes import INSTRUCTION_ADDRESS_MISALIGNED
 from specs.kernels.memory import load8u, load32u, load64, store32, store64
 from specs.kernels.njit import njit
-from specs.kernels.words import U0, U1, U2, U4, U8, lt_signed, lt_unsigned, s64, u64
+from specs.kernels.words import U0, U1, U2, U4, U8, s64, u64
 from specs.trace.itype import Itype
 
 #: Traps in a row, with no instruction retired between, that count as endless. In M-mode the second
@@ -172,24 +168,17 @@ def _indirect(cpu: Any, operations: Any, registers: Any, ip: Any) -> Any:
     store64(entry + U8, block)
 
 
+@generated
+def _is_taken(op: Any, a: Any, b: Any) -> Any:
+    if op in BRANCH:
+        return VALUE(a, b)
+    return False
+
+
 @njit
 def _branch(cpu: Any, registers: Any, ip: Any) -> Any:
     """A branch whose target is misaligned: it traps if it is taken."""
-    op = s64(imm(ip))
-    a, b = rs1(registers, ip), rs2(registers, ip)
-    if op == BEQ:
-        taken = a == b
-    elif op == BNE:
-        taken = a != b
-    elif op == BLT:
-        taken = lt_signed(a, b)
-    elif op == BGE:
-        taken = not lt_signed(a, b)
-    elif op == BLTU:
-        taken = lt_unsigned(a, b)
-    else:
-        taken = not lt_unsigned(a, b)
-    if taken:
+    if _is_taken(s64(imm(ip)), rs1(registers, ip), rs2(registers, ip)):
         _misaligned_target(cpu, ip, load64(ip + _TAKEN_PC))
         return
     _retire_block(cpu, ip, _NOT_TAKEN)

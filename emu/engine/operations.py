@@ -1,50 +1,131 @@
 """Micro-operations of the block-threaded kernel, and which instruction becomes which.
 
-RV32 shares the kernel: its registers are kept sign-extended, so most of its instructions are the
-W forms of RV64.
+Each meaning of `emu/isa` is a micro-operation for each kind of second operand and each size of
+access that its instructions have. RV32 shares the kernel: its registers are kept sign-extended, so
+most of its instructions are the W forms of RV64.
+
+A micro-operation is 8 bytes: number, rd, rs1, rs2, imm32 (specific to it otherwise).
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from emu.hart.trigger_registers import LOAD, STORE
-from specs.isa.tables import ENTRIES
+from emu.isa.kinds import Meaning, Shape, meanings
+from specs.isa.formats import FORMATS
+from specs.isa.tables import BOTH, ENTRIES, RV32, Entry
 
-#: A successor that is not linked yet (0: zeroed memory is never a valid operation).
-RESOLVE = 0
+#: The engine's own: a successor that is not linked yet (0: zeroed memory is never a valid one);
+#: rd = imm; rd = the 8 bytes after the micro-operation; terminators, beside branches and jalr; what
+#: traps (rd: the cause, rs1: kind of tval); before an instruction: which triggers match it (rd: its
+#: access, see ACCESS; rs2: bytes), and after it: fire them (rd: 1, imm is the row of its block
+#: without a pulse); and what there is none for.
+_OWN = (
+    "RESOLVE", "LI", "CONST", "JUMP", "CALL", "NEXT", "LEAVE", "TRAP", "MATCH", "FIRE", "ILLEGAL",
+)  # fmt: skip
 
-# In the hot loop.
-ADD, SUB, SLL, SLT, SLTU, XOR, SRL, SRA, OR, AND = range(1, 11)
-ADDW, SUBW, SLLW, SRLW, SRAW = range(11, 16)
-ADDI, SLTI, SLTIU, XORI, ORI, ANDI, SLLI, SRLI, SRAI = range(16, 25)
-ADDIW, SLLIW, SRLIW, SRAIW = range(25, 29)
-MUL, MULH, MULHU, MULW = range(29, 33)
-#: rd = imm; rd = the 8 bytes after the micro-operation.
-LI, CONST = 33, 34
-LB, LH, LW, LD, LBU, LHU, LWU = range(35, 42)
-SB, SH, SW, SD = range(42, 46)
-# Terminators.
-BEQ, BNE, BLT, BGE, BLTU, BGEU = range(46, 52)
-JUMP, CALL, JALR, NEXT, LEAVE = range(52, 57)
+#: In the hot loop, in the order of its chain: that of frequency in profiles. What is not named here
+#: is in `slow`. LLVM makes a jump table of the first 42 cases, and another one of the rest; 60
+#: cases more cost 4 s of compiling and 2 to 20 % of speed.
+FREQUENT = """
+    ADDI ADD LI LB LH LW LD LBU LHU LWU SB SH SW SD BEQ BNE BLT BGE BLTU BGEU JUMP CALL JALR NEXT
+    ADDIW ADDW SUB SUBW SLLI SRLI ANDI AND OR XOR MUL MULW SLLIW SRLIW SRAIW SLTU SRAI XORI
+    SLL SRL SRA SLLW SRLW SRAW MULH MULHU SLT ORI SLTI SLTIU CONST RESOLVE LEAVE
+""".split()
 
-# In `slow`.
-MULHSU, MULH_32, MULHU_32, MULHSU_32 = range(64, 68)
-DIV, DIVU, REM, REMU, DIVW, DIVUW, REMW, REMUW = range(68, 76)
-LR_W, SC_W, LR_D, SC_D = range(76, 80)
-AMOADD_W, AMOSWAP_W, AMOXOR_W, AMOOR_W, AMOAND_W = range(80, 85)
-AMOMIN_W, AMOMAX_W, AMOMINU_W, AMOMAXU_W = range(85, 89)
-AMOADD_D, AMOSWAP_D, AMOXOR_D, AMOOR_D, AMOAND_D = range(89, 94)
-AMOMIN_D, AMOMAX_D, AMOMINU_D, AMOMAXU_D = range(94, 98)
-CSR, TRAP = 98, 99
-# Before an instruction: which triggers match it (rd: its access, see ACCESS; rs2: bytes). After it:
-# fire them (rd: 1, imm is the row of its block without a pulse).
-MATCH, FIRE = 100, 101
+_ACCESSES = {
+    Shape.LOAD: LOAD,
+    Shape.RESERVE: LOAD,
+    Shape.STORE: STORE,
+    Shape.CONDITIONAL: STORE,
+    Shape.ATOMIC: LOAD | STORE,
+}
 
-# Only for the translator: what becomes something else, or nothing.
-ILLEGAL, LUI, AUIPC, JAL, FENCE, FENCE_I, ECALL, EBREAK, MRET, WFI = range(112, 122)
-CSRRW, CSRRS, CSRRC, CSRRWI, CSRRSI, CSRRCI = range(122, 128)
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A micro-operation that instructions become. `size`: bytes of its access, 0: none."""
+
+    name: str
+    meaning: Meaning
+    immediate: bool
+    size: int
+
+    @property
+    def shape(self) -> Shape:
+        return self.meaning.shape
+
+
+def _form(meaning: Meaning, entry: Entry) -> tuple[Meaning, bool, int]:
+    """What makes two instructions the same micro-operation: the meaning, whether its second operand
+    is an immediate, the bytes of its access (funct3).
+    """
+    layout = FORMATS[entry.format]
+    if meaning.shape in (Shape.CSR, Shape.CSR_WRITE):
+        immediate = "zimm" in layout.syntax
+    else:
+        immediate = bool(layout.imm)
+    size = 1 << (entry.match >> 12 & 3) if meaning.shape in _ACCESSES else 0
+    return meaning, immediate, size
+
+
+def _claims(of: Callable[[Meaning], list[tuple[int, str]]]) -> dict[tuple[int, str], Meaning]:
+    claims: dict[tuple[int, str], Meaning] = {}
+    for meaning in meanings():
+        for key in of(meaning):
+            if key in claims:
+                raise ValueError(f"{key[1]} has two meanings")
+            claims[key] = meaning
+    return claims
+
+
+@cache
+def _instructions() -> dict[tuple[int, str], Operation]:
+    """By width and name of an instruction that is its own expansion.
+
+    Raises ValueError where an instruction has two meanings.
+    """
+    entries = {(x, e.name): e for e in ENTRIES for x in e.xlens if e.expansion == e.name}
+    claims = _claims(lambda meaning: [(x, name) for x in BOTH for name in meaning.names])
+    claims |= _claims(lambda meaning: [(RV32, name) for name in meaning.rv32])
+    forms: dict[tuple[Meaning, bool, int], Operation] = {}
+    found: dict[tuple[int, str], Operation] = {}
+    # Names come from RV64, where each form has an instruction of its own.
+    for key in sorted(claims, key=lambda key: -key[0]):
+        if key not in entries:
+            continue
+        meaning = claims[key]
+        form = _form(meaning, entries[key])
+        if form not in forms:
+            name = key[1] if key[1] in meaning.names else meaning.name + "i" * form[1]
+            forms[form] = Operation(name.upper().replace(".", "_"), *form)
+        found[key] = forms[form]
+    return found
+
+
+@cache
+def all_operations() -> dict[str, Operation]:
+    """Those that instructions become, by name, in the order of their meanings."""
+    order = {meaning: place for place, meaning in enumerate(meanings())}
+    unique = {operation.name: operation for operation in _instructions().values()}
+    return dict(sorted(unique.items(), key=lambda item: order[item[1].meaning]))
+
+
+#: Number of each, by name.
+NUMBER: dict[str, int] = {
+    name: at
+    for at, name in enumerate(dict.fromkeys(["RESOLVE", *FREQUENT, *_OWN, *all_operations()]))
+}
+
+RESOLVE, LI, CONST, JUMP, CALL, NEXT, LEAVE, TRAP, MATCH, FIRE, ILLEGAL = (
+    NUMBER[name] for name in _OWN
+)
+JALR, EBREAK = NUMBER["JALR"], NUMBER["EBREAK"]
 
 #: What LEAVE leaves the hot loop for (its rd).
 FOR_CHECK, FOR_MRET, FOR_WFI, FOR_FENCE_I, FOR_BRANCH, FOR_HOST_CALL = range(6)
@@ -65,60 +146,37 @@ HEADER_BYTES = 24
 #: Bytes from there to the first micro-operation.
 REFERENCE_BEFORE, COUNT_BEFORE, FIRST_BEFORE, PC_BEFORE = 24, 16, 12, 8
 
-_SAME = {
-    "slt": SLT, "sltu": SLTU, "xor": XOR, "or": OR, "and": AND,
-    "slti": SLTI, "sltiu": SLTIU, "xori": XORI, "ori": ORI, "andi": ANDI,
-    "lui": LUI, "auipc": AUIPC, "jal": JAL, "jalr": JALR,
-    "beq": BEQ, "bne": BNE, "blt": BLT, "bge": BGE, "bltu": BLTU, "bgeu": BGEU,
-    "lb": LB, "lh": LH, "lw": LW, "lbu": LBU, "lhu": LHU, "sb": SB, "sh": SH, "sw": SW,
-    "fence": FENCE, "fence.i": FENCE_I, "ecall": ECALL, "ebreak": EBREAK, "mret": MRET, "wfi": WFI,
-    "csrrw": CSRRW, "csrrs": CSRRS, "csrrc": CSRRC,
-    "csrrwi": CSRRWI, "csrrsi": CSRRSI, "csrrci": CSRRCI,
-    "lr.w": LR_W, "sc.w": SC_W, "amoadd.w": AMOADD_W, "amoswap.w": AMOSWAP_W,
-    "amoxor.w": AMOXOR_W, "amoor.w": AMOOR_W, "amoand.w": AMOAND_W, "amomin.w": AMOMIN_W,
-    "amomax.w": AMOMAX_W, "amominu.w": AMOMINU_W, "amomaxu.w": AMOMAXU_W,
-}  # fmt: skip
-_RV64 = {
-    "add": ADD, "sub": SUB, "sll": SLL, "srl": SRL, "sra": SRA,
-    "addw": ADDW, "subw": SUBW, "sllw": SLLW, "srlw": SRLW, "sraw": SRAW,
-    "addi": ADDI, "slli": SLLI, "srli": SRLI, "srai": SRAI,
-    "addiw": ADDIW, "slliw": SLLIW, "srliw": SRLIW, "sraiw": SRAIW,
-    "ld": LD, "lwu": LWU, "sd": SD,
-    "mul": MUL, "mulh": MULH, "mulhu": MULHU, "mulhsu": MULHSU, "mulw": MULW,
-    "div": DIV, "divu": DIVU, "rem": REM, "remu": REMU,
-    "divw": DIVW, "divuw": DIVUW, "remw": REMW, "remuw": REMUW,
-    "lr.d": LR_D, "sc.d": SC_D, "amoadd.d": AMOADD_D, "amoswap.d": AMOSWAP_D,
-    "amoxor.d": AMOXOR_D, "amoor.d": AMOOR_D, "amoand.d": AMOAND_D, "amomin.d": AMOMIN_D,
-    "amomax.d": AMOMAX_D, "amominu.d": AMOMINU_D, "amomaxu.d": AMOMAXU_D,
-}  # fmt: skip
-_RV32 = {
-    "add": ADDW, "sub": SUBW, "sll": SLLW, "srl": SRLW, "sra": SRAW,
-    "addi": ADDIW, "slli": SLLIW, "srli": SRLIW, "srai": SRAIW,
-    "mul": MULW, "mulh": MULH_32, "mulhu": MULHU_32, "mulhsu": MULHSU_32,
-    "div": DIVW, "divu": DIVUW, "rem": REMW, "remu": REMUW,
-}  # fmt: skip
-
-
 #: An access: LOAD, STORE (as in tdata1), CONDITIONAL for SC, and from bit 4 on its bytes.
 CONDITIONAL, ACCESS_BYTES_SHIFT = 8, 4
 
 
-def _accesses() -> npt.NDArray[np.uint64]:
-    table = np.zeros(256, np.uint64)
-    sizes = {LB: 1, LBU: 1, LH: 2, LHU: 2, LW: 4, LWU: 4, LD: 8, LR_W: 4, LR_D: 8}
-    for op, size in sizes.items():
-        table[op] = LOAD | size << ACCESS_BYTES_SHIFT
-    for op, size in {SB: 1, SH: 2, SW: 4, SD: 8}.items():
-        table[op] = STORE | size << ACCESS_BYTES_SHIFT
-    for op, size in {SC_W: 4, SC_D: 8}.items():
-        table[op] = STORE | CONDITIONAL | size << ACCESS_BYTES_SHIFT
-    table[AMOADD_W : AMOMAXU_W + 1] = LOAD | STORE | 4 << ACCESS_BYTES_SHIFT
-    table[AMOADD_D : AMOMAXU_D + 1] = LOAD | STORE | 8 << ACCESS_BYTES_SHIFT
+def by_number(value: Callable[[Operation], int], kind: Any) -> npt.NDArray[Any]:
+    """`value` of each operation as a table for kernels, 0 for the engine's own."""
+    table = np.zeros(256, kind)
+    for name, operation in all_operations().items():
+        table[NUMBER[name]] = value(operation)
     return table
 
 
-#: By micro-operation, what it does to memory; 0: nothing.
-ACCESS = _accesses()
+def _access(operation: Operation) -> int:
+    if not operation.size:
+        return 0
+    conditional = CONDITIONAL if operation.shape is Shape.CONDITIONAL else 0
+    return _ACCESSES[operation.shape] | conditional | operation.size << ACCESS_BYTES_SHIFT
+
+
+#: By micro-operation: its `Shape`; what it does to memory, 0: nothing; bytes of that; whether its
+#: second operand is the immediate (of a CSR instruction, its first one).
+SHAPE = by_number(lambda operation: operation.shape.value, np.int64)
+ACCESS = by_number(_access, np.uint64)
+SIZE = by_number(lambda operation: operation.size, np.uint64)
+HAS_IMMEDIATE = by_number(lambda operation: operation.immediate, np.bool_)
+#: rd = imm where rs1 is x0.
+IS_ADDI = by_number(lambda operation: operation.name in ("ADDI", "ADDIW"), np.bool_)
+#: What a BOUNDARY leaves the hot loop for.
+BOUNDARY_FOR = np.zeros(256, np.int64)
+for _name, _why in (("MRET", FOR_MRET), ("WFI", FOR_WFI), ("FENCE_I", FOR_FENCE_I)):
+    BOUNDARY_FOR[NUMBER[_name]] = _why
 
 
 def operations(xlen: int, allowed: Container[str]) -> npt.NDArray[np.uint8]:
@@ -126,9 +184,9 @@ def operations(xlen: int, allowed: Container[str]) -> npt.NDArray[np.uint8]:
 
     A compressed instruction has the operation of its expansion.
     """
-    of = _SAME | (_RV64 if xlen == 64 else _RV32)
+    of = _instructions()
     result = np.full(len(ENTRIES), ILLEGAL, np.uint8)
     for index, entry in enumerate(ENTRIES):
-        if entry.extension in allowed and entry.expansion in of:
-            result[index] = of[entry.expansion]
+        if entry.extension in allowed and (xlen, entry.expansion) in of:
+            result[index] = NUMBER[of[xlen, entry.expansion].name]
     return result

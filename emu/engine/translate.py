@@ -6,61 +6,43 @@ import numpy as np
 
 from emu.engine.access import op_of
 from emu.engine.cycles import CYCLES
+from emu.engine.generate import UPPER, VALUE, generated
 from emu.engine.operations import (
     ACCESS,
     ACCESS_BYTES_SHIFT,
-    ADDI,
-    ADDIW,
-    AUIPC,
-    BEQ,
-    BGEU,
+    BOUNDARY_FOR,
     CALL,
     CONST,
     COUNT_BEFORE,
-    CSR,
-    CSRRCI,
-    CSRRW,
     EBREAK,
-    ECALL,
     FALL_SLOT,
     FALL_STUB,
-    FENCE,
-    FENCE_I,
     FIRE,
     FIRST_BEFORE,
     FOR_BRANCH,
     FOR_CHECK,
-    FOR_FENCE_I,
     FOR_HOST_CALL,
     FOR_LOOP,
-    FOR_MRET,
-    FOR_WFI,
     HEADER_BYTES,
     ILLEGAL,
-    JAL,
+    IS_ADDI,
     JALR,
     JUMP,
-    LB,
     LEAVE,
     LI,
     LINK_SLOT,
-    LUI,
     MATCH,
-    MRET,
-    MULHSU,
     NEXT,
     REF_SLOT,
     REFERENCE_BEFORE,
     RESOLVE,
-    SB,
-    SD,
+    SHAPE,
     TAKEN_SLOT,
     TAKEN_STUB,
     TERMINATOR_BYTES,
     TRAP,
     TVAL_IS_IMM,
     TVAL_IS_PC,
-    WFI,
 )  # fmt: skip
 from emu.hart.csrs import CONTEXT, ENDS_BLOCK
 from emu.hart.regions import find_region
@@ -94,6 +76,7 @@ from emu.hart.state import (
 from emu.hart.traps import add_block
 from emu.hart.trigger_registers import EXECUTE, LOAD, LOOK, STORE
 from emu.hart.triggers import firing
+from emu.isa.kinds import Shape
 from specs.isa.causes import (
     BREAKPOINT,
     ECALL_FROM_M,
@@ -104,10 +87,11 @@ from specs.isa.causes import (
 from specs.isa.control import classify, sequentially_inferable
 from specs.isa.decode import lookup, operands
 from specs.kernels.memory import load16u, load32u, load64, store32, store64
-from specs.kernels.njit import njit
+from specs.kernels.njit import njit, plain
 from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U24, U32, s64, sext32, u64
 from specs.trace.itype import Itype
 
+shape = plain(Shape)
 _EVEN_PC = np.uint64(0xFFFF_FFFF_FFFF_FFFE)
 _HEADER = np.uint64(HEADER_BYTES)
 _REFERENCE_BEFORE, _COUNT_BEFORE = np.uint64(REFERENCE_BEFORE), np.uint64(COUNT_BEFORE)
@@ -135,7 +119,6 @@ _PULSES = 8
 
 #: np.int64, as all that is passed to kernels: each literal int compiles the callee again.
 _NO = np.int64(0)
-_CSR = np.int64(CSR)
 _LI = np.int64(LI)
 _CONST = np.int64(CONST)
 _TRAP = np.int64(TRAP)
@@ -207,7 +190,7 @@ def link(cpu: Any, stub: Any, ip: Any) -> Any:
     falls = to_slot != _TAKEN_STUB - _TAKEN
     terminator = stub - (_FALL_STUB if falls else _TAKEN_STUB)
     entry = cpu[SUCCESSORS] + (load32u(terminator + _REF) >> U4 << U3)
-    if falls and BEQ <= op_of(terminator) <= BGEU:
+    if falls and SHAPE[op_of(terminator)] == shape.BRANCH:
         entry += U4
     store32(entry, load32u(ip - _REFERENCE_BEFORE))
 
@@ -229,6 +212,14 @@ def _stub(terminator: Any, slot: Any, stub: Any, pc: Any) -> Any:
     store64(terminator + slot, terminator + stub)
     store64(terminator + stub, u64(RESOLVE) | (stub - slot) << U8)
     store64(terminator + stub + U8, pc)
+
+
+@generated
+def _known(op: Any, immediate: Any, pc: Any) -> Any:
+    """What an instruction gives that has no source."""
+    if op in UPPER:
+        return VALUE(immediate, pc)
+    return U0
 
 
 @njit
@@ -340,15 +331,17 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         if index >= 0:
             op = np.int64(operations[index])
             rd, first_source, second_source, immediate = operands(index, word)
-        if CSRRW <= op <= CSRRCI:
-            writes = op % 3 == CSRRW % 3 or first_source != 0
+        kind = SHAPE[op]
+        writes = False
+        if kind == shape.CSR or kind == shape.CSR_WRITE:
+            writes = kind == shape.CSR_WRITE or first_source != 0
             number = immediate & 0xFFF
             if cpu[CSR_KIND + number] == U0 or (writes and number >> 10 == 3):
-                op = np.int64(ILLEGAL)
-        if op == ILLEGAL:
+                kind = shape.ILLEGAL
+        if kind == shape.ILLEGAL:
             trap, tval, tval_kind = ILLEGAL_INSTRUCTION, word, TVAL_IS_IMM
             break
-        if op == ECALL:
+        if kind == shape.RAISE and op != EBREAK:
             trap, tval, tval_kind = ECALL_FROM_M, np.int64(0), TVAL_IS_IMM
             break
         if op == EBREAK and cpu[SEMIHOSTING] != U0 and _is_host_call(cpu, at, word):
@@ -363,7 +356,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         if op == EBREAK:
             trap, tval, tval_kind = BREAKPOINT, np.int64(0), TVAL_IS_PC
             break
-        if (op == JAL) and (u64(immediate) & cpu[ALIGN_MASK]) != U0:
+        if kind == shape.JUMP and (u64(immediate) & cpu[ALIGN_MASK]) != U0:
             trap, tval, tval_kind = INSTRUCTION_ADDRESS_MISALIGNED, immediate, TVAL_IS_PC
             break
         access = ACCESS[op]
@@ -376,8 +369,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
                 store64(ip + side, U0)
                 ip += U8
             looks |= access & (U16 - U1)
-            offset = immediate if op <= SD else _NO
-            _emit(start, _MATCH, s64(looks), first_source, s64(access >> _ACCESS_BYTES), offset)
+            _emit(start, _MATCH, s64(looks), first_source, s64(access >> _ACCESS_BYTES), immediate)
         store64(ip + side, _place(count, halfwords, (ip - start) >> U3, last, cycles))
         log_size = size - U1
         if count == U0:
@@ -389,19 +381,19 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         here = at
         at = (at + (size << U1)) & mask
         to = SINK if rd == 0 else rd
-        if BEQ <= op <= BGEU:
+        if kind == shape.BRANCH:
             terminator = op
             taken = (here + u64(immediate)) & mask
             if u64(immediate) & cpu[ALIGN_MASK] != U0:
                 terminator, leave = np.int64(LEAVE), FOR_BRANCH
                 immediate = op
             break
-        if op == JAL or op == JALR:
+        if kind == shape.JUMP or kind == shape.INDIRECT:
             _kind, code, _target, _absolute = classify(word, xlen)
             sijump = count == U1 and pc & _SEQUEL != U0
             if previous != 0:
                 sijump = sequentially_inferable(previous, word)
-            if op == JAL:
+            if kind == shape.JUMP:
                 terminator = np.int64(JUMP if rd == 0 else CALL)
                 taken = (here + u64(immediate)) & mask
                 if rd == 0 and immediate == 0 and count == U1:
@@ -410,39 +402,29 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
             else:
                 terminator = np.int64(JALR)
             break
-        if op == MRET or op == WFI or op == FENCE_I:
-            terminator = np.int64(LEAVE)
-            if op == MRET:
-                leave, code = FOR_MRET, np.int64(3)
-            elif op == WFI:
-                leave = FOR_WFI
-            else:
-                leave = FOR_FENCE_I
+        if kind == shape.BOUNDARY:
+            terminator, leave = np.int64(LEAVE), BOUNDARY_FOR[op]
+            _kind, code, _target, _absolute = classify(word, xlen)
             break
         previous = word
-        behind_store, stored = stored, bool(SB <= op <= SD)
+        behind_store, stored = stored, kind == shape.STORE
         # Without effect on a register, only memory and CSRs can be affected.
-        if op == FENCE or (
-            rd == 0 and (op < LB or op == LUI or op == AUIPC or MULHSU <= op < MULHSU + 12)
-        ):
+        if kind == shape.FENCE or (rd == 0 and (kind == shape.COMPUTE or kind == shape.UPPER)):
             if behind_store:
                 # The block may end behind the store: the operation there has to say where that is.
                 _emit(ip, _LI, SINK, _NO, _NO, _NO)
                 ip += U8
             continue
-        if CSRRW <= op <= CSRRCI:
-            funct = op - CSRRW + 1 if op < CSRRW + 3 else op - CSRRW + 2
-            _emit(ip, _CSR, to, first_source, funct, immediate & 0xFFF)
+        if kind == shape.CSR or kind == shape.CSR_WRITE:
+            _emit(ip, op, to, first_source, _NO, immediate & 0xFFF)
             ip += U8
             ends = ENDS_BLOCK[immediate & 0xFFF] or cpu[CSR_KIND + (immediate & 0xFFF)] == _CONTEXT
-            if ends and (funct & 3 == 1 or first_source != 0):
+            if ends and writes:
                 terminator, leave = np.int64(LEAVE), FOR_CHECK
                 break
             continue
-        if op == LUI or op == AUIPC:
-            value = u64(immediate)
-            if op == AUIPC:
-                value += here
+        if kind == shape.UPPER:
+            value = _known(op, u64(immediate), here)
             if xlen == 32:
                 value = sext32(value)
             if _fits32(value):
@@ -453,7 +435,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
                 store64(ip, value)
             ip += U8
             continue
-        if (op == ADDI or op == ADDIW) and first_source == 0:
+        if IS_ADDI[op] and first_source == 0:
             op = np.int64(LI)
         _emit(ip, op, to, first_source, second_source, immediate)
         ip += U8
@@ -488,7 +470,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         _stub(ip, _FALL, _FALL_STUB, at | _SEQUEL if sequel else at)
         ip += _BYTES
         store32(start - _COUNT_BEFORE, count)
-        whole = _BRANCH if BEQ <= terminator <= BGEU else u64(code)
+        whole = _BRANCH if SHAPE[terminator] == shape.BRANCH else u64(code)
         store32(start - _REFERENCE_BEFORE, index_of_block << U4 | whole)
     store32(start - _FIRST_BEFORE, first)
     store64(start - U8, pc)

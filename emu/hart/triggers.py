@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from emu.engine.operations import REF_SLOT
 from emu.hart.state import (
     ADDRESS_MASK,
     ARMED,
@@ -82,7 +81,6 @@ _DEBUG_MODE = np.uint64(DEBUG_MODE_ACTION)
 _BREAK, _LOOK = np.uint64(BREAK), np.uint64(LOOK)
 _MATCH_AT, _ACCESSES_AT = np.uint64(MATCH_AT), np.uint64(ACCESSES_AT)
 _BYTES_AT = np.uint64(BYTES_AT)
-_REF = np.uint64(REF_SLOT)
 _MSTATUS_MIE = np.uint64(1 << 3)
 #: What an action does, 0: there is no such action.
 _WHAT = np.zeros(FIELD + 1, np.uint64)

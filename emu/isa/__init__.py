@@ -1,0 +1,1 @@
+"""What each instruction does, a file an extension; `emu.isa.kinds` says how it is written."""
