@@ -413,7 +413,7 @@ class Machine:
         cpu[state.TRAP_LIMIT] = len(buffer.traps)
         short = self._want_passages and not self._hooks.want_retired and not self._sideband.active
         cpu[state.PASSAGES] = buffer.passages.ctypes.data if short else 0
-        cpu[state.PASSAGE_COUNT] = cpu[state.ROWS] = 0
+        cpu[state.PASSAGE_COUNT] = cpu[state.OPEN] = 0
         cpu[state.PASSAGE_LIMIT] = len(buffer.passages)
         cpu[state.RECORDS] = cpu[state.RECORD_TABLE] = buffer.records.ctypes.data
         cpu[state.RECORDS_END] = buffer.records.ctypes.data + buffer.records.nbytes

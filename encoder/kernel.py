@@ -57,12 +57,13 @@ from specs.interfaces.ingress import (
 from specs.kernels.njit import inlined, njit, spliced
 from specs.kernels.words import LOW32, U0, U1, U2, U4, s64, u64
 from specs.trace.packets import Format, QualStatus
-from specs.trace.passages import is_passage, number_of, outcomes, section, walk
+from specs.trace.passages import is_passage, number_of, section, walk
 
 HAS_TIME_SLOT = int(Slot.has_time)
 SECTION = int(Slot.section)
 WALK_REFERENCE = int(Slot.walk_reference)
 WALK_BITS = int(Slot.walk_bits)
+WALK_OWN = int(Slot.walk_own)
 WALK_LEFT = int(Slot.walk_left)
 ROW = int(Slot.row)
 ROWS = int(Slot.rows)
@@ -275,18 +276,15 @@ def go_on(
         if j > last:
             state[SECTION] = U0
             return True, position
-        reference, branch_map, before, end = section(passages, number, records, successors, j)
+        reference, bits, own, left = section(passages, number, records, successors, j)
         state[SECTION] = u64(j + 1)
-        state[WALK_REFERENCE] = reference
-        state[WALK_BITS], _ = outcomes(branch_map)
-        state[WALK_LEFT] = end - before if end > before else U0
-    count = min(state[WALK_LEFT], u64(rows.shape[0]))
-    state[WALK_REFERENCE], state[WALK_BITS] = walk(
-        successors, state[WALK_REFERENCE], state[WALK_BITS], START, rows[: s64(count)]
-    )
-    state[WALK_LEFT] -= count
+        state[WALK_OWN] = own
+    else:
+        reference, bits, left = state[WALK_REFERENCE], state[WALK_BITS], state[WALK_LEFT]
+    count, reference, bits, left = walk(successors, reference, bits, state[WALK_OWN], left, rows)
+    state[WALK_REFERENCE], state[WALK_BITS], state[WALK_LEFT] = reference, bits, left
     state[ROW] = U0
-    state[ROWS] = count
+    state[ROWS] = u64(count)
     return False, position
 
 

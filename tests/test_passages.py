@@ -239,10 +239,10 @@ def short(chunk: Chunk) -> Chunk:
     rows = len(chunk.refs) - 1
     records = np.zeros(rows, RECORD)
     records["reference"], records["target"] = chunk.refs[:-1], chunk.refs[1:]
-    records["map"], records["rows"] = NO_BRANCHES, np.arange(1, rows + 1)
+    records["map"], records["retired"] = NO_BRANCHES, np.arange(7, rows + 7)
     # the last one's target is the reference behind the passage
     passages = np.zeros(1, PASSAGE)
-    passages[0] = (chunk.refs[0], 0, rows - 1, NO_BRANCHES, rows)
+    passages[0] = (chunk.refs[0], 0, rows - 1, NO_BRANCHES, 6, 1)
     name = PASSAGE_INDEX << CODE_BITS | SIDEBAND_CODE
     refs = np.array([name, chunk.refs[-1]], np.uint32)
     successors = np.zeros((len(chunk.blocks), 2), np.uint32)

@@ -66,11 +66,13 @@ from emu.hart.state import (
     NOTE_LIMIT,
     NOTE_TIME_OFFSET,
     NOTE_WAITED,
+    OPEN,
     PASSAGE_COUNT,
     PASSAGE_LIMIT,
     PASSAGES,
     PAUSED,
     PC,
+    REACHED,
     RECORD_STEP,
     RECORDS,
     RECORDS_END,
@@ -159,7 +161,7 @@ def _indirect(cpu: Any, operations: Any, registers: Any, ip: Any) -> Any:
     cpu[PC] = target
     flushes = cpu[FLUSHES]
     block = block_at(cpu, operations, target)
-    if cpu[RECORD_STEP] != U0 and cpu[FLUSHES] == flushes:
+    if cpu[OPEN] != U0 and cpu[FLUSHES] == flushes:
         add_jump(cpu, reference, load32u(block - _REFERENCE_BEFORE))
     else:
         add_reference(cpu, reference)
@@ -370,6 +372,7 @@ def _turns(cpu: Any, operations: Any) -> Any:
         cpu[GOAL] = cpu[RETIRED] + u64(left)
         _keep(cpu, ip)
         reason = run_slice(cpu)
+        cpu[REACHED] = cpu[GOAL] - cpu[LEFT]
         ip = cpu[IP]
         if reason == TRAPPED:
             if cpu[CAUSE] == _BLOCK_ENDS:

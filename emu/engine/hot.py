@@ -26,6 +26,7 @@ from emu.engine.slow import slow
 from emu.hart.state import (
     ADDRESS_MASK,
     BRANCH_MAP,
+    GOAL,
     INDIRECT,
     IP,
     JUMP_ENTRIES,
@@ -36,7 +37,6 @@ from emu.hart.state import (
     RECORDS,
     REFS,
     RESOLVING,
-    ROWS,
     SLICE_OVER,
     STEP,
     TLB,
@@ -45,7 +45,7 @@ from emu.hart.state import (
 )
 from specs.interfaces.ingress import NO_BRANCHES, NO_TARGET
 from specs.kernels.memory import load32u, load64, store32, store64
-from specs.kernels.words import U0, U1, U3, U7, U8, U32, s64, u64
+from specs.kernels.words import LOW32, U0, U1, U3, U7, U8, U32, s64, u64
 
 _OP = np.uint64(8)
 _TWO_OPS = np.uint64(16)
@@ -86,11 +86,8 @@ def run_slice(cpu: Any) -> Any:
     ip = cpu[IP]
     left = s64(cpu[LEFT])
     refs = cpu[REFS]
-    step = cpu[STEP]
-    rows = cpu[ROWS]
     branch_map = cpu[BRANCH_MAP]
     tlb = cpu[TLB]
-    jumps = cpu[JUMPS]
     mask = cpu[ADDRESS_MASK]
     while True:
         op = op_of(ip)
@@ -130,9 +127,8 @@ def run_slice(cpu: Any) -> Any:
                 store32(refs, load32u(ip + _REF) | _NOT_TAKEN_CODE)
                 branch_map = branch_map >> U1 | _NO_BRANCHES
                 ip = load64(ip + _FALL)
-            rows += U1
             if branch_map & U1 == U0:
-                refs += step
+                refs += cpu[STEP]
                 if left > 0:
                     continue
                 reason = SLICE_OVER
@@ -140,8 +136,7 @@ def run_slice(cpu: Any) -> Any:
         elif op == JUMP:
             left -= s64(load32u(ip + _COUNT))
             store32(refs, load32u(ip + _REF))
-            refs += step
-            rows += U1
+            refs += cpu[STEP]
             ip = load64(ip + _TAKEN)
             if left > 0:
                 continue
@@ -151,8 +146,7 @@ def run_slice(cpu: Any) -> Any:
             left -= s64(load32u(ip + _COUNT))
             set_rd(registers, ip, load64(ip + _LINK))
             store32(refs, load32u(ip + _REF))
-            refs += step
-            rows += U1
+            refs += cpu[STEP]
             ip = load64(ip + _TAKEN)
             if left > 0:
                 continue
@@ -160,7 +154,7 @@ def run_slice(cpu: Any) -> Any:
             break
         elif op == JALR:
             address = (rs1(registers, ip) + imm(ip)) & mask & _EVEN
-            entry = jumps + ((address << U3) & _JUMP_ENTRY)
+            entry = cpu[JUMPS] + ((address << U3) & _JUMP_ENTRY)
             if load64(entry) != address:
                 reason = INDIRECT
                 break
@@ -168,12 +162,12 @@ def run_slice(cpu: Any) -> Any:
             set_rd(registers, ip, load64(ip + _LINK))
             reference = load32u(ip + _REF)
             store32(refs, reference)
-            refs += step
-            rows += U1
+            refs += cpu[STEP]
             ip = load64(entry + _OP)
             record = cpu[RECORDS]
+            retired = cpu[GOAL] - u64(left)
             store64(record, reference | branch_map << U32)
-            store64(record + U8, rows | load32u(ip - _REFERENCE_BEFORE) << U32)
+            store64(record + U8, retired & LOW32 | load32u(ip - _REFERENCE_BEFORE) << U32)
             cpu[RECORDS] = record + cpu[RECORD_STEP]
             branch_map = _NO_BRANCHES
             if left > 0:
@@ -183,8 +177,7 @@ def run_slice(cpu: Any) -> Any:
         elif op == NEXT:
             left -= s64(load32u(ip + _COUNT))
             store32(refs, load32u(ip + _REF))
-            refs += step
-            rows += U1
+            refs += cpu[STEP]
             ip = load64(ip + _FALL)
             if left > 0:
                 continue
@@ -199,10 +192,10 @@ def run_slice(cpu: Any) -> Any:
         if branch_map & U1 != U0:
             record = cpu[RECORDS]
             store64(record, load32u(refs) | branch_map << U32)
-            store64(record + U8, rows | _NO_TARGET)
+            store64(record + U8, (cpu[GOAL] - u64(left)) & LOW32 | _NO_TARGET)
             cpu[RECORDS] = record + cpu[RECORD_STEP]
             branch_map = _NO_BRANCHES
-            refs += step
+            refs += cpu[STEP]
             if left > 0:
                 continue
             reason = SLICE_OVER
@@ -217,6 +210,5 @@ def run_slice(cpu: Any) -> Any:
     cpu[IP] = ip
     cpu[LEFT] = u64(left)
     cpu[REFS] = refs
-    cpu[ROWS] = rows
     cpu[BRANCH_MAP] = branch_map
     return reason

@@ -45,7 +45,7 @@ from encoder.algorithm.queue import (
 from encoder.output.writer import SINCE_SYNC
 from specs.kernels.njit import inlined, njit
 from specs.kernels.words import LOW32, U0, U1, U4, U31, U32, b2u, s64, u64
-from specs.trace.passages import outcomes
+from specs.trace.passages import how_many, outcomes
 
 #: Of a reference that does not tell the outcome of its branch.
 BRANCH = np.uint64(4)
@@ -84,17 +84,14 @@ def encode_records(framing, options, state, passages, number, records, j, blocks
     begin = s64(passages[number, 0] >> U32)
     end = begin + s64(passages[number, 1] & LOW32)
     at = begin + j
-    # the block behind the row in hand, and how many of the passage precede it
+    # the block behind the row in hand
     target = passages[number, 0] & LOW32
-    before = U0
     if j > 0:
         target = u64(records[at - 1, 3])
-        before = u64(records[at - 1, 2])
     updiscon = is_updiscon(state[CUR_CODE])
     while at < end and count < limit and position < sync_at and position <= room:
         reference = u64(records[at, 0])
-        bits, more = outcomes(u64(records[at, 1]))
-        upto = u64(records[at, 2])
+        bits = outcomes(u64(records[at, 1]))
         if s64(reference >> U4) >= blocks.shape[0]:
             break
         if updiscon:
@@ -104,13 +101,12 @@ def encode_records(framing, options, state, passages, number, records, j, blocks
             address = blocks[index, 0]
             if last_row(address, blocks[index, 1]) == address:
                 # one row, whose packet the next row decides, which is none of this section
-                if upto - before == U1:
+                if target == reference:
                     break
-                if target & CODE == BRANCH and more != U0:
+                if target & CODE == BRANCH and bits > U1:
                     branch_map |= (bits & U1) << branches
                     branches += U1
                     bits >>= U1
-                    more -= U1
             position = put_address(
                 options, header, out, position, branches, branch_map, address, last_address
             )
@@ -120,7 +116,8 @@ def encode_records(framing, options, state, passages, number, records, j, blocks
             branch_map = U0
             ntr = U1
             last_address = address
-        branch_map |= bits << branches
+        more = how_many(bits)
+        branch_map |= (bits ^ U1 << more) << branches
         branches += more
         code = seen_code(reference & CODE, options)
         full = U31 if is_branch(code) else U31 - U1
@@ -133,7 +130,6 @@ def encode_records(framing, options, state, passages, number, records, j, blocks
             ntr = U0
         updiscon = is_updiscon(code)
         target = u64(records[at, 3])
-        before = upto
         at += 1
     state[SINCE_SYNC] += u64(position - opening)
     state[BRANCHES] = branches

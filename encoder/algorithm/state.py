@@ -74,11 +74,12 @@ class Slot(IntEnum):
     vary = auto()  # 1: the row before had an itype other than 0
     lost = auto()  # packets
     stalled = auto()  # half-words of time
-    # the passage in hand (encoder.kernel): its next section; of the section before that, where the
-    # blocks that were not expanded yet begin, and how many they are; which rows wait in `rows`
+    # the passage in hand (encoder.kernel): its next section; what is left of the section before
+    # that, as for `specs.trace.passages.walk`, 0: nothing; which of the expanded rows wait
     section = auto()
     walk_reference = auto()
     walk_bits = auto()
+    walk_own = auto()
     walk_left = auto()
     row = auto()
     rows = auto()

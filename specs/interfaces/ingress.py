@@ -73,24 +73,26 @@ SIDEBAND = record(
     ("flags", "u1"),
 )
 
-#: A passage: `rows` retirement blocks in a row, none of them annotated; a reference to the block
-#: behind them follows. `first` is the reference of the first one, with code 4 if it is a branch,
-#: whatever its outcome. The `records` from number `record` on cut it into sections; what is behind
-#: the last record is the last section, with the outcomes of its branches in `map`.
+#: A passage: retirement blocks in a row, none of them annotated; a reference to the block behind
+#: them follows. `first` is the reference of the first one, with code 4 if it is a branch, whatever
+#: its outcome, and `begun` the number of instructions retired before it, modulo 2^32. The `records`
+#: from number `record` on cut it into sections; what is behind the last record is the last section:
+#: `rows` blocks, with the outcomes of its branches in `map`.
 PASSAGE = record(
     ("first", "<u4"),
     ("record", "<u4"),
     ("records", "<u4"),
     ("map", "<u4"),
+    ("begun", "<u4"),
     ("rows", "<u4"),
 )
 
 #: The end of a section: `reference`, of its last block, which ends in a jump through a register, or
-#: in the 31st branch since the record before. `rows`: of the passage, up to here. `target`: the
-#: reference of the block that follows a jump, as `PASSAGE.first`; `NO_TARGET` behind a branch.
-#: `map`: the outcomes of the section's branches, 1 for one not taken. The first is the bit above
-#: the lowest 1, the last is bit 31.
-RECORD = np.dtype([("reference", "<u4"), ("map", "<u4"), ("rows", "<u4"), ("target", "<u4")])
+#: in the 31st branch since the record before. `retired`: instructions up to its end, as
+#: `PASSAGE.begun`. `target`: the reference of the block that follows a jump, as `PASSAGE.first`;
+#: `NO_TARGET` behind a branch. `map`: the outcomes of the section's branches, 1 for one not taken.
+#: The first is the bit above the lowest 1, the last is bit 31.
+RECORD = np.dtype([("reference", "<u4"), ("map", "<u4"), ("retired", "<u4"), ("target", "<u4")])
 
 #: A `map` without a branch; the `target` behind a branch.
 NO_BRANCHES, NO_TARGET = 1 << 31, (1 << 32) - 1

@@ -23,12 +23,18 @@ from specs.interfaces.ingress import (
 )
 from specs.interfaces.records import rows
 from specs.kernels.njit import inlined, njit
-from specs.kernels.words import LOW32, U0, U1, U4, U31, U32, U63, clz64, s64, u64
+from specs.kernels.words import LOW32, U0, U1, U4, U32, U63, clz64, s64, u64
 
 _CODE = np.uint64(CODE_MASK)
 _BRANCH = np.uint64(4)
 _PASSAGES = np.uint64(PASSAGE_INDEX << CODE_BITS | SIDEBAND_CODE)
 _NO_TARGET = np.uint64(NO_TARGET)
+#: No row of a table of blocks.
+NO_ROW = np.uint64(1 << 32)
+#: More references than there are.
+_ALL = 1 << 62
+#: Blocks counted at a time.
+_PIECE = 1 << 12
 _ROW_MASK = np.uint64(PASSAGE_INDEX - 1)
 
 
@@ -46,93 +52,112 @@ def number_of(reference: Any) -> Any:
 
 @inlined
 def outcomes(branch_map: Any) -> Any:
-    """A `map` as (the outcomes of its branches, the first one lowest; how many)."""
+    """The outcomes of a `map`'s branches, the first one lowest, and a 1 above the last."""
     lowest = U63 - clz64(branch_map & (U0 - branch_map))
-    return branch_map >> (lowest + U1), U31 - lowest
+    return (branch_map | U1 << U32) >> (lowest + U1)
+
+
+@inlined
+def how_many(bits: Any) -> Any:
+    """Of how many branches `outcomes` tells."""
+    return U63 - clz64(bits)
 
 
 @njit
 def section(passages: Any, number: Any, records: Any, successors: Any, j: Any) -> Any:
-    """Section `j` of a passage: (reference of its first block, its `map`, rows before it, rows up
-    to its end). `passages`: rows of uint64, `records`: of uint32.
+    """Section `j` of a passage, for `walk`: (reference of its first block, outcomes, row of its
+    last block, most blocks that it may have). `passages`: rows of uint64, `records`: of uint32.
     """
-    first = s64(passages[number, 0] >> U32)
-    last = first + s64(passages[number, 1] & LOW32)
-    at = first + j
-    if at < last:
-        branch_map, end = u64(records[at, 1]), u64(records[at, 2])
-    else:
-        branch_map, end = passages[number, 1] >> U32, passages[number, 2] & LOW32
-    if j == 0:
-        return passages[number, 0] & LOW32, branch_map, U0, end
-    reference = u64(records[at - 1, 3])
-    if reference == _NO_TARGET:
-        # 5 is a branch that was taken
-        own = u64(records[at - 1, 0])
-        row = s64(own >> U4)
-        reference = U0
-        if row < successors.shape[0]:
-            reference = u64(successors[row, s64((own & U1) ^ U1)])
-    return reference, branch_map, u64(records[at - 1, 2]), end
+    at = s64(passages[number, 0] >> U32) + j
+    count = s64(passages[number, 1] & LOW32)
+    reference, begun = passages[number, 0] & LOW32, passages[number, 2] & LOW32
+    if j > 0:
+        reference, begun = u64(records[at - 1, 3]), u64(records[at - 1, 2])
+        if reference == _NO_TARGET:
+            # 5 is a branch that was taken
+            own = u64(records[at - 1, 0])
+            row = s64(own >> U4)
+            reference = U0
+            if row < successors.shape[0]:
+                reference = u64(successors[row, s64((own & U1) ^ U1)])
+    if j == count:
+        return reference, outcomes(passages[number, 1] >> U32), NO_ROW, passages[number, 2] >> U32
+    own = u64(records[at, 0])
+    left = (u64(records[at, 2]) - begun) & LOW32
+    return reference, outcomes(u64(records[at, 1])), own >> U4, left
 
 
 @njit
-def walk(successors: Any, reference: Any, bits: Any, skipped: Any, out: Any) -> Any:
-    """Go from the block of `reference` (as `PASSAGE.first`) past `skipped` blocks, and write the
-    references of those that follow to `out`; `bits`: outcomes of the branches. Returns the
-    reference and the outcomes behind them.
+def walk(successors: Any, reference: Any, bits: Any, own: Any, left: Any, out: Any) -> Any:
+    """Write the references of a section's blocks to `out` until it, or the section, is over: how
+    many, and what is left of the section, as arguments for the next call: (reference, outcomes,
+    most blocks; 0: that was all).
     """
     known = u64(successors.shape[0])
-    for k in range(-skipped, out.shape[0]):
+    used = 0
+    while used < out.shape[0] and left != U0:
         row = reference >> U4
-        following = row if row < known else U0
+        way = U0
         if reference & _CODE == _BRANCH:
-            not_taken = bits & U1
+            way = bits & U1
             bits >>= U1
-            reference |= not_taken ^ U1
-            way = s64(not_taken)
+            reference |= way ^ U1
+        out[used] = reference
+        used += 1
+        left -= U1
+        if (row == own and bits <= U1) or row >= known:
+            left = U0
         else:
-            way = 0
-        if k >= 0:
-            out[k] = reference
-        reference = u64(successors[s64(following), way]) if known != U0 else U0
-    return reference, bits
+            reference = u64(successors[s64(row), s64(way)])
+    return used, reference, bits, left
 
 
 @njit
-def expand_passage(passages: Any, number: Any, records: Any, successors: Any, out: Any) -> Any:
-    """Write the references of the last blocks of a passage to `out`: as many as fit."""
-    j = s64(passages[number, 1] & LOW32)
-    end = out.shape[0]
-    while end > 0 and j >= 0:
-        reference, branch_map, before, upto = section(passages, number, records, successors, j)
-        bits, _ = outcomes(branch_map)
-        count = s64(upto) - s64(before)
-        taken = min(count, end)
-        if taken > 0:
-            walk(successors, reference, bits, count - taken, out[end - taken : end])
-            end -= taken
-        j -= 1
+def last_sections(
+    refs: Any, passages: Any, records: Any, successors: Any, most: Any, scratch: Any
+) -> Any:
+    """Where the last `most` references of the expanded `refs` begin: at refs[i], if that is a
+    passage at its section `j`; and how many there are from there on, which may be more.
+    """
+    total = 0
+    for k in range(refs.shape[0]):
+        i = refs.shape[0] - 1 - k
+        reference = u64(refs[i])
+        j = np.int64(0)
+        if is_passage(reference):
+            number = number_of(reference)
+            j = s64(passages[number, 1] & LOW32)
+            while True:
+                at, bits, own, left = section(passages, number, records, successors, j)
+                while left != U0:
+                    count, at, bits, left = walk(successors, at, bits, own, left, scratch)
+                    total += count
+                if j == 0 or total >= most:
+                    break
+                j -= 1
+        else:
+            total += 1
+        if total >= most:
+            return i, j, total
+    return 0, np.int64(0), total
 
 
 @njit
-def expand(refs: Any, passages: Any, records: Any, successors: Any, out: Any) -> Any:
-    """Write `refs` to `out`, with the references that passages stand for in their places; how
-    many there are.
+def expand(refs: Any, j: Any, passages: Any, records: Any, successors: Any, out: Any) -> Any:
+    """Write `refs` to `out`, with the references that passages stand for in their places; of the
+    first one, if it is a passage, from section `j` on.
     """
     used = 0
     for i in range(refs.shape[0]):
         reference = u64(refs[i])
         if is_passage(reference):
             number = number_of(reference)
-            if number < passages.shape[0]:
-                count = s64(passages[number, 2] & LOW32)
-                expand_passage(passages, number, records, successors, out[used : used + count])
-                used += count
+            for k in range(j if i == 0 else 0, s64(passages[number, 1] & LOW32) + 1):
+                at, bits, own, left = section(passages, number, records, successors, k)
+                used += walk(successors, at, bits, own, left, out[used:])[0]
         else:
             out[used] = refs[i]
             used += 1
-    return used
 
 
 def named(chunk: Chunk) -> npt.NDArray[np.intp]:
@@ -180,25 +205,14 @@ def expanded(chunk: Chunk, most: int | None = None) -> Chunk:
     places = named(chunk)
     if not len(places):
         return chunk if most is None else replace(chunk, refs=chunk.refs[-most:])
-    counts = np.ones(len(chunk.refs), np.int64)
-    counts[places] = chunk.passages["rows"][_numbers(chunk, places)]
-    # references from here on to the end
-    left = counts[::-1].cumsum()[::-1]
-    begin, wanted = 0, int(left[0]) if len(left) else 0
-    if most is not None and most < wanted:
-        begin, wanted = int(np.flatnonzero(left >= most)[-1]), most
-    out = np.zeros(wanted, np.uint32)
-    passages, records, successors = tables(chunk)
-    refs = np.ascontiguousarray(chunk.refs[begin:])
-    cut = int(left[begin]) - wanted if begin < len(left) else 0
-    if cut:
-        # a part of the first passage
-        rest = int(counts[begin]) - cut
-        number = int(refs[0]) >> CODE_BITS & (PASSAGE_INDEX - 1)
-        expand_passage(passages, np.int64(number), records, successors, out[:rest])
-        expand(refs[1:], passages, records, successors, out[rest:])
-    else:
-        expand(refs, passages, records, successors, out)
+    refs = np.ascontiguousarray(chunk.refs)
+    wanted = np.int64(_ALL if most is None else most)
+    scratch = np.zeros(_PIECE, np.uint32)
+    begin, j, total = last_sections(refs, *tables(chunk), wanted, scratch)
+    out = np.zeros(total, np.uint32)
+    expand(refs[begin:], j, *tables(chunk), out)
+    if most is not None:
+        out = out[-most:]
     return replace(chunk, refs=out, passages=np.zeros(0, PASSAGE), records=np.zeros(0, RECORD))
 
 
