@@ -23,6 +23,7 @@ from specs.interfaces.ingress import (
     CODE_BITS,
     CODE_MASK,
     NO_BRANCHES,
+    NO_TARGET,
     PASSAGE,
     PASSAGE_INDEX,
     RECORD,
@@ -34,6 +35,8 @@ from specs.interfaces.ingress import (
 )
 from specs.interfaces.records import words
 from specs.trace.passages import expanded, first_rows
+from tests.emu.arming import NOTIFY, arm, tdata1
+from tests.emu.build import CODE, Assembly
 from tests.emu.test_random import noise
 from tests.test_matrix import CONFIGURATIONS, FILES
 
@@ -84,6 +87,81 @@ def encoded(
 
 def load(path: Path) -> Program:
     return elf.load(str(path))
+
+
+def little(xlen: int) -> Program:
+    """A bit of everything: jumps to a jump, to a branch, to more; from one such to the next; loops
+    of more branches than a map has; jumps in a row; traps.
+    """
+    a = Assembly(xlen)
+    a.jal(rd=0, to="start")
+    a.label("handler")
+    a.csr("mepc", rd=20)
+    a.addi(rd=20, rs1=20, imm=4)
+    a.csr("mepc", write=20)
+    a.mret()
+    a.label("jump")
+    a.jalr(rd=0, rs1=1)
+    a.label("branch")
+    a.bne(rs1=8, rs2=9, to="jump")
+    a.jalr(rd=0, rs1=1)
+    a.label("more")
+    a.addi(rd=10, rs1=10, imm=1)
+    a.jalr(rd=0, rs1=1)
+    a.label("there and back")
+    a.jalr(rd=1, rs1=1)
+    a.label("loop")
+    a.addi(rd=11, rs1=0, imm=45)
+    for _ in range(70):
+        a.addi(rd=21, rs1=21, imm=1)  # more than a block has
+    a.label("again")
+    a.addi(rd=11, rs1=11, imm=-1)
+    a.bne(rs1=11, rs2=0, to="again")
+    a.jal(rd=0, to="on")
+    a.label("on")
+    a.jal(rd=0, to="further")
+    a.label("further")
+    a.jalr(rd=0, rs1=1)
+    a.label("start")
+    a.la(20, "handler")
+    a.csr("mtvec", write=20)
+    targets = ("jump", "branch", "more", "there and back", "loop")
+    for number, name in enumerate(targets):
+        a.la(12 + number, name)
+    a.addi(rd=9, rs1=0, imm=6)
+    a.label("round")
+    for first, second in ((0, 1), (1, 1), (1, 2), (0, 0), (3, 0), (4, 3), (4, 1), (2, 4)):
+        a.jalr(rd=1, rs1=12 + first)
+        a.jalr(rd=1, rs1=12 + second)
+        a.addi(rd=7, rs1=7, imm=1)
+    a.ecall()
+    a.jalr(rd=1, rs1=12)
+    a.ecall()
+    a.addi(rd=8, rs1=8, imm=1)
+    a.blt(rs1=8, rs2=9, to="round")
+    a.exit()
+    return a.program()
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_a_little_program(xlen: int) -> None:
+    program = little(xlen)
+    wanted = contents(Machine([program]).run())
+    machine = Machine([program], passages=True)
+    chunks = []
+    for chunk in machine.run():
+        assert same(contents([chunk]), wanted)
+        chunks.append((chunk.records.copy(), chunk.passages.copy()))
+    ((records, passages),) = chunks
+    assert machine.exit_code == 0 and len(wanted) > 1000
+    assert len(passages) > 10 and len(records) > 100
+    assert (records["target"] == NO_TARGET).any() and (records["map"] & 1).any()
+    for configuration in ({}, RESYNC["every 6"], RESYNC["every 64"], SYNC["sequence 33"]):
+        bytes_ = encoded(Machine([program]), configuration, None, xlen)
+        assert encoded(Machine([program], passages=True), configuration, None, xlen) == bytes_
+    for budget in range(60, 1200, 97):
+        part = contents(Machine([program], passages=True).run(budget))
+        assert same(part, contents(Machine([program]).run(budget)))
 
 
 @pytest.mark.parametrize("path", [*FILES, *FIRMWARE], ids=lambda path: path.stem)
@@ -179,6 +257,33 @@ def test_what_needs_single_blocks_gets_references() -> None:
         assert not any(len(chunk.passages) for chunk in chunks)
         assert same(contents(chunks), contents(make(False).run(50_000)))
     assert heard and not any(len(chunk.passages) for chunk in heard)
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_a_trigger_that_the_program_arms_is_told(xlen: int) -> None:
+    a = Assembly(xlen)
+    a.addi(rd=9, rs1=0, imm=50)
+    a.label("before")
+    a.addi(rd=9, rs1=9, imm=-1)
+    a.bne(rs1=9, rs2=0, to="before")
+    arm(a, 3, tdata1(xlen, NOTIFY), CODE + 0x200)
+    a.jal(rd=0, imm=CODE + 0x200 - a.at - 8)
+    while a.at < CODE + 0x200 - 8:
+        a.addi()
+    a.label("behind")
+    for _ in range(4):
+        a.addi(rd=9, rs1=9, imm=1)
+    a.slti(rd=10, rs1=9, imm=50)
+    a.bne(rs1=10, rs2=0, to="behind")
+    a.exit()
+    program = a.program()
+    wanted = contents(Machine([program]).run())
+    got = []
+    for chunk in Machine([program], passages=True).run():
+        got.append((len(chunk.passages), len(chunk.sidebands), contents([chunk])))
+    assert (wanted[:, 0] == SIDEBAND_CODE).sum() > 10
+    assert same(np.concatenate([rows for _, _, rows in got]), wanted)
+    assert got[0][0] and not any(passages and sides for passages, sides, _ in got)
 
 
 def test_a_halt_is_told_and_passages_come_back() -> None:

@@ -99,14 +99,12 @@ def encode_records(framing, options, state, passages, number, records, j, blocks
             if index >= blocks.shape[0]:
                 break
             address = blocks[index, 0]
-            if last_row(address, blocks[index, 1]) == address:
-                # one row, whose packet the next row decides, which is none of this section
-                if target == reference:
-                    break
-                if target & CODE == BRANCH and bits > U1:
-                    branch_map |= (bits & U1) << branches
-                    branches += U1
-                    bits >>= U1
+            # The next row decides what the packet of a single row is. It is there, and plain.
+            single = last_row(address, blocks[index, 1]) == address
+            if single and target & CODE == BRANCH and bits > U1:
+                branch_map |= (bits & U1) << branches
+                branches += U1
+                bits >>= U1
             position = put_address(
                 options, header, out, position, branches, branch_map, address, last_address
             )
