@@ -468,7 +468,7 @@ class _Buffer:
         self.traps = np.zeros(traps, TRAP)
         self.passages = np.zeros(CHUNK_PASSAGES if passages else 0, PASSAGE)
         # the hot loop always has a place to write one to
-        self.records = np.zeros(max(refs // 4, 1) if passages else 1, RECORD)
+        self.records = np.zeros(refs // 2 if passages else 1, RECORD)
 
 
 def _region_table(regions: list[Region]) -> npt.NDArray[np.uint64]:

@@ -1,22 +1,25 @@
 """The trace encoder: retirement chunks in, packets out."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from encoder import kernel
-from encoder.algorithm.state import (
+from encoder.state import (
     MAX_SEGMENTS,
     NONE,
     OPTIONS,
-    SEGMENT,
     STATE_SIZE,
     Option,
+    Passages,
+    Segment,
     SinkKind,
     Slot,
+    Tables,
     Unit,
+    Work,
 )
 from specs.interfaces import ingress
 from specs.interfaces.records import rows
@@ -47,40 +50,22 @@ _MODES = (
     "jump_target_cache",
     "implicit_exception",
 )
-#: Those that need `encoder.algorithm.plain_modes`.
-_NOT_PLAIN = ("sijump", "implicit_return", "branch_prediction", "jump_target_cache")
-#: `Option.plain` for them.
-_WITH_MODES = 2
+#: Those that need the history of `specs.trace.predictors`.
+_WITH_HISTORY = ("sijump", "implicit_return", "branch_prediction", "jump_target_cache")
 #: The largest *branch_count* (section "Format 0 subformat 0").
 MOST_BRANCHES = 0xFFFF_FFFF
 _BUFFER = 1 << 18
-
-
-class _Tables(NamedTuple):
-    """The tables of a chunk, a row each."""
-
-    blocks: npt.NDArray[np.uint64]
-    traps: npt.NDArray[np.uint64]
-    sidebands: npt.NDArray[np.uint64]
-    passages: npt.NDArray[np.uint64]
-    records: npt.NDArray[np.uint32]
-    successors: npt.NDArray[np.uint32]
-
-
-_NO_REFS = np.zeros(0, dtype=np.uint32)
-
-
-def _tables(chunk: ingress.Chunk) -> _Tables:
-    return _Tables(
-        rows(chunk.blocks, ingress.BLOCK),
-        rows(chunk.traps, ingress.TRAP),
-        rows(chunk.sidebands, ingress.SIDEBAND),
-        *passages.tables(chunk),
-    )
-
-
 #: What the kernels get besides `kernel.BEGIN` and `kernel.FINISH`.
-_NO_TABLES = _tables(ingress.Chunk(_NO_REFS))
+_NO_TABLES = Tables(
+    np.zeros(0, dtype=np.uint32),
+    *(
+        np.zeros((0, table.itemsize // 8), dtype=np.uint64)
+        for table in (ingress.BLOCK, ingress.TRAP, ingress.SIDEBAND)
+    ),
+)
+_NO_PASSAGES = Passages(
+    *passages.tables(ingress.Chunk(np.zeros(0, np.uint32))), np.zeros(0, np.uint32)
+)
 
 _ERRORS = {
     kernel.ERROR_INDEX: "a reference points past its table",
@@ -132,8 +117,6 @@ def _options(configuration: "Configuration") -> npt.NDArray[np.int64]:
     options[Option.period] = configuration.resync.period
     if unit in (Unit.OFF, Unit.PACKETS):
         options[Option.plain] = 1
-        if any(getattr(modes, mode) for mode in _NOT_PLAIN):
-            options[Option.plain] = _WITH_MODES
     options[Option.f0s_width] = parameters.f0s_width_p
     options[Option.cache_size] = parameters.cache_size_p
     options[Option.address_msb] = parameters.iaddress_width_p - parameters.iaddress_lsb_p - 1
@@ -179,22 +162,28 @@ class Encoder:
     def __init__(self, configuration: "Configuration") -> None:
         announce_compilation("the encoder", __name__)
         self.configuration = configuration
-        self._layout = Layout(configuration).array
         framing = FramingLayout(configuration)
-        self._framing = framing.array()
         self._opening = framing.sync_sequence() if framing.sync_period else b""
         self._options = _options(configuration)
         self._state = np.zeros(STATE_SIZE, dtype=np.uint64)
         self._state[Slot.cur_returns] = NONE
-        self._memory = predictors.make(configuration)
         self._state[Slot.rate] = configuration.sink.rate
         self._state[Slot.random] = configuration.sink.seed
         # the last row is what support packets say of the encoder
-        self._queue = np.zeros((kernel.MAX_QUEUE + 1, COLUMNS), dtype=np.uint64)
+        queue = np.zeros((kernel.MAX_QUEUE + 1, COLUMNS), dtype=np.uint64)
         for column, value in describe(configuration).items():
-            self._queue[-1, column] = value
-        self._words = np.zeros(WORDS, dtype=np.uint64)
-        self._segments = np.zeros((MAX_SEGMENTS, SEGMENT), dtype=np.uint64)
+            queue[-1, column] = value
+        self._work = Work(
+            Layout(configuration).array,
+            framing.array(),
+            self._options,
+            self._state,
+            queue,
+            np.zeros((MAX_SEGMENTS, len(Segment)), dtype=np.uint64),
+            np.zeros(WORDS, dtype=np.uint64),
+        )
+        needed = any(getattr(configuration.modes, mode) for mode in _WITH_HISTORY)
+        self._history = predictors.make(configuration) if needed else None
         self._rows = np.zeros(kernel.PIECE, dtype=np.uint32)
         self._out = np.empty(_BUFFER, dtype=np.uint8)
         self._privileges: set[int] = set()
@@ -215,10 +204,16 @@ class Encoder:
         refs = np.ascontiguousarray(chunk.refs)
         _check_references(refs, len(chunk.blocks))
         parts = [self._begin()]
-        tables = _tables(chunk)
+        tables = Tables(
+            refs,
+            rows(chunk.blocks, ingress.BLOCK),
+            rows(chunk.traps, ingress.TRAP),
+            rows(chunk.sidebands, ingress.SIDEBAND),
+        )
+        short = Passages(*passages.tables(chunk), self._rows)
         begin = 0
         while begin < len(refs):
-            taken, data = self._encode(refs, begin, tables)
+            taken, data = self._encode(tables, begin, short)
             begin += taken
             parts.append(data)
             self._raise_error()
@@ -230,18 +225,19 @@ class Encoder:
             return b""
         opening = self._begin()
         self._finished = True
-        end = self._encode(_NO_REFS, kernel.FINISH, _NO_TABLES)[1]
+        end = self._encode(_NO_TABLES, kernel.FINISH)[1]
         if self._state[Slot.losing]:
             # the trace ends with a support packet, if need be when there is room for it
             self._options[Option.sink] = SinkKind.NONE
-            end += self._encode(_NO_REFS, kernel.LAST_LOSS, _NO_TABLES)[1]
+            end += self._encode(_NO_TABLES, kernel.LAST_LOSS)[1]
         return self._count(opening + end)
 
     @property
     def takes_passages(self) -> bool:
         """Whether passages make this encoder faster. It takes any, but may have to expand them."""
         options = self._options
-        return bool(options[Option.plain] == 1 and not options[Option.keeps_segments])
+        plain = options[Option.plain] != 0 and options[Option.keeps_segments] == 0
+        return bool(plain and self._history is None)
 
     @property
     def statistics(self) -> Statistics:
@@ -265,35 +261,19 @@ class Encoder:
         )
 
     def _encode(
-        self, refs: npt.NDArray[np.uint32], begin: int, tables: _Tables
+        self, tables: Tables, begin: int, short: Passages = _NO_PASSAGES
     ) -> tuple[int, bytes]:
         """Encode refs[begin:] until the buffer is full: (references taken, bytes)."""
-        arrays = (
-            self._layout,
-            self._framing,
-            self._options,
-            self._state,
-            self._memory,
-            self._queue,
-            self._segments,
-            self._words,
-            refs,
-            begin,
-        )
-        if self._options[Option.plain] == _WITH_MODES:
-            # imported where it is needed: others need not load it
-            from encoder.kernel_modes import encode_with_modes
-
-            taken, size = encode_with_modes(*arrays, *tables[:3], self._out)
-        else:
-            taken, size = kernel.encode(*arrays, *tables, self._rows, self._out)
+        history = self._history
+        given = short if history is None else None
+        taken, size = kernel.encode(self._work, history, tables, given, begin, self._out)
         return int(taken), self._out[:size].tobytes()
 
     def _begin(self) -> bytes:
         if self._begun:
             return b""
         self._begun = True
-        return self._opening + self._encode(_NO_REFS, kernel.BEGIN, _NO_TABLES)[1]
+        return self._opening + self._encode(_NO_TABLES, kernel.BEGIN)[1]
 
     def _count(self, data: bytes) -> bytes:
         self._bytes += len(data)

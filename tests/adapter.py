@@ -8,8 +8,8 @@ from random import Random
 import numpy as np
 
 from decoder import Decoder, pcs
-from encoder.algorithm.state import Option
 from encoder.encoder import Encoder
+from encoder.state import Option
 from specs.configuration.parameters import Configuration, SinkParameters
 from specs.interfaces import ingress
 from specs.interfaces.flow import Flow

@@ -14,8 +14,8 @@ from emu.ingress.options import SidebandOptions
 from emu.machine import Machine
 from emu.platforms import elf
 from emu.platforms.elf import Program
-from encoder.algorithm.state import Option
 from encoder.encoder import Encoder, Statistics
+from encoder.state import Option
 from etrace.analyses.history import ChunkHistory
 from specs.configuration.parameters import from_dict
 from specs.interfaces.ingress import (

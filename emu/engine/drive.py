@@ -74,6 +74,7 @@ from emu.hart.state import (
     PC,
     REACHED,
     RECORD_STEP,
+    RECORD_TABLE,
     RECORDS,
     RECORDS_END,
     REF_STEP,
@@ -304,9 +305,12 @@ def _full(cpu: Any) -> Any:
         return False
     if cpu[ARMED] != U0 and cpu[PASSAGE_COUNT] != U0:
         return True
-    return (cpu[RECORDS_END] - cpu[RECORDS]) >> U4 <= _MARGIN or cpu[
-        PASSAGE_COUNT
-    ] + _MARGIN >= cpu[PASSAGE_LIMIT]
+    # An instruction may make a record, few do: at half of them, so that slices never become short.
+    used = cpu[RECORDS] - cpu[RECORD_TABLE]
+    return (
+        used >= cpu[RECORDS_END] - cpu[RECORDS]
+        or cpu[PASSAGE_COUNT] + _MARGIN >= cpu[PASSAGE_LIMIT]
+    )
 
 
 @njit

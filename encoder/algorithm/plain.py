@@ -8,61 +8,25 @@ decide anything else, leaves it where the flow chart expects it: three to five t
 
 import numpy as np
 
-from encoder.algorithm.flowchart import (
-    BYTE,
-    CUR,
-    CUR_ADDRESS,
-    CUR_AFTER,
-    CUR_CODE,
-    CUR_END,
-    CUR_LATE,
-    CUR_NOTIFY,
-    CUR_REPORT,
-    CUR_SENT,
-    CUR_SEQUENTIAL,
-    CUR_TARGET,
-    IMPLICIT_RETURN,
-    PERIOD,
-    RETIRED,
-    RETURN,
-    SIDE_CTYPE,
-    SIDE_NOTIFY,
-    SIDE_UNTRACED,
+from encoder.algorithm.blocks import CODE, after_first, half_words, last_of
+from encoder.algorithm.blocks import block as block_at
+from encoder.algorithm.itypes import (
     UPDISCON_BITS,
-    first_half_words,
     is_branch,
     is_updiscon,
+    itype,
     seen_code,
 )
-from encoder.algorithm.queue import (
-    ADDRESS_MSB,
-    BRANCH_MAP,
-    BRANCHES,
-    DUE,
-    FULL_ADDRESS,
-    LAST_ADDRESS,
-    LSB,
-    NTR,
-    PACKETS_UNIT,
-    RESYNC_COUNT,
-    SEGMENTS,
-    UNIT,
-)
-from encoder.algorithm.segments import KEEPS_SEGMENTS, extend_segments
-from encoder.algorithm.state import MAX_SEGMENTS, Option, Slot
-from encoder.output.writer import MAX_PACKET, SINCE_SYNC, store64
+from encoder.algorithm.segments import extend_segments
+from encoder.output.writer import MAX_PACKET, framed, store64
+from encoder.state import MAX_SEGMENTS, hand, option, slot, unit
 from specs.interfaces.ingress import SIDEBAND_CODE
-from specs.kernels.njit import inlined, njit
-from specs.kernels.words import ALL_ONES, LOW32, U0, U1, U2, U4, U7, U31, U64, b2u, clz64, s64, u64
+from specs.kernels.njit import inlined, njit, plain
+from specs.kernels.words import ALL_ONES, U0, U1, U2, U4, U7, U31, U64, b2u, clz64, s64, u64
 from specs.trace.packets import Format
 
-HAS_TIME_SLOT = int(Slot.has_time)
-UNIFORM_PRIV = int(Option.uniform_priv)
-PLAIN = int(Option.plain)
-ADDRESS_PACKETS = int(Slot.packets) + int(Format.ADDRESS)
-MAP_PACKETS = int(Slot.packets) + int(Format.BRANCH_MAP)
+form = plain(Format)
 
-CODE = np.uint64(15)
 #: Bit sets of reference codes and, as `code & ~1 == 4`, branches.
 TRAP_OR_SIDEBAND = np.uint64(1 << 1 | 1 << 2 | 1 << SIDEBAND_CODE)
 NOT_LOW = np.uint64(14)
@@ -79,36 +43,45 @@ MAP_UNUSED = np.uint64(64 - 38)
 @inlined
 def is_anchor(options, state):
     """Is the row in hand an anchor, whatever comes next?"""
-    if options[KEEPS_SEGMENTS] == 0:
+    if options[option.keeps_segments] == 0:
         # nobody asks; a row made inferable by the one before is left to the flow chart all the same
-        return state[CUR_SEQUENTIAL] == U0
-    code = state[CUR_CODE]
+        return state[slot.cur_sequential] == U0
+    code = state[slot.cur_code]
     if is_branch(code):
         return True
-    if options[IMPLICIT_RETURN] != 0 and code == RETURN:
+    if options[option.implicit_return] != 0 and code == itype.RETURN:
         return False
-    return is_updiscon(code) and state[CUR_SEQUENTIAL] == U0
+    return is_updiscon(code) and state[slot.cur_sequential] == U0
 
 
 @inlined
 def is_plain(framing, options, state):
     """May `encode_plain`, or `encode_plain_modes`, start after the row in hand?"""
-    if options[PLAIN] == 0:
+    period = framing[framed.sync_period]
+    if options[option.plain] == 0:
         return False
-    if options[UNIT] == PACKETS_UNIT and s64(state[RESYNC_COUNT]) >= options[PERIOD] - FEWER:
+    if (
+        options[option.unit] == unit.PACKETS
+        and s64(state[slot.resync_count]) >= options[option.period] - FEWER
+    ):
         return False
-    if framing[7] > 0 and s64(state[SINCE_SYNC]) >= framing[7]:
+    if period > 0 and s64(state[slot.since_sync]) >= period:
         return False
-    if state[CUR] != RETIRED or options[UNIFORM_PRIV] == 0:
+    if state[slot.cur] != hand.RETIRED or options[option.uniform_priv] == 0:
         return False
-    if state[CUR_TARGET] | state[CUR_NOTIFY] | state[CUR_REPORT] | state[DUE] != U0:
+    if (
+        state[slot.cur_target] | state[slot.cur_notify] | state[slot.cur_report] | state[slot.due]
+        != U0
+    ):
         return False
-    if state[SIDE_NOTIFY] | state[SIDE_CTYPE] | state[SIDE_UNTRACED] != U0:
+    if state[slot.side_notify] | state[slot.side_ctype] | state[slot.side_untraced] != U0:
         return False
     if not is_anchor(options, state):
         return False
     # srcID, type or timestamp before the payload
-    return framing[1] + framing[3] == 0 and (framing[5] == 0 or state[HAS_TIME_SLOT] == U0)
+    if framing[framed.srcid_width] + framing[framed.type_width] != 0:
+        return False
+    return framing[framed.timestamp_bytes] == 0 or state[slot.has_time] == U0
 
 
 @inlined
@@ -141,59 +114,53 @@ def address_payload(branches, branch_map, field):
 @inlined
 def address_field(options, address, last_address):
     """The address field, sign-extended to 64 bits."""
-    difference = address if options[FULL_ADDRESS] != 0 else address - last_address
-    unused = u64(63 - options[ADDRESS_MSB])
-    return u64(s64((difference >> u64(options[LSB])) << unused) >> s64(unused))
+    difference = address if options[option.full_address] != 0 else address - last_address
+    unused = u64(63 - options[option.address_msb])
+    return u64(s64((difference >> u64(options[option.iaddress_lsb])) << unused) >> s64(unused))
 
 
 @inlined
-def put_address(options, header, out, position, branches, branch_map, address, last_address):
-    """Write format 1 or 2 with an address; the position after it."""
-    low, high = address_payload(branches, branch_map, address_field(options, address, last_address))
-    return put_payload(header, out, position, low, high)
-
-
-@inlined
-def put_map(header, out, position, branch_map):
-    """Write format 1 without an address; the position after it. Only the lowest 31 bits count."""
+def map_payload(branch_map):
+    """Format 1 without an address: 31 branches."""
     low = u64(s64((U1 | (branch_map << U7)) << MAP_UNUSED) >> s64(MAP_UNUSED))
-    return put_payload(header, out, position, low, u64(s64(low) >> 63))
+    return low, u64(s64(low) >> 63)
 
 
 @inlined
-def after_first(details):
-    """Half-words to a block's second row; one where its source does not tell."""
-    first = first_half_words(
-        details & LOW32, (details >> np.uint64(32)) & BYTE, (details >> np.uint64(40)) & BYTE
-    )
-    return first if first != U0 else U1
+def limits(work, out, position):
+    """Where a plain stretch has to end: (counted packets, because of resynchronisation; position in
+    `out`, because of a synchronisation sequence, or of its end)."""
+    framing, options, state = work.framing, work.options, work.state
+    most = options[option.period] - FEWER if options[option.unit] == unit.PACKETS else NEVER
+    sync_at = NEVER
+    if framing[framed.sync_period] > 0:
+        # the second packet of a block may have to wait for it
+        sync_at = position + framing[framed.sync_period] - s64(state[slot.since_sync])
+        sync_at -= LARGEST_PACKET
+    return most, min(sync_at, out.shape[0] - ROOM + 1)
 
 
 @njit
-def encode_plain(framing, options, state, segments, refs, i, blocks, out, position):
+def encode_plain(work, tables, i, out, position):
     """Encode refs[i:] while they are plain: (next reference, position in `out`).
 
-    The row in hand is an anchor (a branch or an updiscon) when this starts.
+    The row in hand is an anchor (a branch or an updiscon) when this starts. One loop, too long for
+    a function otherwise: its state is in registers.
     """
+    options, state, refs, blocks = work.options, work.state, tables.refs, tables.blocks
     end = refs.shape[0]
-    room = out.shape[0] - ROOM
-    header = framing[6]
-    # where the next synchronisation sequence is wanted
+    header = work.framing[framed.header]
     opening = position
-    sync_at = NEVER
-    if framing[7] > 0:
-        # one reference may make two packets
-        sync_at = position + framing[7] - s64(state[SINCE_SYNC]) - LARGEST_PACKET
-    limit = options[PERIOD] - FEWER if options[UNIT] == PACKETS_UNIT else NEVER
-    count = s64(state[RESYNC_COUNT])
+    limit, upto = limits(work, out, position)
+    count = s64(state[slot.resync_count])
     counted = count
-    branches = state[BRANCHES]
-    branch_map = state[BRANCH_MAP]
-    last_address = state[LAST_ADDRESS]
+    branches = state[slot.branches]
+    branch_map = state[slot.branch_map]
+    last_address = state[slot.last_address]
     map_packets = U0
-    ntr = state[NTR]
+    ntr = state[slot.ntr]
     begin = i
-    keeps = options[KEEPS_SEGMENTS] != 0
+    keeps = options[option.keeps_segments] != 0
     # the first reference of V with the row in hand, and whether its first row is the anchor
     anchor = i
     partial = False
@@ -204,7 +171,7 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
     follows = U0
     # the row in hand: an inferable jump; an updiscon; an updiscon's target that is not reported yet
     inferable = False
-    updiscon = is_updiscon(state[CUR_CODE])
+    updiscon = is_updiscon(state[slot.cur_code])
     deferred = False
     address = U0
     while i < end:
@@ -212,13 +179,13 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
         code = reference & CODE
         if (TRAP_OR_SIDEBAND >> code) & U1 != U0:
             break
-        if count >= limit or position >= sync_at or position > room:
+        if count >= limit or position >= upto:
             break
         branch = code & NOT_LOW == U4
         if deferred:
-            position = put_address(
-                options, header, out, position, branches, branch_map, address, last_address
-            )
+            field = address_field(options, address, last_address)
+            low, high = address_payload(branches, branch_map, field)
+            position = put_payload(header, out, position, low, high)
             count += 1
             map_packets += b2u(branches != U0)
             branches = U0
@@ -230,7 +197,8 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
             anchor = i
             partial = False
         elif branches == U31:
-            position = put_map(header, out, position, branch_map)
+            low, high = map_payload(branch_map)
+            position = put_payload(header, out, position, low, high)
             count += 1
             map_packets += U1
             branches = U0
@@ -246,12 +214,11 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
         index = s64(reference >> U4)
         if index >= blocks.shape[0]:
             break
-        iaddr = blocks[index, 0]
-        details = blocks[index, 1]
-        iretire = details & LOW32
-        if iretire == U0:
+        iaddr = blocks[index, block_at.iaddr]
+        details = blocks[index, block_at.iretire]
+        if half_words(details) == U0:
             break
-        last = iaddr + ((iretire - (U1 << ((details >> np.uint64(32)) & BYTE))) << U1)
+        last = last_of(iaddr, details)
         code = seen_code(code, options)
         rest = iaddr
         if inferable and keeps:
@@ -272,9 +239,9 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
                 # one row, whose `updiscon` bit the next one decides
                 deferred = True
             else:
-                position = put_address(
-                    options, header, out, position, branches, branch_map, address, last_address
-                )
+                field = address_field(options, address, last_address)
+                low, high = address_payload(branches, branch_map, field)
+                position = put_payload(header, out, position, low, high)
                 count += 1
                 map_packets += b2u(branches != U0)
                 branches = U0
@@ -293,36 +260,35 @@ def encode_plain(framing, options, state, segments, refs, i, blocks, out, positi
             jumps += 1
             lowest = min(lowest, rest)
             highest = max(highest, last)
-            follows = iaddr + (iretire << U1)
-    state[SINCE_SYNC] += u64(position - opening)
-    state[BRANCHES] = branches
-    state[BRANCH_MAP] = branch_map
-    state[LAST_ADDRESS] = last_address
-    if options[UNIT] == PACKETS_UNIT:
-        state[RESYNC_COUNT] = u64(count)
-    state[NTR] = ntr
-    state[MAP_PACKETS] += map_packets
-    state[ADDRESS_PACKETS] += u64(count - counted) - map_packets
-    state[CUR_TARGET] = b2u(deferred)
+            follows = iaddr + (half_words(details) << U1)
+    state[slot.since_sync] += u64(position - opening)
+    state[slot.branches] = branches
+    state[slot.branch_map] = branch_map
+    state[slot.last_address] = last_address
+    if options[option.unit] == unit.PACKETS:
+        state[slot.resync_count] = u64(count)
+    state[slot.ntr] = ntr
+    state[slot.packets + form.BRANCH_MAP] += map_packets
+    state[slot.packets + form.ADDRESS] += u64(count - counted) - map_packets
+    state[slot.cur_target] = b2u(deferred)
     if i > begin:
-        state[CUR_SENT] = U0
-        state[CUR_SEQUENTIAL] = U0
-        state[CUR_LATE] = U0
-        state[CUR_AFTER] = U0
-        state[SEGMENTS] = U0
+        state[slot.cur_sent] = U0
+        state[slot.cur_sequential] = U0
+        state[slot.cur_late] = U0
+        state[slot.cur_after] = U0
+        state[slot.segments] = U0
         for k in range(min(anchor, i - 1), i):
             reference = u64(refs[k])
             index = s64(reference >> U4)
-            iaddr = blocks[index, 0]
-            details = blocks[index, 1]
-            iretire = details & LOW32
-            last = iaddr + ((iretire - (U1 << ((details >> np.uint64(32)) & BYTE))) << U1)
+            iaddr = blocks[index, block_at.iaddr]
+            details = blocks[index, block_at.iretire]
+            last = last_of(iaddr, details)
             if k >= anchor:
                 rest = iaddr
                 if partial and k == anchor:
                     rest = iaddr + (after_first(details) << U1)
-                extend_segments(options, state, segments, rest, last)
-            state[CUR_ADDRESS] = last
-            state[CUR_END] = iaddr + (iretire << U1)
-            state[CUR_CODE] = seen_code(reference & CODE, options)
+                extend_segments(options, state, work.segments, rest, last)
+            state[slot.cur_address] = last
+            state[slot.cur_end] = iaddr + (half_words(details) << U1)
+            state[slot.cur_code] = seen_code(reference & CODE, options)
     return i, position

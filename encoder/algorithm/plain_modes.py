@@ -5,129 +5,76 @@ the return stack says, predicted branches and cached targets need no decision of
 What does is left to it: mispredicted returns, jumps back into V, the largest counts.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
-from encoder.algorithm.flowchart import (
-    AFTER_IMPLICIT,
-    AFTER_JUMP,
-    BRANCH_PREDICTION,
-    BYTE,
-    CALL_BITS,
-    CUR_ADDRESS,
-    CUR_AFTER,
-    CUR_CODE,
-    CUR_END,
-    CUR_LATE,
-    CUR_SENT,
-    CUR_SEQUENTIAL,
-    CUR_TARGET,
-    IMPLICIT_RETURN,
-    MOST_BRANCHES,
-    MOST_IRETS,
-    PERIOD,
-    RETURN,
-    SIJUMP,
-    UPDISCON_BITS,
-    is_inferred_jump,
-    seen_code,
-)
+from encoder.algorithm.blocks import CODE, after_first, half_words, last_of
+from encoder.algorithm.blocks import block as block_at
+from encoder.algorithm.complete import MOST_IRETS
+from encoder.algorithm.itypes import CALL_BITS, UPDISCON_BITS, is_inferred_jump, itype, seen_code
 from encoder.algorithm.plain import (
-    CODE,
-    FEWER,
-    LARGEST_PACKET,
-    MAP_UNUSED,
-    NEVER,
     NOT_LOW,
-    ROOM,
     TRAP_OR_SIDEBAND,
     address_field,
     address_payload,
-    after_first,
+    form,
+    limits,
+    map_payload,
     put_payload,
 )
-from encoder.algorithm.queue import (
-    BRANCH_MAP,
-    BRANCHES,
-    FAILED,
-    HAS_IRETS,
-    HIGHEST,
-    IRETS,
-    JUMP_TARGET_CACHE,
-    LAST_ADDRESS,
-    LATELY,
-    LOWEST,
-    NTR,
-    PACKETS_UNIT,
-    PREDICTED,
-    RESYNC_COUNT,
-    SEGMENTS,
-    SHORTER_PACKET,
-    UNIT,
-)
-from encoder.algorithm.segments import (
-    EXACT_LOOPS,
-    KEEPS_SEGMENTS,
-    NESTING,
-    RETURNS,
-    extend_segments,
-)
-from encoder.algorithm.state import MAX_SEGMENTS, Option, Slot
-from encoder.output.writer import SINCE_SYNC
+from encoder.algorithm.segments import extend_segments
+from encoder.output.writer import framed
+from encoder.state import MAX_SEGMENTS, option, segment, slot, unit, was
 from specs.kernels.njit import inlined, njit
-from specs.kernels.words import ALL_ONES, LOW32, U0, U1, U2, U4, U7, U31, U64, b2u, clz64, s64, u64
+from specs.kernels.words import ALL_ONES, U0, U1, U2, U4, U31, U64, b2u, clz64, s64, u64
 from specs.trace import predictors
-from specs.trace.packets import Format
 from specs.trace.predictors import BPRED, BPRED_MASK, DEPTH, INDEX_SHIFT
 
-F0S_WIDTH = int(Option.f0s_width)
-CACHE_SIZE = int(Option.cache_size)
-CUR_RETURNS = int(Slot.cur_returns)
 ENTRIES = np.uint64(BPRED)
-_COUNT_PACKETS = int(Slot.packets) + int(Format.BRANCH_COUNT)
-_INDEX_PACKETS = int(Slot.packets) + int(Format.JUMP_TARGET_INDEX)
-_MAP_PACKETS = int(Slot.packets) + int(Format.BRANCH_MAP)
-_ADDRESS_PACKETS = int(Slot.packets) + int(Format.ADDRESS)
-
-_SIZE = np.uint64(32)
 _COUNT_BITS = np.uint64(34)
+_BRANCHES_BITS = np.uint64(5)
 
 
-@inlined
-def last_of(iaddr, details):
-    """Address of a block's last instruction."""
-    return iaddr + (((details & LOW32) - (U1 << ((details >> _SIZE) & BYTE))) << U1)
+class Unsent(NamedTuple):
+    """The branches that no packet has told."""
+
+    branches: Any
+    branch_map: Any
+    predicted: Any
+    failed: Any
 
 
 @inlined
 def count_payload(options, predicted, branch_fmt):
     """0.0 up to `branch_fmt`, and how many bits that are."""
-    start = U2 + u64(options[F0S_WIDTH])
+    start = U2 + u64(options[option.f0s_width])
     end = start + _COUNT_BITS
     return ((predicted - U31) << start) | (branch_fmt << (end - U2)), end
 
 
 @inlined
-def target_payload(options, state, branches, branch_map, predicted, failed, address):
+def target_payload(options, state, unsent, address):
     """Format 0.0, 1 or 2 with an address; all bits after that repeat its MSB."""
-    field = address_field(options, address, state[LAST_ADDRESS])
-    if predicted < U31:
-        return address_payload(branches, branch_map, field)
-    low, end = count_payload(options, predicted, U2 | failed)
+    field = address_field(options, address, state[slot.last_address])
+    if unsent.predicted < U31:
+        return address_payload(unsent.branches, unsent.branch_map, field)
+    low, end = count_payload(options, unsent.predicted, U2 | unsent.failed)
     return low | (field << end), u64(s64(field) >> s64(U64 - end))
 
 
 @inlined
 def index_payload(options, branches, branch_map, index):
     """Format 0.1; all bits after the branch map repeat its last."""
-    start = U2 + u64(options[F0S_WIDTH])
-    at = start + u64(options[CACHE_SIZE])
-    subformat = U4 if options[F0S_WIDTH] != 0 else U0
+    start = U2 + u64(options[option.f0s_width])
+    at = start + u64(options[option.cache_size])
+    subformat = U4 if options[option.f0s_width] != 0 else U0
     low = subformat | (index << start) | (branches << at)
     if branches == U0:
         return low, U0
     bits = (U1 << (U64 - clz64(branches))) - U1
-    low |= branch_map << (at + np.uint64(5))
-    unused = U64 - (at + np.uint64(5) + bits)
+    low |= branch_map << (at + _BRANCHES_BITS)
+    unused = U64 - (at + _BRANCHES_BITS + bits)
     low = u64(s64(low << unused) >> s64(unused))
     return low, u64(s64(low) >> 63)
 
@@ -143,92 +90,80 @@ def bytes_of(low, high):
 
 
 @njit
-def put_target(
-    header,
-    options,
-    state,
-    memory,
-    out,
-    position,
-    branches,
-    branch_map,
-    predicted,
-    failed,
-    address,
-):
+def put_target(work, history, unsent, address, out, position):
     """Write the address of an updiscon's target; the position after it."""
-    table = _ADDRESS_PACKETS if branches == U0 else _MAP_PACKETS
-    if predicted >= U31:
-        table = _COUNT_PACKETS
-    low, high = target_payload(options, state, branches, branch_map, predicted, failed, address)
-    if options[JUMP_TARGET_CACHE] != 0:
-        index = predictors.cache_index(memory, address)
-        if table != _COUNT_PACKETS and predictors.cached(memory, index) == address:
-            short, sign = index_payload(options, branches, branch_map, index)
-            longer = options[SHORTER_PACKET] == 0 or bytes_of(low, high) >= bytes_of(short, sign)
-            if longer:
+    options, state = work.options, work.state
+    branches = unsent.branches
+    table = form.ADDRESS if branches == U0 else form.BRANCH_MAP
+    if unsent.predicted >= U31:
+        table = form.BRANCH_COUNT
+    low, high = target_payload(options, state, unsent, address)
+    if options[option.jump_target_cache] != 0:
+        index = predictors.cache_index(history, address)
+        hit = predictors.cached(history, index) == address
+        if hit and table != form.BRANCH_COUNT:
+            short, sign = index_payload(options, branches, unsent.branch_map, index)
+            longer = bytes_of(low, high) >= bytes_of(short, sign)
+            if longer or options[option.shorter_packet] == 0:
                 low, high = short, sign
-                table = _INDEX_PACKETS
-        predictors.cache(memory, address)
-    state[table] += U1
-    state[LAST_ADDRESS] = address
-    state[NTR] = U1
-    return put_payload(header, out, position, low, high)
+                table = form.JUMP_TARGET_INDEX
+        predictors.cache(history, address)
+    state[slot.packets + table] += U1
+    state[slot.last_address] = address
+    state[slot.ntr] = U1
+    return put_payload(work.framing[framed.header], out, position, low, high)
 
 
 @njit
-def put_branches(header, options, state, out, position, branch_map, predicted):
+def put_branches(work, unsent, out, position):
     """Write 31 branches, or a count that ends in a failure; the position after it."""
-    if predicted >= U31:
-        low, _end = count_payload(options, predicted, U0)
+    state = work.state
+    if unsent.predicted >= U31:
+        low, _end = count_payload(work.options, unsent.predicted, U0)
         high = U0
-        state[_COUNT_PACKETS] += U1
+        state[slot.packets + form.BRANCH_COUNT] += U1
     else:
-        low = u64(s64((U1 | (branch_map << U7)) << MAP_UNUSED) >> s64(MAP_UNUSED))
-        high = u64(s64(low) >> 63)
-        state[_MAP_PACKETS] += U1
-    state[NTR] = U0
-    return put_payload(header, out, position, low, high)
+        low, high = map_payload(unsent.branch_map)
+        state[slot.packets + form.BRANCH_MAP] += U1
+    state[slot.ntr] = U0
+    return put_payload(work.framing[framed.header], out, position, low, high)
 
 
 @njit
-def encode_plain_modes(framing, options, state, memory, segments, refs, i, blocks, out, position):
+def encode_plain_modes(work, history, tables, i, out, position):
     """Encode refs[i:] while they are plain: (next reference, position in `out`).
 
-    The row in hand is an anchor (a branch or an updiscon) when this starts.
+    The row in hand is an anchor (a branch or an updiscon) when this starts. One loop, too long for
+    a function otherwise: its state is in registers.
     """
+    options, state, segments = work.options, work.state, work.segments
+    refs, blocks = tables.refs, tables.blocks
     end = refs.shape[0]
-    room = out.shape[0] - ROOM
-    header = framing[6]
     opening = position
-    sync_at = NEVER
-    if framing[7] > 0:
-        # one reference may make two packets
-        sync_at = position + framing[7] - s64(state[SINCE_SYNC]) - LARGEST_PACKET
-    limit = options[PERIOD] - FEWER if options[UNIT] == PACKETS_UNIT else NEVER
-    count = s64(state[RESYNC_COUNT])
-    returns = options[IMPLICIT_RETURN] != 0
-    predicting = options[BRANCH_PREDICTION] != 0
-    sijump = options[SIJUMP] != 0
-    has_irets = options[HAS_IRETS] != 0
-    most = u64(options[MOST_BRANCHES])
+    limit, upto = limits(work, out, position)
+    count = s64(state[slot.resync_count])
+    returns = options[option.implicit_return] != 0
+    predicting = options[option.branch_prediction] != 0
+    sijump = options[option.sijump] != 0
+    has_irets = options[option.irets] != 0
+    most = u64(options[option.most_branches])
     # read once: for all that the compiler knows, training changes them
-    index_shift = memory[INDEX_SHIFT]
-    entries = memory[BPRED_MASK]
-    branches = state[BRANCHES]
-    branch_map = state[BRANCH_MAP]
-    predicted = state[PREDICTED]
-    failed = state[FAILED]
-    irets = state[IRETS]
-    returned = state[RETURNS]
-    level = state[NESTING]
-    shallow = state[LOWEST]
-    deep = state[HIGHEST]
+    index_shift = history[INDEX_SHIFT]
+    entries = history[BPRED_MASK]
+    branches = state[slot.branches]
+    branch_map = state[slot.branch_map]
+    predicted = state[slot.predicted]
+    failed = state[slot.failed]
+    irets = state[slot.irets]
+    returned = state[slot.returns]
+    level = state[slot.nesting]
+    shallow = state[slot.lowest]
+    deep = state[slot.highest]
     begin = i
     # V, as in `encoder.algorithm.plain`; the hull is of what a jump back can make a circle of: at a
     # call it is put away, in the table of segments, till the return from it
-    keeps = options[KEEPS_SEGMENTS] != 0
-    rounds = options[EXACT_LOOPS] != 0
+    keeps = options[option.keeps_segments] != 0
+    rounds = options[option.exact_loops] != 0
     anchor = i
     partial = False
     lowest = ALL_ONES
@@ -236,9 +171,9 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
     jumps = 0
     nested = 0
     # the row in hand
-    code = state[CUR_CODE]
-    follows = state[CUR_END]
-    address = state[CUR_ADDRESS]
+    code = state[slot.cur_code]
+    follows = state[slot.cur_end]
+    address = state[slot.cur_address]
     sequential = False
     deferred = False
     after = U0
@@ -247,7 +182,7 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
         next_code = reference & CODE
         if (TRAP_OR_SIDEBAND >> next_code) & U1 != U0:
             break
-        if count >= limit or position >= sync_at or position > room:
+        if count >= limit or position >= upto:
             break
         index = s64(reference >> U4)
         if index >= blocks.shape[0]:
@@ -258,17 +193,16 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
             if predicted == most:
                 break
             if failed != U0 or (branches == U31 and predicted < U31):
-                position = put_branches(
-                    header, options, state, out, position, branch_map, predicted
-                )
+                unsent = Unsent(branches, branch_map, predicted, failed)
+                position = put_branches(work, unsent, out, position)
                 count += 1
                 branches, branch_map, predicted, failed, deep = U0, U0, U0, U0, U0
             irets = U0
             correct = U0
             if predicting:
-                last = last_of(blocks[index, 0], blocks[index, 1])
+                last = last_of(blocks[index, block_at.iaddr], blocks[index, block_at.iretire])
                 at = ENTRIES + ((last >> index_shift) & entries)
-                correct = predictors.predict_entry(memory, at, next_code & U1)
+                correct = predictors.predict_entry(history, at, next_code & U1)
             if predicted >= U31:
                 failed = correct ^ U1
             else:
@@ -281,9 +215,9 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
             partial = False
             i += 1
             continue
-        iaddr = blocks[index, 0]
-        details = blocks[index, 1]
-        if details & LOW32 == U0:
+        iaddr = blocks[index, block_at.iaddr]
+        details = blocks[index, block_at.iretire]
+        if half_words(details) == U0:
             break
         # the row in hand, now that the next is known
         target = False
@@ -295,23 +229,11 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
                 break
             full = failed != U0 or (branches == U31 and predicted < U31)
             if deferred:
-                position = put_target(
-                    header,
-                    options,
-                    state,
-                    memory,
-                    out,
-                    position,
-                    branches,
-                    branch_map,
-                    predicted,
-                    failed,
-                    address,
-                )
+                unsent = Unsent(branches, branch_map, predicted, failed)
+                position = put_target(work, history, unsent, address, out, position)
             elif full:
-                position = put_branches(
-                    header, options, state, out, position, branch_map, predicted
-                )
+                unsent = Unsent(branches, branch_map, predicted, failed)
+                position = put_branches(work, unsent, out, position)
             if deferred or full:
                 count += 1
                 branches, branch_map, predicted, failed, deep = U0, U0, U0, U0, U0
@@ -321,28 +243,17 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
         else:
             if jump and not sequential:
                 target = True
-                if returns and code == RETURN:
-                    if memory[DEPTH] != U0:
-                        if predictors.link(memory) != iaddr or irets >= MOST_IRETS:
+                if returns and code == itype.RETURN:
+                    if history[DEPTH] != U0:
+                        if predictors.link(history) != iaddr or irets >= MOST_IRETS:
                             break
                         implicit = True
                         target = False
                     elif irets != U0:
                         break
             if deferred:
-                position = put_target(
-                    header,
-                    options,
-                    state,
-                    memory,
-                    out,
-                    position,
-                    branches,
-                    branch_map,
-                    predicted,
-                    failed,
-                    address,
-                )
+                unsent = Unsent(branches, branch_map, predicted, failed)
+                position = put_target(work, history, unsent, address, out, position)
                 count += 1
                 branches, branch_map, predicted, failed = U0, U0, U0, U0
                 irets, deep = U0, U0
@@ -356,7 +267,7 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
                 if not implicit and lowest <= iaddr and iaddr <= highest:
                     break
             if implicit:
-                depth = memory[DEPTH]
+                depth = history[DEPTH]
                 shallow = depth - U1 if deep == U0 else min(shallow, depth - U1)
                 deep = max(deep, depth)
                 returned += U1
@@ -368,15 +279,15 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
                 if nested > 0:
                     nested -= 1
                     if not rounds:
-                        lowest = segments[nested, 0]
-                        highest = segments[nested, 1]
-                predictors.unwind(memory)
+                        lowest = segments[nested, segment.first]
+                        highest = segments[nested, segment.last]
+                predictors.unwind(history)
             elif returns and (CALL_BITS >> code) & U1 != U0:
-                predictors.call(memory, follows)
+                predictors.call(history, follows)
                 level += U1
                 if keeps and nested < MAX_SEGMENTS:
-                    segments[nested, 0] = lowest
-                    segments[nested, 1] = highest
+                    segments[nested, segment.first] = lowest
+                    segments[nested, segment.last] = highest
                     nested += 1
         if anchor == i:
             partial = False
@@ -392,25 +303,14 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
         sequential = sijump and is_inferred_jump(code, details)
         after = U0
         if single:
-            after = AFTER_IMPLICIT if implicit else U0
-            after |= AFTER_JUMP if jump else U0
+            after = was.IMPLICIT if implicit else U0
+            after |= was.JUMP if jump else U0
         if target:
             if single:
                 deferred = True
             else:
-                position = put_target(
-                    header,
-                    options,
-                    state,
-                    memory,
-                    out,
-                    position,
-                    branches,
-                    branch_map,
-                    predicted,
-                    failed,
-                    iaddr,
-                )
+                unsent = Unsent(branches, branch_map, predicted, failed)
+                position = put_target(work, history, unsent, iaddr, out, position)
                 count += 1
                 branches, branch_map, predicted, failed = U0, U0, U0, U0
                 irets, deep = U0, U0
@@ -421,7 +321,7 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
             correct = U0
             if predicting:
                 at = ENTRIES + ((last >> index_shift) & entries)
-                correct = predictors.predict_entry(memory, at, code & U1)
+                correct = predictors.predict_entry(history, at, code & U1)
             if predicted >= U31:
                 failed = correct ^ U1
             else:
@@ -429,104 +329,110 @@ def encode_plain_modes(framing, options, state, memory, segments, refs, i, block
                 branches += U1
             predicted += correct
         address = last
-        follows = iaddr + ((details & LOW32) << U1)
+        follows = iaddr + (half_words(details) << U1)
         lowest = min(lowest, rest)
         highest = max(highest, last)
         jumps += 1
         i += 1
-    state[SINCE_SYNC] += u64(position - opening)
-    state[BRANCHES] = branches
-    state[BRANCH_MAP] = branch_map
-    state[PREDICTED] = predicted
-    state[FAILED] = failed
-    state[IRETS] = irets
-    state[RETURNS] = returned
-    state[NESTING] = level
-    state[LOWEST] = shallow
-    state[HIGHEST] = deep
-    if options[UNIT] == PACKETS_UNIT:
-        state[RESYNC_COUNT] = u64(count)
+    state[slot.since_sync] += u64(position - opening)
+    state[slot.branches] = branches
+    state[slot.branch_map] = branch_map
+    state[slot.predicted] = predicted
+    state[slot.failed] = failed
+    state[slot.irets] = irets
+    state[slot.returns] = returned
+    state[slot.nesting] = level
+    state[slot.lowest] = shallow
+    state[slot.highest] = deep
+    if options[option.unit] == unit.PACKETS:
+        state[slot.resync_count] = u64(count)
     if i > begin:
         if returns:
-            state[LATELY] = returned_lately(options, state, refs, begin, i - 1, blocks)
-        state[CUR_TARGET] = b2u(deferred)
-        state[CUR_SENT] = U0
-        state[CUR_LATE] = U0
-        state[CUR_SEQUENTIAL] = b2u(sequential)
-        state[CUR_AFTER] = after
-        state[CUR_RETURNS] = ALL_ONES
-        state[CUR_CODE] = code
-        rebuild(options, state, segments, refs, min(anchor, i - 1), i, partial, blocks)
+            state[slot.lately] = returned_lately(work, tables, begin, i - 1)
+        state[slot.cur_target] = b2u(deferred)
+        state[slot.cur_sent] = U0
+        state[slot.cur_late] = U0
+        state[slot.cur_sequential] = b2u(sequential)
+        state[slot.cur_after] = after
+        state[slot.cur_returns] = ALL_ONES
+        state[slot.cur_code] = code
+        rebuild(work, tables, min(anchor, i - 1), i, partial)
     return i, position
 
 
 @njit
-def rebuild(options, state, segments, refs, anchor, end, partial, blocks):
+def rebuild(work, tables, anchor, end, partial):
     """V and the place of the row in hand after refs[anchor:end], the blocks since the last anchor.
 
     `partial`: the first row of the first block is that anchor. All returns among them were implicit
     or sequentially inferable.
     """
-    state[SEGMENTS] = U0
-    returned = state[RETURNS]
-    level = state[NESTING]
-    if options[KEEPS_SEGMENTS] == 0:
+    options, state, refs, blocks = work.options, work.state, tables.refs, tables.blocks
+    state[slot.segments] = U0
+    returned = state[slot.returns]
+    level = state[slot.nesting]
+    if options[option.keeps_segments] == 0:
         anchor = end - 1
     for k in range(anchor, end - 1):
         implicit = b2u(is_counted(options, blocks, u64(refs[k])))
-        state[RETURNS] -= implicit
-        state[NESTING] += implicit
-        state[NESTING] -= b2u(is_call(options, u64(refs[k])))
+        state[slot.returns] -= implicit
+        state[slot.nesting] += implicit
+        state[slot.nesting] -= b2u(is_call(options, u64(refs[k])))
     for k in range(anchor, end):
         reference = u64(refs[k])
         index = s64(reference >> U4)
-        iaddr = blocks[index, 0]
-        details = blocks[index, 1]
+        iaddr = blocks[index, block_at.iaddr]
+        details = blocks[index, block_at.iretire]
         rest = iaddr
         if partial and k == anchor:
             rest = iaddr + (after_first(details) << U1)
         last = last_of(iaddr, details)
-        extend_segments(options, state, segments, rest, last)
-        state[CUR_ADDRESS] = last
-        state[CUR_END] = iaddr + ((details & LOW32) << U1)
+        extend_segments(options, state, work.segments, rest, last)
+        state[slot.cur_address] = last
+        state[slot.cur_end] = iaddr + (half_words(details) << U1)
         if k < end - 1:
             implicit = b2u(is_counted(options, blocks, reference))
-            state[RETURNS] += implicit
-            state[NESTING] -= implicit
-            state[NESTING] += b2u(is_call(options, reference))
-    state[RETURNS] = returned
-    state[NESTING] = level
+            state[slot.returns] += implicit
+            state[slot.nesting] -= implicit
+            state[slot.nesting] += b2u(is_call(options, reference))
+    state[slot.returns] = returned
+    state[slot.nesting] = level
 
 
 @inlined
-def returned_lately(options, state, refs, begin, end, blocks):
+def returned_lately(work, tables, begin, end):
     """`Slot.lately` after refs[begin:end]; `state` is of before, with the row in hand of then."""
+    options, state, refs, blocks = work.options, work.state, tables.refs, tables.blocks
     for k in range(end - 1, begin - 1, -1):
         reference = u64(refs[k])
         code = reference & CODE
         if code & NOT_LOW == U4 or (CALL_BITS >> code) & U1 != U0:
             return U0
-        details = blocks[s64(reference >> U4), 1]
-        if code == RETURN and not (options[SIJUMP] != 0 and is_inferred_jump(code, details)):
+        details = blocks[s64(reference >> U4), block_at.iretire]
+        if code == itype.RETURN and not (
+            options[option.sijump] != 0 and is_inferred_jump(code, details)
+        ):
             return U1
-    code = state[CUR_CODE]
+    code = state[slot.cur_code]
     if code & NOT_LOW == U4 or (CALL_BITS >> code) & U1 != U0:
         return U0
-    if code == RETURN and state[CUR_SEQUENTIAL] == U0:
+    if code == itype.RETURN and state[slot.cur_sequential] == U0:
         return U1
-    return state[LATELY]
+    return state[slot.lately]
 
 
 @inlined
 def is_call(options, reference):
     """Is this row a call, which implicit return mode counts?"""
-    return options[IMPLICIT_RETURN] != 0 and (CALL_BITS >> (reference & CODE)) & U1 != U0
+    return options[option.implicit_return] != 0 and (CALL_BITS >> (reference & CODE)) & U1 != U0
 
 
 @inlined
 def is_counted(options, blocks, reference):
     """Is this row, no anchor, an implicit return?"""
-    if options[IMPLICIT_RETURN] == 0:
+    if options[option.implicit_return] == 0:
         return False
-    code, details = reference & CODE, blocks[s64(reference >> U4), 1]
-    return code == RETURN and not (options[SIJUMP] != 0 and is_inferred_jump(code, details))
+    code, details = reference & CODE, blocks[s64(reference >> U4), block_at.iretire]
+    return code == itype.RETURN and not (
+        options[option.sijump] != 0 and is_inferred_jump(code, details)
+    )

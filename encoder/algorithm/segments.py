@@ -7,17 +7,9 @@ tell, V is given up until the next anchor, unless a round has several visits of 
 
 import numpy as np
 
-from encoder.algorithm.state import CIRCLES, MAX_SEGMENTS, Option, Slot
+from encoder.state import CIRCLES, MAX_SEGMENTS, option, segment, slot
 from specs.kernels.njit import inlined, njit
 from specs.kernels.words import s64, u64
-
-CUR_END = int(Slot.cur_end)
-SEGMENTS = int(Slot.segments)
-RETURNS = int(Slot.returns)
-NESTING = int(Slot.nesting)
-EXACT_LOOPS = int(Option.exact_loops)
-EXACT_VISITS = int(Option.exact_visits)
-KEEPS_SEGMENTS = int(Option.keeps_segments)
 
 _CIRCLES = np.uint64(CIRCLES)
 
@@ -25,14 +17,20 @@ _CIRCLES = np.uint64(CIRCLES)
 @inlined
 def kept(state):
     """How many segments V has; 0 if it was given up."""
-    return s64(state[SEGMENTS]) if state[SEGMENTS] != _CIRCLES else 0
+    return s64(state[slot.segments]) if state[slot.segments] != _CIRCLES else 0
+
+
+@inlined
+def holds(segments, i, address):
+    """Does `address` lie in segment `i`?"""
+    return segments[i, segment.first] <= address and address <= segments[i, segment.last]
 
 
 @inlined
 def within(segments, count, address):
     """Does `address` lie in one of the first `count` segments of V?"""
     for i in range(count):
-        if segments[i, 0] <= address and address <= segments[i, 1]:
+        if holds(segments, i, address):
             return True
     return False
 
@@ -42,7 +40,7 @@ def visits(segments, count, address, returns):
     """In how many of the first `count` segments, of those after `returns` implicit returns?"""
     found = 0
     for i in range(count):
-        if segments[i, 0] <= address and address <= segments[i, 1] and segments[i, 2] == returns:
+        if holds(segments, i, address) and segments[i, segment.returns] == returns:
             found += 1
     return found
 
@@ -52,7 +50,7 @@ def all_visits(segments, count, address):
     """In how many of the first `count` segments?"""
     found = 0
     for i in range(count):
-        if segments[i, 0] <= address and address <= segments[i, 1]:
+        if holds(segments, i, address):
             found += 1
     return found
 
@@ -67,10 +65,9 @@ def closes_circle(segments, count, address, level):
     lowest = level
     for k in range(count):
         i = count - 1 - k
-        if s64(segments[i, 3] - lowest) < 0:
-            lowest = segments[i, 3]
-        inside = segments[i, 0] <= address and address <= segments[i, 1]
-        if inside and lowest == segments[i, 3]:
+        if s64(segments[i, segment.nesting] - lowest) < 0:
+            lowest = segments[i, segment.nesting]
+        if holds(segments, i, address) and lowest == segments[i, segment.nesting]:
             return True
     return False
 
@@ -83,8 +80,9 @@ def has_visits(segments, count):
     for i in range(count):
         lower = False
         for j in range(i + 1, count):
-            lower |= s64(segments[j, 3] - segments[i, 3]) < 0
-            if lower and segments[j, 0] <= segments[i, 1] and segments[i, 0] <= segments[j, 1]:
+            lower |= s64(segments[j, segment.nesting] - segments[i, segment.nesting]) < 0
+            meets = segments[j, segment.first] <= segments[i, segment.last]
+            if lower and meets and segments[i, segment.first] <= segments[j, segment.last]:
                 return True
     return False
 
@@ -92,21 +90,22 @@ def has_visits(segments, count):
 @inlined
 def give_up(state):
     """Execution runs in circles until the next anchor."""
-    state[SEGMENTS] = _CIRCLES
+    state[slot.segments] = _CIRCLES
 
 
 @inlined
 def extend_segments(options, state, segments, begin, last):
     """Add the contiguous instructions from `begin` to `last` to V."""
-    if options[KEEPS_SEGMENTS] == 0 or state[SEGMENTS] == _CIRCLES:
+    if options[option.keeps_segments] == 0 or state[slot.segments] == _CIRCLES:
         return
-    count = s64(state[SEGMENTS])
-    returns = state[RETURNS]
-    if count > 0 and begin == state[CUR_END] and segments[count - 1, 2] == returns:
-        segments[count - 1, 1] = last
+    count = s64(state[slot.segments])
+    returns = state[slot.returns]
+    goes_on = count > 0 and begin == state[slot.cur_end]
+    if goes_on and segments[count - 1, segment.returns] == returns:
+        segments[count - 1, segment.last] = last
     elif count < MAX_SEGMENTS:
-        segments[count, 0] = begin
-        segments[count, 1] = last
-        segments[count, 2] = returns
-        segments[count, 3] = state[NESTING]
-        state[SEGMENTS] = u64(count + 1)
+        segments[count, segment.first] = begin
+        segments[count, segment.last] = last
+        segments[count, segment.returns] = returns
+        segments[count, segment.nesting] = state[slot.nesting]
+        state[slot.segments] = u64(count + 1)

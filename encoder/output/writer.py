@@ -7,27 +7,22 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from encoder.algorithm.state import Slot
-from specs.kernels.njit import inlined, njit, spliced
+from encoder.state import slot
+from specs.kernels.njit import inlined, njit, plain, spliced
 from specs.kernels.words import U0, U1, U3, U64, clz64, s64, u64
-from specs.trace.framing import EXTEND, NULL_ALIGNMENT, NULL_IDLE
-from specs.trace.packets import OPTIONS_ROW, Column, Format
+from specs.trace.framing import EXTEND, NULL_ALIGNMENT, NULL_IDLE, FramingField
+from specs.trace.packets import OPTIONS_ROW, Column, FieldPlace, Format, OptionPlace
 from specs.trace.packing import WORDS, field_width, pack, put, sign_extend, significant_bits
 
 #: The longest stretch that one packet can take in the output: header, srcID, timestamp, payload,
 #: a synchronisation sequence before it, and the overhang of 8-byte stores.
 MAX_PACKET = 1 + 2 + 8 + 31 + 64 + 8
 
-_HAS_TIME = int(Slot.has_time)
-_TIME = int(Slot.time)
-SINCE_SYNC = int(Slot.since_sync)
-PACKETS = int(Slot.packets)
-_BYTES_FRAMING = int(Slot.bytes_framing)
-_FORMAT = int(Column.format)
-_SUBFORMAT = int(Column.subformat)
-_TABLE = int(Column.table)
-_SYNC = int(Format.SYNC)
-_BRANCH_MAP = int(Format.BRANCH_MAP)
+framed = plain(FramingField)
+_place = plain(FieldPlace)
+_column = plain(Column)
+_form = plain(Format)
+_IMPLICIT_EXCEPTION = int(OptionPlace.implicit_exception)
 _START = np.int64(0)
 
 
@@ -68,23 +63,25 @@ def size_of(start, significant):
 
 
 @spliced
-def emit_short(layout, framing, state, queue, row, table, out, position):
+def emit_short(work, row, table, out, position):
     """Write a packet that fits 128 bits with what precedes it; no timestamp.
 
     Nearly all packets are such, so this one counts: two registers instead of an array.
     """
-    start = framing[1] + framing[3]
-    low = u64(framing[2]) | (u64(framing[4]) << u64(framing[1]))
+    layout, framing, state, queue = work.layout, work.framing, work.state, work.queue
+    start = framing[framed.srcid_width] + framing[framed.type_width]
+    low = u64(framing[framed.srcid]) | (
+        u64(framing[framed.type]) << u64(framing[framed.srcid_width])
+    )
     high = U0
     end = start
-    implicit_exception = layout[OPTIONS_ROW, 0, 0]
+    implicit_exception = layout[OPTIONS_ROW, 0, _IMPLICIT_EXCEPTION]
     for i in range(layout.shape[1]):
-        column = layout[table, i, 0]
+        column = layout[table, i, _place.column]
         if column < 0:
             break
-        width = field_width(
-            layout[table, i, 1], layout[table, i, 2], implicit_exception, queue, row
-        )
+        width, when = layout[table, i, _place.width], layout[table, i, _place.when]
+        width = field_width(width, when, implicit_exception, queue, row)
         if width > 0:
             low, high = put_pair(low, high, end, queue[row, column], width)
             end += width
@@ -100,84 +97,89 @@ def emit_short(layout, framing, state, queue, row, table, out, position):
     if top == U64:
         top += clz64(low ^ sign)
     size = size_of(start, max(129 - s64(top) - start, 1))
-    out[position] = framing[6] | (size - framing[1] // 8)
+    out[position] = framing[framed.header] | (size - framing[framed.srcid_width] // 8)
     store64(out, position + 1, low)
     store64(out, position + 9, high)
-    state[SINCE_SYNC] += u64(size + 1)
-    state[PACKETS + table] += U1
+    state[slot.since_sync] += u64(size + 1)
+    state[slot.packets + table] += U1
     return position + 1 + size
 
 
 @inlined
 def name(queue, row):
     """Fill in the format and subformat of queue[row]."""
-    table = s64(queue[row, _TABLE])
-    if table >= _SYNC:
-        queue[row, _FORMAT] = U3
-        queue[row, _SUBFORMAT] = u64(table - _SYNC)
-    elif table >= _BRANCH_MAP:
-        queue[row, _FORMAT] = u64(table - 1)
+    table = s64(queue[row, _column.table])
+    if table >= _form.SYNC:
+        queue[row, _column.format] = U3
+        queue[row, _column.subformat] = u64(table - _form.SYNC)
+    elif table >= _form.BRANCH_MAP:
+        queue[row, _column.format] = u64(table - 1)
     else:
-        queue[row, _FORMAT] = U0
-        queue[row, _SUBFORMAT] = u64(table)
+        queue[row, _column.format] = U0
+        queue[row, _column.subformat] = u64(table)
 
 
 @njit
-def payload_bytes(layout, queue, row, words):
+def payload_bytes(work, row):
     """Bytes of the payload of queue[row]."""
+    layout, queue, words = work.layout, work.queue, work.words
     name(queue, row)
     for i in range(WORDS):
         words[i] = U0
-    end = pack(layout, s64(queue[row, _TABLE]), queue, row, words, _START)
+    end = pack(layout, s64(queue[row, _column.table]), queue, row, words, _START)
     sign_extend(words, end)
     return (significant_bits(words, _START, end) + 7) >> 3
 
 
 @spliced
-def emit(layout, framing, state, queue, row, words, out, position):
+def emit(work, row, out, position):
     """Write the packet queue[row] at out[position:]; the position after it."""
-    table = s64(queue[row, _TABLE])
+    framing, state, queue = work.framing, work.state, work.queue
+    table = s64(queue[row, _column.table])
     name(queue, row)
-    if framing[7] > 0 and s64(state[SINCE_SYNC]) >= framing[7]:
+    period = framing[framed.sync_period]
+    if period > 0 and s64(state[slot.since_sync]) >= period:
         position = emit_sync_sequence(framing, state, out, position)
-    timestamp = framing[5] > 0 and state[_HAS_TIME] != U0
-    if not timestamp and layout[table, 0, 3] + framing[1] + framing[3] <= 128:
-        return emit_short(layout, framing, state, queue, row, table, out, position)
-    return emit_long(layout, framing, state, queue, row, table, timestamp, words, out, position)
+    timestamp = framing[framed.timestamp_bytes] > 0 and state[slot.has_time] != U0
+    before = framing[framed.srcid_width] + framing[framed.type_width]
+    if not timestamp and before + work.layout[table, 0, _place.most] <= 128:
+        return emit_short(work, row, table, out, position)
+    return emit_long(work, row, table, timestamp, out, position)
 
 
 @njit
 def emit_sync_sequence(framing, state, out, position):
     """N null.idle and one null.alignment."""
-    for _ in range(framing[8]):
+    for _ in range(framing[framed.nulls]):
         out[position] = NULL_IDLE
         position += 1
     out[position] = NULL_ALIGNMENT
-    state[SINCE_SYNC] = U0
-    state[_BYTES_FRAMING] += u64(framing[8] + 1)
+    state[slot.since_sync] = U0
+    state[slot.bytes_framing] += u64(framing[framed.nulls] + 1)
     return position + 1
 
 
 @njit
-def emit_long(layout, framing, state, queue, row, table, timestamp, words, out, position):
+def emit_long(work, row, table, timestamp, out, position):
     """Write a packet of any size, with a timestamp if there is one."""
+    framing, state, words = work.framing, work.state, work.words
     for i in range(WORDS):
         words[i] = U0
-    header = framing[6]
-    start = put(words, _START, u64(framing[2]), framing[1])
+    header = framing[framed.header]
+    start = put(words, _START, u64(framing[framed.srcid]), framing[framed.srcid_width])
     extra = 0
     if timestamp:
-        start = put(words, start, state[_TIME], 8 * framing[5])
+        start = put(words, start, state[slot.time], 8 * framing[framed.timestamp_bytes])
         header |= EXTEND
-        extra = framing[5]
-    start = put(words, start, u64(framing[4]), framing[3])
-    end = pack(layout, table, queue, row, words, start)
+        extra = framing[framed.timestamp_bytes]
+    start = put(words, start, u64(framing[framed.type]), framing[framed.type_width])
+    end = pack(work.layout, table, work.queue, row, words, start)
     sign_extend(words, end)
     size = size_of(start, significant_bits(words, start, end))
-    out[position] = header | (size - extra - framing[1] // 8)
+    out[position] = header | (size - extra - framing[framed.srcid_width] // 8)
     position += 1
     for i in range((size + 7) >> 3):
         store64(out, position + 8 * i, words[i])
-    state[SINCE_SYNC] += u64(size + 1)
-    state[PACKETS + table] += U1
+    state[slot.since_sync] += u64(size + 1)
+    state[slot.packets + table] += U1
     return position + size

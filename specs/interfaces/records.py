@@ -5,6 +5,7 @@ the gaps. `join` puts tables together as they are, and `words` accepts what was 
 """
 
 from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,17 @@ def record(*fields: tuple[str, str]) -> np.dtype[np.void]:
             "itemsize": -(-packed.itemsize // _WORD) * _WORD,
         }
     )
+
+
+def places(kind: np.dtype[np.void]) -> ModuleType:
+    """Where the fields of `kind` are in a record's words, the way kernels can use it: for a field
+    `priv`, `priv` is its word and `priv_at` the number of its lowest bit there, both uint64."""
+    found = ModuleType("places")
+    assert kind.fields is not None
+    for name, (_, offset, *_) in kind.fields.items():
+        setattr(found, name, np.uint64(offset // _WORD))
+        setattr(found, f"{name}_at", np.uint64(8 * (offset % _WORD)))
+    return found
 
 
 def words(table: npt.NDArray[np.void], kind: np.dtype[np.void]) -> npt.NDArray[np.uint64]:

@@ -7,6 +7,7 @@
   is the encapsulation with flow 2 and neither srcID, timestamp, type nor null packets.
 """
 
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,13 +25,22 @@ MAX_PAYLOAD = 31
 REFERENCE_FLOW = 2
 
 
-class FramingLayout:
-    """A configuration's framing as numbers for kernels.
+class FramingField(IntEnum):
+    """Places in `FramingLayout.array`."""
 
-    `srcid_width`, `type_width` in bits, `timestamp_bytes`, `header` the constant bits of every
-    header, `sync_period` in bytes (0: no synchronisation sequences), `nulls` = N of chapter
-    "Synchronization": the longest run of null bytes within a packet.
-    """
+    reference = 0  # 1: the reference framing
+    srcid_width = 1  # in bits
+    srcid = 2
+    type_width = 3  # in bits
+    type = 4
+    timestamp_bytes = 5
+    header = 6  # the constant bits of every header
+    sync_period = 7  # in bytes; 0: no synchronisation sequences
+    nulls = 8  # N of chapter "Synchronization": the longest run of null bytes within a packet
+
+
+class FramingLayout:
+    """A configuration's framing as numbers for kernels, named as in `FramingField`."""
 
     def __init__(self, configuration: "Configuration") -> None:
         framing = configuration.framing
@@ -52,22 +62,8 @@ class FramingLayout:
         self.nulls = MAX_PAYLOAD + self.timestamp_bytes + self.srcid_width // 8
 
     def array(self) -> np.ndarray:
-        """int64: reference, srcid_width, srcid, type_width, type, timestamp_bytes, header,
-        sync_period, nulls."""
-        return np.array(
-            [
-                int(self.reference),
-                self.srcid_width,
-                self.srcid,
-                self.type_width,
-                self.type,
-                self.timestamp_bytes,
-                self.header,
-                self.sync_period,
-                self.nulls,
-            ],
-            dtype=np.int64,
-        )
+        """int64, by `FramingField`."""
+        return np.array([int(getattr(self, field.name)) for field in FramingField], np.int64)
 
     def sync_sequence(self) -> bytes:
         """N null.idle and one null.alignment; empty in the reference framing."""

@@ -304,12 +304,27 @@ TABLES: tuple[tuple[Field, ...], ...] = (
 OPTIONS_ROW = len(TABLES)
 
 
+class FieldPlace(IntEnum):
+    """Places of the i-th field of a format in `Layout.array[table, i]`."""
+
+    column = 0  # -1 ends a table
+    width = 1  # in bits, or `MAP_WIDTH`
+    when = 2
+    most = 3  # bits of the longest packet of the format
+
+
+class OptionPlace(IntEnum):
+    """Places in `Layout.array[OPTIONS_ROW, 0]`."""
+
+    implicit_exception = 0  # the mode
+    f0s_width = 1
+    format0 = 2  # the table of a format 0 packet whose `subformat` has no bits
+
+
 class Layout:
     """The tables for one configuration: what `specs.trace.packing` reads.
 
-    `array`, int64, [table, i] = (column, width in bits or `MAP_WIDTH`, when, bits of the longest
-    packet) of the i-th field; a column of -1 ends a table. [OPTIONS_ROW, 0] = (implicit exception
-    mode, f0s_width_p, the table of a format 0 packet whose `subformat` has no bits, 0).
+    `array`, int64, [table, i] by `FieldPlace`; the modes in [OPTIONS_ROW, 0] by `OptionPlace`.
     """
 
     def __init__(self, configuration: "Configuration") -> None:
@@ -331,4 +346,4 @@ class Layout:
 
     def max_bits(self, table: Format) -> int:
         """Bits of the longest packet of a format before compression."""
-        return int(self.array[table, 0, 3])
+        return int(self.array[table, 0, FieldPlace.most])

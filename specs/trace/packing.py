@@ -10,12 +10,23 @@ of words[i // 64].
 
 import numpy as np
 
-from specs.kernels.njit import inlined, njit
+from specs.kernels.njit import inlined, njit, plain
 from specs.kernels.words import ALL_ONES, U0, U1, U3, U63, U64, clz64, s64, u64
-from specs.trace.packets import MAP_WIDTH, OPTIONS_ROW, Column, Format, When
+from specs.trace.packets import (
+    MAP_WIDTH,
+    OPTIONS_ROW,
+    Column,
+    FieldPlace,
+    Format,
+    OptionPlace,
+    When,
+)
 
 WORDS = 8
 _BITS = 64 * WORDS
+
+_place = plain(FieldPlace)
+_option = plain(OptionPlace)
 
 _ALWAYS = int(When.ALWAYS)
 _EXCEPTION = int(When.EXCEPTION)
@@ -101,14 +112,13 @@ def get(words, position, width):
 @njit
 def pack(layout, table, packets, row, words, position):
     """Append packets[row], of format `table`, at bit `position`; the position after it."""
-    implicit_exception = layout[OPTIONS_ROW, 0, 0]
+    implicit_exception = layout[OPTIONS_ROW, 0, _option.implicit_exception]
     for i in range(layout.shape[1]):
-        column = layout[table, i, 0]
+        column = layout[table, i, _place.column]
         if column < 0:
             break
-        bits = field_width(
-            layout[table, i, 1], layout[table, i, 2], implicit_exception, packets, row
-        )
+        width, when = layout[table, i, _place.width], layout[table, i, _place.when]
+        bits = field_width(width, when, implicit_exception, packets, row)
         position = put(words, position, packets[row, column], bits)
     return position
 
@@ -158,8 +168,8 @@ def unpack(layout, words, length, packets, row):
         packets[row, i] = U0
     kind = words[0] & U3
     if kind == U0:
-        table = layout[OPTIONS_ROW, 0, 2]
-        f0s_width = layout[OPTIONS_ROW, 0, 1]
+        table = layout[OPTIONS_ROW, 0, _option.format0]
+        f0s_width = layout[OPTIONS_ROW, 0, _option.f0s_width]
         if f0s_width > 0:
             selector = get(words, s64(2), f0s_width)
             if selector > U1:
@@ -174,14 +184,13 @@ def unpack(layout, words, length, packets, row):
     packets[row, _TABLE] = u64(table)
     position = 0
     previous = U0
-    implicit_exception = layout[OPTIONS_ROW, 0, 0]
+    implicit_exception = layout[OPTIONS_ROW, 0, _option.implicit_exception]
     for i in range(layout.shape[1]):
-        where = layout[table, i, 0]
+        where = layout[table, i, _place.column]
         if where < 0:
             break
-        bits = field_width(
-            layout[table, i, 1], layout[table, i, 2], implicit_exception, packets, row
-        )
+        width, when = layout[table, i, _place.width], layout[table, i, _place.when]
+        bits = field_width(width, when, implicit_exception, packets, row)
         value = get(words, position, bits)
         packets[row, where] = value
         if where == _PRIVILEGE and bits == 1:

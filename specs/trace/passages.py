@@ -25,6 +25,8 @@ from specs.interfaces.records import rows
 from specs.kernels.njit import inlined, njit
 from specs.kernels.words import LOW32, U0, U1, U4, U32, U63, clz64, s64, u64
 
+#: Columns of records.
+REFERENCE, MAP, RETIRED, TARGET = range(4)
 _CODE = np.uint64(CODE_MASK)
 _BRANCH = np.uint64(4)
 _PASSAGES = np.uint64(PASSAGE_INDEX << CODE_BITS | SIDEBAND_CODE)
@@ -65,30 +67,30 @@ def how_many(bits: Any) -> Any:
 
 @njit
 def section(passages: Any, number: Any, records: Any, successors: Any, j: Any) -> Any:
-    """Section `j` of a passage, for `walk`: (reference of its first block, outcomes, row of its
-    last block, most blocks that it may have). `passages`: rows of uint64, `records`: of uint32.
+    """Section `j` of a passage, for `write_blocks`: (reference of its first block, outcomes, row of
+    its last block, most blocks that it may have). `passages`: rows of uint64, `records`: of uint32.
     """
     at = s64(passages[number, 0] >> U32) + j
     count = s64(passages[number, 1] & LOW32)
     reference, begun = passages[number, 0] & LOW32, passages[number, 2] & LOW32
     if j > 0:
-        reference, begun = u64(records[at - 1, 3]), u64(records[at - 1, 2])
+        reference, begun = u64(records[at - 1, TARGET]), u64(records[at - 1, RETIRED])
         if reference == _NO_TARGET:
             # 5 is a branch that was taken
-            own = u64(records[at - 1, 0])
+            own = u64(records[at - 1, REFERENCE])
             row = s64(own >> U4)
             reference = U0
             if row < successors.shape[0]:
                 reference = u64(successors[row, s64((own & U1) ^ U1)])
     if j == count:
         return reference, outcomes(passages[number, 1] >> U32), NO_ROW, passages[number, 2] >> U32
-    own = u64(records[at, 0])
-    left = (u64(records[at, 2]) - begun) & LOW32
-    return reference, outcomes(u64(records[at, 1])), own >> U4, left
+    own = u64(records[at, REFERENCE])
+    left = (u64(records[at, RETIRED]) - begun) & LOW32
+    return reference, outcomes(u64(records[at, MAP])), own >> U4, left
 
 
 @njit
-def walk(successors: Any, reference: Any, bits: Any, own: Any, left: Any, out: Any) -> Any:
+def write_blocks(successors: Any, reference: Any, bits: Any, own: Any, left: Any, out: Any) -> Any:
     """Write the references of a section's blocks to `out` until it, or the section, is over: how
     many, and what is left of the section, as arguments for the next call: (reference, outcomes,
     most blocks; 0: that was all).
@@ -130,7 +132,7 @@ def last_sections(
             while True:
                 at, bits, own, left = section(passages, number, records, successors, j)
                 while left != U0:
-                    count, at, bits, left = walk(successors, at, bits, own, left, scratch)
+                    count, at, bits, left = write_blocks(successors, at, bits, own, left, scratch)
                     total += count
                 if j == 0 or total >= most:
                     break
@@ -154,7 +156,7 @@ def expand(refs: Any, j: Any, passages: Any, records: Any, successors: Any, out:
             number = number_of(reference)
             for k in range(j if i == 0 else 0, s64(passages[number, 1] & LOW32) + 1):
                 at, bits, own, left = section(passages, number, records, successors, k)
-                used += walk(successors, at, bits, own, left, out[used:])[0]
+                used += write_blocks(successors, at, bits, own, left, out[used:])[0]
         else:
             out[used] = refs[i]
             used += 1

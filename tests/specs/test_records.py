@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from specs.interfaces import flow, ingress
-from specs.interfaces.records import join, record, rows, words
+from specs.interfaces.records import join, places, record, rows, words
 
 KINDS = {
     "run": flow.RUN,
@@ -30,6 +30,19 @@ def test_the_layout_that_kernels_know() -> None:
     run["start"], run["count"], run["ended"], run["priv"] = 1 << 63, 5, 6, 3
     assert words(run, flow.RUN).tolist() == [1 << 63, 5 | 6 << 32 | 3 << 40]
     assert rows(np.zeros(4, ingress.TRAP), ingress.TRAP).shape == (4, 4)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_the_places_of_fields_in_words(kind: np.dtype[np.void]) -> None:
+    assert kind.names is not None
+    one = np.zeros(1, kind)
+    for value, name in enumerate(kind.names, 1):
+        one[name] = value
+    (row,) = rows(one, kind)
+    found = places(kind)
+    for value, name in enumerate(kind.names, 1):
+        mask = np.uint64((1 << 8 * kind[name].itemsize) - 1)
+        assert (row[getattr(found, name)] >> getattr(found, f"{name}_at")) & mask == value
 
 
 KIND = record(("address", "<u8"), ("kind", "u1"))

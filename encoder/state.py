@@ -1,17 +1,56 @@
-"""What the encoder keeps between calls of its kernel: numbered slots of one uint64 array.
+"""What the encoder's kernels work on, and the numbers by which they find it.
 
 A *row* is an instruction or a trap; `docs/choices.md` tells the rules in these words. What encoder
-and decoder keep alike (branch predictor, jump target cache, return stack) is in
-`specs.trace.predictors`.
+and decoder keep alike (branch predictor, jump target cache, return stack) is the `history` of
+`specs.trace.predictors`: None without the modes that need it, and kernels are compiled without them
+then.
 """
 
 from enum import IntEnum, IntFlag, auto
+from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from specs.kernels.njit import plain
 from specs.trace.packets import Format
+
+_Words = npt.NDArray[np.uint64]
+_Numbers = npt.NDArray[np.int64]
+
+
+class Work(NamedTuple):
+    """What an encoder works on from its first reference to its last."""
+
+    layout: _Numbers  # `specs.trace.packets.Layout.array`
+    framing: _Numbers  # by `specs.trace.framing.FramingField`
+    options: _Numbers  # by `Option`
+    state: _Words  # by `Slot`
+    queue: _Words  # packets, or an `Op`, by `Column`; the last row is the support packet's
+    segments: _Words  # V, by `Segment`
+    words: _Words  # the payload that is being packed
+
+
+class Tables(NamedTuple):
+    """A chunk: references, and the tables of `specs.interfaces.ingress` as words, a row each."""
+
+    refs: npt.NDArray[np.uint32]
+    blocks: _Words
+    traps: _Words
+    sidebands: _Words
+
+
+class Passages(NamedTuple):
+    """A chunk's passages, as `specs.trace.passages.tables` has them."""
+
+    passages: _Words
+    records: npt.NDArray[np.uint32]
+    successors: npt.NDArray[np.uint32]
+    rows: npt.NDArray[np.uint32]  # for the blocks of a section, as references
 
 
 class Slot(IntEnum):
-    """Index into the state array."""
+    """Index into the state."""
 
     # the row in hand, whose packet may depend on the next one
     cur = 0  # a Cur
@@ -75,7 +114,7 @@ class Slot(IntEnum):
     lost = auto()  # packets
     stalled = auto()  # half-words of time
     # the passage in hand (encoder.kernel): its next section; what is left of the section before
-    # that, as for `specs.trace.passages.walk`, 0: nothing; which of the expanded rows wait
+    # that, as for `specs.trace.passages.write_blocks`; which of the expanded blocks wait
     section = auto()
     walk_reference = auto()
     walk_bits = auto()
@@ -130,7 +169,7 @@ class Option(IntEnum):
     itype_width = auto()
     unit = auto()  # a Unit
     period = auto()
-    plain = auto()  # 1, 2: `encoder.algorithm.plain` or `plain_modes` can be used
+    plain = auto()  # 1: `encoder.algorithm.plain`, or `plain_modes`, can be used
     uniform_priv = auto()  # every block of the table has one privilege level
     address_msb = auto()  # bit number of the address field's most significant bit
     sijump = auto()
@@ -189,10 +228,27 @@ class Op(IntEnum):
     LOOK = 103  # a row with an itype other than 0 asks whether tracing can go on
 
 
+class Segment(IntEnum):
+    """Columns of V's segments."""
+
+    first = 0  # address of the first instruction
+    last = 1  # and of the last
+    returns = 2  # `Slot.returns` before it
+    nesting = 3  # `Slot.nesting` before it
+
+
 #: The rules on loops and visits remember this many segments.
 MAX_SEGMENTS = 64
 #: In the place of their number: execution runs in circles, and V is not kept.
 CIRCLES = MAX_SEGMENTS + 1
-#: Columns of the table of segments: first address, last address, and before them implicit returns
-#: and `Slot.nesting`.
-SEGMENT = 4
+
+# the same, as kernels can use them
+slot = plain(Slot)
+option = plain(Option)
+segment = plain(Segment)
+unit = plain(Unit)
+sink_kind = plain(SinkKind)
+hand = plain(Cur, np.uint64)
+was = plain(After, np.uint64)
+op = plain(Op, np.int64)
+NO_RETURNS = np.uint64(NONE)
