@@ -9,6 +9,8 @@ from encoder.algorithm.blocks import CODE, half_words, last_of
 from encoder.algorithm.blocks import block as block_at
 from encoder.algorithm.itypes import is_branch, is_updiscon, itype, seen_code
 from encoder.algorithm.plain import (
+    NEVER,
+    ROOM,
     address_field,
     address_payload,
     form,
@@ -16,7 +18,7 @@ from encoder.algorithm.plain import (
     map_payload,
     put_payload,
 )
-from encoder.output.writer import framed
+from encoder.output.writer import emit_sync_sequence, framed
 from encoder.state import option, slot, unit
 from specs.kernels.njit import njit
 from specs.kernels.words import LOW32, U0, U1, U4, U31, U32, b2u, s64, u64
@@ -37,7 +39,11 @@ def encode_records(work, tables, short, number, out, position):
     options, state, blocks, records = work.options, work.state, tables.blocks, short.records
     header = work.framing[framed.header]
     opening = position
-    limit, room = limits(work, out, position)
+    limit, _ = limits(work, out, position)
+    room = out.shape[0] - ROOM
+    # where the next synchronisation sequence is due
+    period = work.framing[framed.sync_period]
+    sync_at = position + period - s64(state[slot.since_sync]) if period > 0 else NEVER
     count = s64(state[slot.resync_count])
     counted = count
     branches = state[slot.branches]
@@ -54,7 +60,7 @@ def encode_records(work, tables, short, number, out, position):
     if at > first:
         target = u64(records[at - 1, TARGET])
     updiscon = is_updiscon(state[slot.cur_code])
-    while at < end and count < limit and position < room:
+    while at < end and count < limit and position <= room:
         reference = u64(records[at, REFERENCE])
         bits = outcomes(u64(records[at, MAP]))
         if s64(reference >> U4) >= blocks.shape[0]:
@@ -70,6 +76,9 @@ def encode_records(work, tables, short, number, out, position):
                 branch_map |= (bits & U1) << branches
                 branches += U1
                 bits >>= U1
+            if position >= sync_at:
+                position = opening = emit_sync_sequence(work.framing, state, out, position)
+                sync_at = position + period
             field = address_field(options, address, last_address)
             low, high = address_payload(branches, branch_map, field)
             position = put_payload(header, out, position, low, high)
@@ -85,6 +94,9 @@ def encode_records(work, tables, short, number, out, position):
         code = seen_code(reference & CODE, options)
         full = U31 if is_branch(code) else U31 - U1
         while branches > full:
+            if position >= sync_at:
+                position = opening = emit_sync_sequence(work.framing, state, out, position)
+                sync_at = position + period
             low, high = map_payload(branch_map)
             position = put_payload(header, out, position, low, high)
             count += 1
