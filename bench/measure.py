@@ -70,7 +70,7 @@ def untraced(budget: int | None) -> Result:
 
 def traced(budget: int | None) -> Result:
     """Emulation and encoding, one after the other on one core, to a file."""
-    machine = Machine([program()])
+    machine = Machine([program()], passages=True)
     encoder = Encoder(Configuration.default(64))
     with tempfile.TemporaryFile() as file:
         start = clock()

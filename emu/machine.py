@@ -20,13 +20,26 @@ from emu.memory import MachineError, Memory, Region, allocate
 from emu.platforms.elf import Program
 from emu.platforms.spike import PLATFORMS
 from specs.interfaces.events import ALL_KINDS, HOST_CALL, Kind
-from specs.interfaces.ingress import BLOCK, HALTED, HAS_CONTEXT, RESET, TRAP, Chunk
+from specs.interfaces.ingress import (
+    BLOCK,
+    HALTED,
+    HAS_CONTEXT,
+    PASSAGE,
+    RECORD,
+    RESET,
+    TRAP,
+    Chunk,
+)
 from specs.isa.csrs import ADDRESS
 from specs.isa.privilege import Privilege
 from specs.kernels.njit import announce_compilation
 
-#: References of a chunk: 1 MB, so that who drains them finds them in the cache.
+#: References of a chunk: 1 MB, so that who drains them finds them in the cache. As many bytes of
+#: records.
 CHUNK_REFS = 1 << 18
+#: Passages of a chunk, and instructions between chunks that have any: some of them end up as
+#: references, four bytes a block.
+CHUNK_PASSAGES, PASSAGES_PAUSE = 1 << 14, 4 << 20
 #: Traps of a chunk.
 CHUNK_TRAPS = 1 << 14
 #: Rows of the block table; when it is full, a new one is begun and all code translated again.
@@ -65,7 +78,9 @@ class Machine:
 
     `programs`: from `emu.platforms.elf.load`; the first gives width, entry and tohost. `isa`: an
     ISA string to which the hart is restricted; it can do everything without. `memory`: more RAM,
-    (base, size) in whole 4 KiB pages. `record`: whether `run` yields what retires. `console`:
+    (base, size) in whole 4 KiB pages. `record`: whether `run` yields what retires; `passages`:
+    whether it may do so in short (`ingress.PASSAGE`), where no side band and no hook needs single
+    blocks. `console`:
     receives guest output. `tohost`: its address, for programs without that symbol, or "none": the
     symbol means nothing. `semihosting`: serve host calls; without it an ebreak is a breakpoint
     exception, marked or not. `sideband`: context, time, triggers and windows in what `run` yields;
@@ -83,6 +98,7 @@ class Machine:
         isa: str | None = None,
         memory: Sequence[tuple[int, int]] = (),
         record: bool = True,
+        passages: bool = False,
         console: Callable[[bytes], None] | None = None,
         semihosting: SemihostingOptions | None = None,
         sideband: SidebandOptions | None = None,
@@ -109,6 +125,7 @@ class Machine:
         #: Host calls served. Their ebreaks are in what `run` yields, beside `instret` instructions.
         self.host_calls = 0
         self._record = record
+        self._want_passages = record and passages
         self._chunk_refs = max(chunk_refs, 1 << 12)
         self._chunk_traps = max(chunk_traps, 1)
         self._table_blocks = max(table_blocks, 1 << 10)
@@ -129,8 +146,9 @@ class Machine:
             self._semihosting = Semihosting(semihosting, self.memory, self.xlen, console)
             self.cpu[state.SEMIHOSTING] = 1
         self._hooks = Hooks(self.cpu)
-        self._refs, self._traps = np.zeros(0, np.uint32), np.zeros(0, TRAP)
+        self._buffer = _Buffer(0, 0)
         self._blocks = np.zeros(0, BLOCK)
+        self._successors = np.zeros((0, 2), np.uint32)
         self._marks = np.zeros(0, np.uint64)
         #: Rows of the block table that the previous chunk had: of `run`, of retirement hooks.
         self._rows_yielded = self._rows_delivered = 0
@@ -246,18 +264,23 @@ class Machine:
         cpu = self.cpu
         budget = _UNLIMITED if max_instructions is None else max(0, max_instructions)
         cpu[state.BUDGET] = min(self.instret + budget, _UNLIMITED)
-        ring = [self._buffer() for _ in range(buffers if self._record else 1)]
+        ring = [
+            _Buffer(self._chunk_refs, self._chunk_traps, self._want_passages)
+            for _ in range(buffers if self._record else 1)
+        ]
         self._begin_table(flush)
         announce_compilation("the emulator", __name__)
         turn = 0
         self._sideband.begin_run(self._record or self._hooks.want_retired, self.host_calls)
         self._attach(ring, 0)
         while self.exit_reason is None:
-            cpu[state.RETURN_AT] = self.instret + PAUSE
+            short = bool(cpu[state.PASSAGES])
+            cpu[state.RETURN_AT] = self.instret + (PASSAGES_PAUSE if short else PAUSE)
             self._sideband.cut(self.host_calls)
             reason = drive(cpu, self._operations)
             failure = self._handle(reason)
-            if reason != state.BUFFERS_FULL and self.exit_reason is None and failure is None:
+            full = reason == state.BUFFERS_FULL or (short and reason == state.PAUSED)
+            if not full and self.exit_reason is None and failure is None:
                 continue
             if self._record:
                 chunk = self._chunk(0, self._rows_yielded)
@@ -377,27 +400,31 @@ class Machine:
         self._keep.append(array)
         return int(array.ctypes.data)
 
-    def _buffer(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.void]]:
-        return np.zeros(self._chunk_refs, np.uint32), np.zeros(self._chunk_traps, TRAP)
-
-    def _attach(
-        self, ring: list[tuple[npt.NDArray[np.uint32], npt.NDArray[np.void]]], turn: int
-    ) -> None:
+    def _attach(self, ring: "list[_Buffer]", turn: int) -> None:
         cpu = self.cpu
-        refs, traps = self._refs, self._traps = ring[turn]
+        buffer = self._buffer = ring[turn]
         self._sideband.begin_chunk(turn)
-        cpu[state.REFS] = refs.ctypes.data
-        cpu[state.REFS_END] = refs.ctypes.data + refs.nbytes
+        cpu[state.REFS] = buffer.refs.ctypes.data
+        cpu[state.REFS_END] = buffer.refs.ctypes.data + buffer.refs.nbytes
         cpu[state.REF_STEP] = 4 if self._record or self._hooks.want_retired else 0
         cpu[state.DELIVERED] = cpu[state.REFS]
-        cpu[state.TRAPS] = traps.ctypes.data
+        cpu[state.TRAPS] = buffer.traps.ctypes.data
         cpu[state.TRAP_COUNT] = 0
-        cpu[state.TRAP_LIMIT] = len(traps)
+        cpu[state.TRAP_LIMIT] = len(buffer.traps)
+        short = self._want_passages and not self._hooks.want_retired and not self._sideband.active
+        cpu[state.PASSAGES] = buffer.passages.ctypes.data if short else 0
+        cpu[state.PASSAGE_COUNT] = cpu[state.OPEN] = 0
+        cpu[state.PASSAGE_LIMIT] = len(buffer.passages)
+        cpu[state.RECORDS] = cpu[state.RECORD_TABLE] = buffer.records.ctypes.data
+        cpu[state.RECORDS_END] = buffer.records.ctypes.data + buffer.records.nbytes
 
     def _begin_table(self, flush: Callable[[Words], None]) -> None:
         """Begin a block table; translations refer to the one before it, so they are dropped."""
         self._blocks = np.zeros(self._table_blocks, BLOCK)
         self._marks = np.zeros(self._table_blocks, np.uint64)
+        if self._want_passages:
+            self._successors = np.zeros((self._table_blocks, 2), np.uint32)
+            self.cpu[state.SUCCESSORS] = self._successors.ctypes.data
         self._rows_yielded = self._rows_delivered = 0
         flush(self.cpu)
         self.cpu[state.MARKS] = self._marks.ctypes.data
@@ -408,22 +435,40 @@ class Machine:
 
     def _chunk(self, begin: int, fresh: int) -> Chunk:
         """What is in the buffer, from the reference `begin` on."""
-        end = (int(self.cpu[state.REFS]) - self._refs.ctypes.data) // 4
-        blocks = self._blocks[: int(self.cpu[state.BLOCK_COUNT])]
-        traps = self._traps[: int(self.cpu[state.TRAP_COUNT])]
-        if not self._sideband.active:
-            return Chunk(self._refs[begin:end], blocks, traps, fresh=fresh)
-        refs = self._sideband.chunk(self._refs, begin, end, self._marks)
-        return Chunk(refs, blocks, traps, self._sideband.rows, fresh)
+        cpu, buffer = self.cpu, self._buffer
+        end = (int(cpu[state.REFS]) - buffer.refs.ctypes.data) // 4
+        blocks = self._blocks[: int(cpu[state.BLOCK_COUNT])]
+        traps = buffer.traps[: int(cpu[state.TRAP_COUNT])]
+        if self._sideband.active:
+            refs = self._sideband.chunk(buffer.refs, begin, end, self._marks)
+            return Chunk(refs, blocks, traps, self._sideband.rows, fresh)
+        chunk = Chunk(buffer.refs[begin:end], blocks, traps, fresh=fresh)
+        if cpu[state.PASSAGE_COUNT]:
+            records = int(cpu[state.RECORDS] - cpu[state.RECORD_TABLE]) // RECORD.itemsize
+            chunk.passages = buffer.passages[: int(cpu[state.PASSAGE_COUNT])]
+            chunk.records = buffer.records[:records]
+            chunk.successors = self._successors[: len(blocks)]
+        return chunk
 
     def _undelivered(self) -> Chunk | None:
         """What the retirement hooks have not seen, None if nothing or nobody wants it."""
         delivered = int(self.cpu[state.DELIVERED])
         if not self._hooks.want_retired or delivered == self.cpu[state.REFS]:
             return None
-        chunk = self._chunk((delivered - self._refs.ctypes.data) // 4, self._rows_delivered)
+        chunk = self._chunk((delivered - self._buffer.refs.ctypes.data) // 4, self._rows_delivered)
         self._rows_delivered = len(chunk.blocks)
         return chunk
+
+
+class _Buffer:
+    """What a chunk's references, traps, passages and records are written to."""
+
+    def __init__(self, refs: int, traps: int, passages: bool = False) -> None:
+        self.refs = np.zeros(refs, np.uint32)
+        self.traps = np.zeros(traps, TRAP)
+        self.passages = np.zeros(CHUNK_PASSAGES if passages else 0, PASSAGE)
+        # the hot loop always has a place to write one to
+        self.records = np.zeros(refs // 2 if passages else 1, RECORD)
 
 
 def _region_table(regions: list[Region]) -> npt.NDArray[np.uint64]:

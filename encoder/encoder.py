@@ -13,6 +13,7 @@ from encoder.state import (
     OPTIONS,
     STATE_SIZE,
     Option,
+    Passages,
     Segment,
     SinkKind,
     Slot,
@@ -24,7 +25,7 @@ from specs.interfaces import ingress
 from specs.interfaces.records import rows
 from specs.isa.privilege import fits, letters
 from specs.kernels.njit import announce_compilation
-from specs.trace import predictors
+from specs.trace import passages, predictors
 from specs.trace.framing import FramingLayout
 from specs.trace.packets import COLUMNS, FORMAT_NAMES, Layout
 from specs.trace.packing import WORDS
@@ -61,6 +62,9 @@ _NO_TABLES = Tables(
         np.zeros((0, table.itemsize // 8), dtype=np.uint64)
         for table in (ingress.BLOCK, ingress.TRAP, ingress.SIDEBAND)
     ),
+)
+_NO_PASSAGES = Passages(
+    *passages.tables(ingress.Chunk(np.zeros(0, np.uint32))), np.zeros(0, np.uint32)
 )
 
 _ERRORS = {
@@ -180,6 +184,7 @@ class Encoder:
         )
         needed = any(getattr(configuration.modes, mode) for mode in _WITH_HISTORY)
         self._history = predictors.make(configuration) if needed else None
+        self._rows = np.zeros(kernel.PIECE, dtype=np.uint32)
         self._out = np.empty(_BUFFER, dtype=np.uint8)
         self._privileges: set[int] = set()
         self._begun = False
@@ -191,6 +196,11 @@ class Encoder:
         if self._finished:
             raise ValueError("the trace was finished")
         self._check(chunk)
+        if len(chunk.passages):
+            if self.takes_passages:
+                passages.named(chunk)
+            else:
+                chunk = passages.expanded(chunk)
         refs = np.ascontiguousarray(chunk.refs)
         _check_references(refs, len(chunk.blocks))
         parts = [self._begin()]
@@ -200,9 +210,10 @@ class Encoder:
             rows(chunk.traps, ingress.TRAP),
             rows(chunk.sidebands, ingress.SIDEBAND),
         )
+        short = Passages(*passages.tables(chunk), self._rows)
         begin = 0
         while begin < len(refs):
-            taken, data = self._encode(tables, begin)
+            taken, data = self._encode(tables, begin, short)
             begin += taken
             parts.append(data)
             self._raise_error()
@@ -220,6 +231,13 @@ class Encoder:
             self._options[Option.sink] = SinkKind.NONE
             end += self._encode(_NO_TABLES, kernel.LAST_LOSS)[1]
         return self._count(opening + end)
+
+    @property
+    def takes_passages(self) -> bool:
+        """Whether passages make this encoder faster. It takes any, but may have to expand them."""
+        options = self._options
+        plain = options[Option.plain] != 0 and options[Option.keeps_segments] == 0
+        return bool(plain and self._history is None)
 
     @property
     def statistics(self) -> Statistics:
@@ -242,9 +260,13 @@ class Encoder:
             stalled=int(self._state[Slot.stalled]),
         )
 
-    def _encode(self, tables: Tables, begin: int) -> tuple[int, bytes]:
+    def _encode(
+        self, tables: Tables, begin: int, short: Passages = _NO_PASSAGES
+    ) -> tuple[int, bytes]:
         """Encode refs[begin:] until the buffer is full: (references taken, bytes)."""
-        taken, size = kernel.encode(self._work, self._history, tables, begin, self._out)
+        history = self._history
+        given = short if history is None else None
+        taken, size = kernel.encode(self._work, history, tables, given, begin, self._out)
         return int(taken), self._out[:size].tobytes()
 
     def _begin(self) -> bytes:

@@ -15,16 +15,20 @@ from encoder.algorithm.flowchart import (
 from encoder.algorithm.plain import encode_plain, is_plain
 from encoder.algorithm.plain_modes import encode_plain_modes
 from encoder.algorithm.queue import FIRST_FIELD, SHORTER, column, form, put_support, send_support
+from encoder.algorithm.records import encode_records
 from encoder.output.sink import FIRST_OP, can_resume, fits, lose, pass_time
 from encoder.output.writer import MAX_PACKET, emit, payload_bytes
-from encoder.state import MAX_SEGMENTS, hand, op, option, slot
+from encoder.state import MAX_SEGMENTS, Tables, hand, op, option, slot
 from specs.kernels.njit import inlined, njit, spliced
-from specs.kernels.words import U0, U1, s64, u64
+from specs.kernels.words import LOW32, U0, U1, s64, u64
 from specs.trace.packets import QualStatus
+from specs.trace.passages import is_passage, number_of, section, write_blocks
 
 START = np.int64(0)
 TRACE_LOST = np.uint64(QualStatus.trace_lost)
 
+#: Blocks of a passage that are expanded at a time.
+PIECE = 1 << 12
 #: Packets that one reference can make: for the row before it (each visit), the end of a stretch, a
 #: trap, its own rows; and what passes of time in between.
 MAX_QUEUE = MAX_SEGMENTS + 24
@@ -116,11 +120,63 @@ def take(work, history, tables, i, out, position):
 
 
 @njit
-def encode(work, history, tables, start, out):
+def go_on(work, tables, short, number, out, position):
+    """Go on with a passage, whose rows so far were taken: (whether that was all, position in
+    `out`).
+
+    Sections that are plain are encoded by their records. The next one is expanded into
+    `short.rows`, as much of it as fits.
+    """
+    state = work.state
+    if state[slot.walk_left] == U0:
+        count = short.passages[number, 1] & LOW32
+        if state[slot.section] < count and is_plain(work.framing, work.options, state):
+            position = encode_records(work, tables, short, number, out, position)
+        j = state[slot.section]
+        if j > count:
+            state[slot.section] = U0
+            return True, position
+        reference, bits, own, left = section(
+            short.passages, number, short.records, short.successors, s64(j)
+        )
+        state[slot.section] = j + U1
+        state[slot.walk_own] = own
+    else:
+        reference, bits = state[slot.walk_reference], state[slot.walk_bits]
+        own, left = state[slot.walk_own], state[slot.walk_left]
+    used, reference, bits, left = write_blocks(
+        short.successors, reference, bits, own, left, short.rows
+    )
+    state[slot.walk_reference], state[slot.walk_bits] = reference, bits
+    state[slot.walk_left] = left
+    state[slot.row], state[slot.rows] = U0, u64(used)
+    return False, position
+
+
+@spliced
+def take_some(work, history, tables, i, out, position):
+    """Encode some of refs[i:]: (the next one, position in `out`, an error number or 0)."""
+    begin = i
+    error = 0
+    if i >= 0 and is_plain(work.framing, work.options, work.state):
+        if history is None:
+            i, position = encode_plain(work, tables, i, out, position)
+        else:
+            i, position = encode_plain_modes(work, history, tables, i, out, position)
+    if i == begin:
+        error, position = take(work, history, tables, i, out, position)
+        if error == 0:
+            i += 1
+    return i, position, error
+
+
+@njit
+def encode(work, history, tables, short, start, out):
     """Encode refs[start:] until they or the space in `out` run out: (references taken, bytes).
 
     `start` BEGIN, FINISH or LAST_LOSS: write what that stands for, and nothing of `refs`. `history`
-    is None without the modes that need it, and all that is of modes is not compiled then.
+    is None without the modes that need it, and all that is of modes is not compiled then; `short`
+    is None where there are no passages.
     """
     state = work.state
     position = START
@@ -128,22 +184,34 @@ def encode(work, history, tables, start, out):
     i = start
     end = tables.refs.shape[0] if start >= 0 else start + 1
     error = 0
-    while i < end and position <= room:
-        if i >= 0 and is_plain(work.framing, work.options, state):
-            if history is None:
-                i, position = encode_plain(work, tables, i, out, position)
-            else:
-                i, position = encode_plain_modes(work, history, tables, i, out, position)
-            if i == end or position > room:
-                break
-        error, position = take(work, history, tables, i, out, position)
-        if error != 0:
+    while error == 0 and position <= room:
+        now, at = tables, i
+        inside = False
+        if short is not None:
+            inside = state[slot.row] < state[slot.rows]
+            if inside:
+                rows = short.rows[: s64(state[slot.rows])]
+                now = Tables(rows, tables.blocks, tables.traps, tables.sidebands)
+                at = s64(state[slot.row])
+            elif 0 <= i < end:
+                reference = u64(tables.refs[i])
+                number = number_of(reference)
+                if is_passage(reference) and number < short.passages.shape[0]:
+                    done, position = go_on(work, tables, short, number, out, position)
+                    if done:
+                        i += 1
+                    continue
+        if not inside and i >= end:
             break
-        i += 1
+        at, position, error = take_some(work, history, now, at, out, position)
+        if inside:
+            state[slot.row] = u64(at)
+        else:
+            i = at
     state[slot.error] = u64(error)
     state[slot.error_index] = u64(i)
     return i - start, position
 
 
 __all__ = ["BEGIN", "ERROR_CTYPE", "ERROR_EMPTY_BLOCK", "ERROR_INDEX", "FINISH", "LAST_LOSS"]
-__all__ += ["MAX_QUEUE", "encode"]
+__all__ += ["MAX_QUEUE", "PIECE", "encode"]

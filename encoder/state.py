@@ -40,6 +40,15 @@ class Tables(NamedTuple):
     sidebands: _Words
 
 
+class Passages(NamedTuple):
+    """A chunk's passages, as `specs.trace.passages.tables` has them."""
+
+    passages: _Words
+    records: npt.NDArray[np.uint32]
+    successors: npt.NDArray[np.uint32]
+    rows: npt.NDArray[np.uint32]  # for the blocks of a section, as references
+
+
 class Slot(IntEnum):
     """Index into the state."""
 
@@ -104,6 +113,15 @@ class Slot(IntEnum):
     vary = auto()  # 1: the row before had an itype other than 0
     lost = auto()  # packets
     stalled = auto()  # half-words of time
+    # the passage in hand (encoder.kernel): its next section; what is left of the section before
+    # that, as for `specs.trace.passages.write_blocks`; which of the expanded blocks wait
+    section = auto()
+    walk_reference = auto()
+    walk_bits = auto()
+    walk_own = auto()
+    walk_left = auto()
+    row = auto()
+    rows = auto()
     # errors: see encoder.encoder
     error = auto()
     error_index = auto()

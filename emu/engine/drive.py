@@ -8,6 +8,7 @@ from emu.engine.access import imm, rs1, rs2, set_rd
 from emu.engine.generate import BRANCH, VALUE, generated
 from emu.engine.hot import run_slice
 from emu.engine.operations import (
+    COUNT_BEFORE,
     COUNT_SLOT,
     FALL_STUB,
     FOR_BRANCH,
@@ -16,20 +17,22 @@ from emu.engine.operations import (
     FOR_LOOP,
     FOR_MRET,
     FOR_WFI,
-    HEADER_BYTES,
     LINK_SLOT,
     REF_SLOT,
+    REFERENCE_BEFORE,
     TAKEN_STUB,
 )  # fmt: skip
 from emu.engine.translate import block_at, flush, link, pc_of, short_block
 from emu.hart.events import deliver
 from emu.hart.interrupts import PER_TICK, pending, timer_changed, until_timer
 from emu.hart.notes import note
+from emu.hart.passages import add_jump, close_passage, open_passage
 from emu.hart.places import block_pc, retired_at
 from emu.hart.state import (
     ADDRESS_MASK,
     ALIGN_MASK,
     ALL_OF_TIME,
+    ARMED,
     BLOCK_COUNT,
     BLOCK_ENDS,
     BLOCK_LIMIT,
@@ -53,6 +56,7 @@ from emu.hart.state import (
     JUMPS,
     LEFT,
     LEFT_BLOCK,
+    MARKED,
     MAX_BLOCK,
     MCOUNTINHIBIT,
     MIE,
@@ -62,8 +66,17 @@ from emu.hart.state import (
     NOTE_LIMIT,
     NOTE_TIME_OFFSET,
     NOTE_WAITED,
+    OPEN,
+    PASSAGE_COUNT,
+    PASSAGE_LIMIT,
+    PASSAGES,
     PAUSED,
     PC,
+    REACHED,
+    RECORD_STEP,
+    RECORD_TABLE,
+    RECORDS,
+    RECORDS_END,
     REF_STEP,
     REFS,
     REFS_END,
@@ -72,6 +85,7 @@ from emu.hart.state import (
     RETIRED,
     RETURN_AT,
     STALE,
+    STEP,
     STUCK,
     TIME_OFFSET,
     TRAP_COUNT,
@@ -89,6 +103,7 @@ from emu.hart.traps import (
     take_exception,
     take_interrupt,
 )
+from specs.interfaces.ingress import RECORD
 from specs.isa.causes import INSTRUCTION_ADDRESS_MISALIGNED
 from specs.isa.itype import Itype
 from specs.kernels.memory import load8u, load32u, load64, store32, store64
@@ -111,7 +126,8 @@ _BLOCK_ENDS = np.uint64(BLOCK_ENDS)
 _NOTE_TIME_OFFSET, _NOTE_WAITED = np.uint64(NOTE_TIME_OFFSET), np.uint64(NOTE_WAITED)
 _MTIE = np.uint64(1 << 7)
 _MSTATUS_MIE = np.uint64(1 << 3)
-_HEADER = np.uint64(HEADER_BYTES)
+_REFERENCE_BEFORE, _COUNT_BEFORE = np.uint64(REFERENCE_BEFORE), np.uint64(COUNT_BEFORE)
+_RECORD_BYTES = np.uint64(RECORD.itemsize)
 _COUNT, _REF, _LINK = np.uint64(COUNT_SLOT), np.uint64(REF_SLOT), np.uint64(LINK_SLOT)
 _TAKEN_PC, _FALL_PC = np.uint64(TAKEN_STUB + 8), np.uint64(FALL_STUB + 8)
 _NOT_TAKEN = np.uint64(Itype.NONTAKEN_BRANCH)
@@ -140,10 +156,16 @@ def _indirect(cpu: Any, operations: Any, registers: Any, ip: Any) -> Any:
         _misaligned_target(cpu, ip, target)
         return
     set_rd(registers, ip, load64(ip + _LINK))
-    _retire_block(cpu, ip, U0)
+    reference = load32u(ip + _REF)
+    cpu[LEFT] -= load32u(ip + _COUNT)
     cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
     cpu[PC] = target
+    flushes = cpu[FLUSHES]
     block = block_at(cpu, operations, target)
+    if cpu[OPEN] != U0 and cpu[FLUSHES] == flushes:
+        add_jump(cpu, reference, load32u(block - _REFERENCE_BEFORE))
+    else:
+        add_reference(cpu, reference)
     entry = cpu[JUMPS] + ((target >> U1 & _JUMP_MASK) << U4)
     store64(entry, target)
     store64(entry + U8, block)
@@ -252,6 +274,8 @@ def _slice(cpu: Any) -> Any:
     """Instructions that may retire before anything but the program itself must be looked at."""
     retired = cpu[RETIRED]
     left = min(s64(cpu[RETURN_AT] - retired), s64(((cpu[REFS_END] - cpu[REFS]) >> U2) - _MARGIN))
+    if cpu[PASSAGES] != U0:
+        left = min(left, s64(((cpu[RECORDS_END] - cpu[RECORDS]) >> U4) - _MARGIN))
     if cpu[MSTATUS] & _MSTATUS_MIE != U0 and cpu[MIE] & _MTIE != U0:
         left = min(left, until_timer(cpu, retired))
     return left
@@ -262,6 +286,48 @@ def drive(cpu: Any, operations: Any) -> Any:
     """Run until Python is needed; returns why (`state.HOST_REQUEST` ...), with RETIRED and PC of
     the next instruction in `cpu`. `operations` as in `ops.operations`.
     """
+    why = _turns(cpu, operations)
+    close_passage(cpu)
+    return why
+
+
+@njit
+def _full(cpu: Any) -> Any:
+    """Is there no room for what one turn may add? Passages and side bands do not share a chunk."""
+    if (
+        (cpu[REFS_END] - cpu[REFS]) >> U2 <= _MARGIN
+        or cpu[TRAP_COUNT] >= cpu[TRAP_LIMIT]
+        or cpu[BLOCK_COUNT] + _MARGIN >= cpu[BLOCK_LIMIT]
+        or cpu[NOTE_COUNT] + _MARGIN >= cpu[NOTE_LIMIT]
+    ):
+        return True
+    if cpu[PASSAGES] == U0:
+        return False
+    if cpu[ARMED] != U0 and cpu[PASSAGE_COUNT] != U0:
+        return True
+    # An instruction may make a record, few do: at half of them, so that slices never become short.
+    used = cpu[RECORDS] - cpu[RECORD_TABLE]
+    return (
+        used >= cpu[RECORDS_END] - cpu[RECORDS]
+        or cpu[PASSAGE_COUNT] + _MARGIN >= cpu[PASSAGE_LIMIT]
+    )
+
+
+@njit
+def _keep(cpu: Any, ip: Any) -> Any:
+    """Say how the hot loop, to be entered at the block `ip`, is to tell what retires."""
+    if cpu[PASSAGES] != U0 and cpu[ARMED] == U0 and cpu[MARKED] == U0:
+        cpu[STEP] = U0
+        cpu[RECORD_STEP] = _RECORD_BYTES
+        open_passage(cpu, load32u(ip - _REFERENCE_BEFORE))
+    else:
+        cpu[STEP] = cpu[REF_STEP]
+        cpu[RECORD_STEP] = U0
+
+
+@njit
+def _turns(cpu: Any, operations: Any) -> Any:
+    """`drive`, but for the passage that is left open."""
     registers = u64(cpu.ctypes.data)
     for _ in range(MAX_TURNS):
         # First of all: what is below may change the state that the event left.
@@ -273,12 +339,7 @@ def drive(cpu: Any, operations: Any) -> Any:
             return HOST_REQUEST
         if cpu[STUCK] >= _STUCK_TRAPS:
             return TRAP_LOOP
-        if (
-            (cpu[REFS_END] - cpu[REFS]) >> U2 <= _MARGIN
-            or cpu[TRAP_COUNT] >= cpu[TRAP_LIMIT]
-            or cpu[BLOCK_COUNT] + _MARGIN >= cpu[BLOCK_LIMIT]
-            or cpu[NOTE_COUNT] + _MARGIN >= cpu[NOTE_LIMIT]
-        ):
+        if _full(cpu):
             return BUFFERS_FULL
         if remaining <= 0:
             return BUDGET_OVER
@@ -296,10 +357,11 @@ def drive(cpu: Any, operations: Any) -> Any:
             left = min(left, near - MAX_BLOCK)
         else:
             # No block may run past the budget or the edge: one at a time, and the last one cut.
+            close_passage(cpu)
             left = np.int64(1)
             if rest == 0:
                 ip = block_at(cpu, operations, cpu[PC])
-                whole = s64(load32u(ip - _HEADER))
+                whole = s64(load32u(ip - _COUNT_BEFORE))
             else:
                 ip, whole = U0, rest
             if whole > near:
@@ -312,7 +374,9 @@ def drive(cpu: Any, operations: Any) -> Any:
         cpu[IP] = ip
         cpu[LEFT] = u64(left)
         cpu[GOAL] = cpu[RETIRED] + u64(left)
+        _keep(cpu, ip)
         reason = run_slice(cpu)
+        cpu[REACHED] = cpu[GOAL] - cpu[LEFT]
         ip = cpu[IP]
         if reason == TRAPPED:
             if cpu[CAUSE] == _BLOCK_ENDS:
@@ -340,4 +404,6 @@ def drive(cpu: Any, operations: Any) -> Any:
             block = block_at(cpu, operations, cpu[PC])
             if cpu[FLUSHES] == flushes:
                 link(cpu, ip, block)
+                continue
+        close_passage(cpu)
     return PAUSED

@@ -25,22 +25,27 @@ from emu.engine.operations import CALL, CONST, FREQUENT, JALR, JUMP, LEAVE, LI, 
 from emu.engine.slow import slow
 from emu.hart.state import (
     ADDRESS_MASK,
+    BRANCH_MAP,
+    GOAL,
     INDIRECT,
     IP,
     JUMP_ENTRIES,
     JUMPS,
     LEFT,
     LEFT_BLOCK,
-    REF_STEP,
+    RECORD_STEP,
+    RECORDS,
     REFS,
     RESOLVING,
     SLICE_OVER,
+    STEP,
     TLB,
     TLB_ENTRIES,
     TRAPPED,
 )
-from specs.kernels.memory import load32u, load64, store32
-from specs.kernels.words import U0, U3, U7, s64, u64
+from specs.interfaces.ingress import NO_BRANCHES, NO_TARGET
+from specs.kernels.memory import load32u, load64, store32, store64
+from specs.kernels.words import LOW32, U0, U1, U3, U7, U8, U32, s64, u64
 
 _OP = np.uint64(8)
 _TWO_OPS = np.uint64(16)
@@ -60,6 +65,8 @@ _TAG1 = np.uint64(_PAGE)
 _TAG2 = np.uint64(_PAGE | 1)
 _TAG4 = np.uint64(_PAGE | 3)
 _TAG8 = np.uint64(_PAGE | 7)
+_REFERENCE_BEFORE = np.uint64(ops.REFERENCE_BEFORE)
+_NO_BRANCHES, _NO_TARGET = np.uint64(NO_BRANCHES), np.uint64(NO_TARGET << 32)
 _NOT_TAKEN_CODE = np.uint64(4)
 _TAKEN_CODE = np.uint64(5)
 _EVEN = np.uint64(0xFFFF_FFFF_FFFF_FFFE)
@@ -70,15 +77,17 @@ def run_slice(cpu: Any) -> Any:
     """Run from micro-operation cpu[IP] until cpu[LEFT] instructions have retired at a block's end,
     or something needs `drive`. Returns which (`state.SLICE_OVER` ...); IP, LEFT, REFS are updated.
 
+    What retires is told by references, or by a passage (`emu.hart.passages`): then a branch is a
+    bit of `branch_map`, and an uninferable jump and the 31st branch leave a record.
+
     An operation that finds no fast way falls out of the chain, to `slow`.
     """
     registers = u64(cpu.ctypes.data)
     ip = cpu[IP]
     left = s64(cpu[LEFT])
     refs = cpu[REFS]
-    step = cpu[REF_STEP]
+    branch_map = cpu[BRANCH_MAP]
     tlb = cpu[TLB]
-    jumps = cpu[JUMPS]
     mask = cpu[ADDRESS_MASK]
     while True:
         op = op_of(ip)
@@ -112,19 +121,22 @@ def run_slice(cpu: Any) -> Any:
             left -= s64(load32u(ip + _COUNT))
             if VALUE(rs1(registers, ip), rs2(registers, ip)):
                 store32(refs, load32u(ip + _REF) | _TAKEN_CODE)
+                branch_map >>= U1
                 ip = load64(ip + _TAKEN)
             else:
                 store32(refs, load32u(ip + _REF) | _NOT_TAKEN_CODE)
+                branch_map = branch_map >> U1 | _NO_BRANCHES
                 ip = load64(ip + _FALL)
-            refs += step
-            if left > 0:
-                continue
-            reason = SLICE_OVER
-            break
+            if branch_map & U1 == U0:
+                refs += cpu[STEP]
+                if left > 0:
+                    continue
+                reason = SLICE_OVER
+                break
         elif op == JUMP:
             left -= s64(load32u(ip + _COUNT))
             store32(refs, load32u(ip + _REF))
-            refs += step
+            refs += cpu[STEP]
             ip = load64(ip + _TAKEN)
             if left > 0:
                 continue
@@ -134,7 +146,7 @@ def run_slice(cpu: Any) -> Any:
             left -= s64(load32u(ip + _COUNT))
             set_rd(registers, ip, load64(ip + _LINK))
             store32(refs, load32u(ip + _REF))
-            refs += step
+            refs += cpu[STEP]
             ip = load64(ip + _TAKEN)
             if left > 0:
                 continue
@@ -142,15 +154,22 @@ def run_slice(cpu: Any) -> Any:
             break
         elif op == JALR:
             address = (rs1(registers, ip) + imm(ip)) & mask & _EVEN
-            entry = jumps + ((address << U3) & _JUMP_ENTRY)
+            entry = cpu[JUMPS] + ((address << U3) & _JUMP_ENTRY)
             if load64(entry) != address:
                 reason = INDIRECT
                 break
             left -= s64(load32u(ip + _COUNT))
             set_rd(registers, ip, load64(ip + _LINK))
-            store32(refs, load32u(ip + _REF))
-            refs += step
+            reference = load32u(ip + _REF)
+            store32(refs, reference)
+            refs += cpu[STEP]
             ip = load64(entry + _OP)
+            record = cpu[RECORDS]
+            retired = cpu[GOAL] - u64(left)
+            store64(record, reference | branch_map << U32)
+            store64(record + U8, retired & LOW32 | load32u(ip - _REFERENCE_BEFORE) << U32)
+            cpu[RECORDS] = record + cpu[RECORD_STEP]
+            branch_map = _NO_BRANCHES
             if left > 0:
                 continue
             reason = SLICE_OVER
@@ -158,7 +177,7 @@ def run_slice(cpu: Any) -> Any:
         elif op == NEXT:
             left -= s64(load32u(ip + _COUNT))
             store32(refs, load32u(ip + _REF))
-            refs += step
+            refs += cpu[STEP]
             ip = load64(ip + _FALL)
             if left > 0:
                 continue
@@ -170,6 +189,17 @@ def run_slice(cpu: Any) -> Any:
         elif op == LEAVE:
             reason = LEFT_BLOCK
             break
+        if branch_map & U1 != U0:
+            record = cpu[RECORDS]
+            store64(record, load32u(refs) | branch_map << U32)
+            store64(record + U8, (cpu[GOAL] - u64(left)) & LOW32 | _NO_TARGET)
+            cpu[RECORDS] = record + cpu[RECORD_STEP]
+            branch_map = _NO_BRANCHES
+            refs += cpu[STEP]
+            if left > 0:
+                continue
+            reason = SLICE_OVER
+            break
         cpu[LEFT] = u64(left)
         following = slow(cpu, ip)
         left = s64(cpu[LEFT])
@@ -180,4 +210,5 @@ def run_slice(cpu: Any) -> Any:
     cpu[IP] = ip
     cpu[LEFT] = u64(left)
     cpu[REFS] = refs
+    cpu[BRANCH_MAP] = branch_map
     return reason

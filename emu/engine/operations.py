@@ -128,9 +128,12 @@ TVAL_IS_IMM, TVAL_IS_PC = range(2)
 # RESOLVE stubs with their pcs, which the successors point to at first.
 TAKEN_SLOT, FALL_SLOT, REF_SLOT, COUNT_SLOT, LINK_SLOT = 8, 16, 24, 28, 32
 TAKEN_STUB, FALL_STUB, TERMINATOR_BYTES = 40, 56, 72
-#: Before a block's first micro-operation: instruction count and log2 of the first one's half-words
-#: (32 bits each), and the pc.
-HEADER_BYTES = 16
+#: Before a block's first micro-operation: the reference by which it retires, as
+#: `ingress.PASSAGE.first` (32 bits, and as many unused), instruction count and log2 of the first
+#: one's half-words (32 bits each), and the pc.
+HEADER_BYTES = 24
+#: Bytes from there to the first micro-operation.
+REFERENCE_BEFORE, COUNT_BEFORE, FIRST_BEFORE, PC_BEFORE = 24, 16, 12, 8
 
 #: An access: LOAD, STORE (as in tdata1), CONDITIONAL for SC, and from bit 4 on its bytes.
 CONDITIONAL, ACCESS_BYTES_SHIFT = 8, 4

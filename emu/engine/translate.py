@@ -13,10 +13,12 @@ from emu.engine.operations import (
     BOUNDARY_FOR,
     CALL,
     CONST,
+    COUNT_BEFORE,
     EBREAK,
     FALL_SLOT,
     FALL_STUB,
     FIRE,
+    FIRST_BEFORE,
     FOR_BRANCH,
     FOR_CHECK,
     FOR_HOST_CALL,
@@ -31,6 +33,7 @@ from emu.engine.operations import (
     MATCH,
     NEXT,
     REF_SLOT,
+    REFERENCE_BEFORE,
     RESOLVE,
     SHAPE,
     TAKEN_SLOT,
@@ -64,6 +67,7 @@ from emu.hart.state import (
     SEQUEL,
     SIDE,
     SINK,
+    SUCCESSORS,
     USED,
     USED_COUNT,
     XLEN,
@@ -81,12 +85,16 @@ from specs.isa.causes import (
 )
 from specs.isa.control import classify, sequentially_inferable
 from specs.isa.decode import lookup, operands
+from specs.isa.itype import Itype
 from specs.kernels.memory import load16u, load32u, load64, store32, store64
 from specs.kernels.njit import njit, plain
 from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U24, U32, s64, sext32, u64
 
 shape = plain(Shape)
 _HEADER = np.uint64(HEADER_BYTES)
+_REFERENCE_BEFORE, _COUNT_BEFORE = np.uint64(REFERENCE_BEFORE), np.uint64(COUNT_BEFORE)
+_FIRST_BEFORE = np.uint64(FIRST_BEFORE)
+_BRANCH = np.uint64(Itype.NONTAKEN_BRANCH)
 _BYTES = np.uint64(TERMINATOR_BYTES)
 _TAKEN, _FALL = np.uint64(TAKEN_SLOT), np.uint64(FALL_SLOT)
 _REF, _LINK = np.uint64(REF_SLOT), np.uint64(LINK_SLOT)
@@ -176,8 +184,17 @@ def short_block(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
 
 @njit
 def link(cpu: Any, stub: Any, ip: Any) -> Any:
-    """Have the successor that came to `stub` go to `ip` from now on."""
-    store64(stub - (load64(stub) >> U8), ip)
+    """Have the successor that came to `stub` go to `ip` from now on, and say so in the table."""
+    to_slot = load64(stub) >> U8
+    store64(stub - to_slot, ip)
+    if cpu[SUCCESSORS] == U0:
+        return
+    falls = to_slot != _TAKEN_STUB - _TAKEN
+    terminator = stub - (_FALL_STUB if falls else _TAKEN_STUB)
+    entry = cpu[SUCCESSORS] + (load32u(terminator + _REF) >> U4 << U3)
+    if falls and SHAPE[op_of(terminator)] == shape.BRANCH:
+        entry += U4
+    store32(entry, load32u(ip - _REFERENCE_BEFORE))
 
 
 @njit
@@ -418,12 +435,14 @@ def _terminate(cpu: Any, ip: Any, end: Any, operand: Any, reference: Any, fall: 
 
 
 @njit
-def _finish(cpu: Any, start: Any, ip: Any, pc: Any, count: Any, first: Any) -> Any:
-    """Fill in the header of the block from `start` to `ip`."""
-    store32(start - _HEADER, count)
-    store32(start - _HEADER + U4, first)
+def _finish(cpu: Any, span: Any, pc: Any, count: Any, first: Any, reference: Any) -> Any:
+    """Fill in the header of the block from span[0] to span[1]."""
+    start, end = span
+    store32(start - _REFERENCE_BEFORE, reference)
+    store32(start - _COUNT_BEFORE, count)
+    store32(start - _FIRST_BEFORE, first)
     store64(start - U8, pc)
-    cpu[ARENA_TOP] = ip
+    cpu[ARENA_TOP] = end
     return start
 
 
@@ -520,7 +539,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     if trap[0] >= 0:
         store64(ip + side, _place(counts, (ip - start) >> U3))
         _emit(ip, _TRAP, trap[0], trap[2], _NO, trap[1])
-        return _finish(cpu, start, ip + U8, pc, count + U1, counts[2])
+        return _finish(cpu, (start, ip + U8), pc, count + U1, counts[2], U0)
     index = _enter_rows(cpu, pc & ~_SEQUEL, counts, sijump, trigger, looks)
     if looks != U0:
         _emit(ip, _FIRE, s64(looks & _DATA != U0), _NO, _NO, s64(index))
@@ -529,4 +548,5 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     sequel = end[0] == NEXT and _is_sequel(cpu, at, previous)
     reference = index << U4 | u64(code) | count << U32
     ip = _terminate(cpu, ip, end, operand, reference, at | _SEQUEL if sequel else at)
-    return _finish(cpu, start, ip, pc, count, counts[2])
+    whole = _BRANCH if SHAPE[end[0]] == shape.BRANCH else u64(code)
+    return _finish(cpu, (start, ip), pc, count, counts[2], index << U4 | whole)

@@ -103,12 +103,31 @@ EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
     RETIRE_HOOK_COUNT,
     DELIVERED,  # host pointer to the first reference that the retirement hooks have not seen
 ) = range(224, 224 + 18)
+#: Passages (`emu.hart.passages`).
+(
+    STEP,  # of REFS in the hot loop: REF_STEP, or 0 while it keeps a passage
+    OPEN,  # 1: a passage is
+    REACHED,  # instructions retired up to the last block of the passage
+    BRANCH_MAP,  # of its last section, as `ingress.RECORD.map`
+    RECORDS,  # host pointer to the next ingress.RECORD
+    RECORDS_END,
+    RECORD_STEP,  # 16, or 0: no passage is kept
+    RECORD_TABLE,
+    FIRST_RECORD,  # of the passage that is open
+    FIRST_ROW,  # its first block's reference
+    BEGUN,  # RETIRED before it
+    PASSAGES,  # table of ingress.PASSAGE, 0: there are to be none
+    PASSAGE_COUNT,
+    PASSAGE_LIMIT,
+    SUCCESSORS,  # by row of BLOCKS, see ingress.Chunk; 0: nobody wants them
+) = range(242, 242 + 15)
+_FREE = 242 + 15
+
 #: A compiled hook: its machine code, its user pointer, its kinds.
 HOOK_BYTES = 24
 
 #: By CSR address: how it behaves, which bits can be written, and the stored value.
-CSR_KIND, CSR_MASK, CSR_VALUE = 256, 256 + 4096, 256 + 8192
-SIZE = 256 + 3 * 4096
+CSR_KIND, CSR_MASK, CSR_VALUE, SIZE = (_FREE + table * 4096 for table in range(4))
 
 MHARTID = CSR_VALUE + 0xF14
 MSTATUS, MISA, MIE, MTVEC = (CSR_VALUE + a for a in (0x300, 0x301, 0x304, 0x305))

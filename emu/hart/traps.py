@@ -7,6 +7,7 @@ import numpy as np
 from emu.hart.csrs import MSTATUS_MIE, MSTATUS_MPIE
 from emu.hart.events import raise_event
 from emu.hart.interrupts import pending, pending_since
+from emu.hart.passages import close_passage
 from emu.hart.places import block_pc, position
 from emu.hart.state import (
     ADDRESS_MASK,
@@ -101,6 +102,7 @@ def add_block(cpu: Any, pc: Any, sizes: Any, mark: Any) -> Any:
 @njit
 def add_reference(cpu: Any, reference: Any) -> Any:
     """Append to the stream of references (nothing is kept when recording is off)."""
+    close_passage(cpu)
     store32(cpu[REFS], reference)
     cpu[REFS] += cpu[REF_STEP]
 

@@ -30,10 +30,13 @@ form = plain(Format)
 #: Bit sets of reference codes and, as `code & ~1 == 4`, branches.
 TRAP_OR_SIDEBAND = np.uint64(1 << 1 | 1 << 2 | 1 << SIDEBAND_CODE)
 NOT_LOW = np.uint64(14)
-#: One reference makes fewer packets than this.
-FEWER = 4
-ROOM = FEWER * MAX_PACKET
+#: Packets that one reference, or one section of a passage, makes at most. Resynchronisation must
+#: not fall on a row of it.
+AT_ONCE = 2
+ROOM = 2 * AT_ONCE * MAX_PACKET
 NEVER = 1 << 62
+#: Bytes of a packet without srcID and timestamp, at most.
+LARGEST_PACKET = 17
 #: Bits of a word above format, branches and a full branch map.
 MAP_UNUSED = np.uint64(64 - 38)
 
@@ -60,7 +63,7 @@ def is_plain(framing, options, state):
         return False
     if (
         options[option.unit] == unit.PACKETS
-        and s64(state[slot.resync_count]) >= options[option.period] - FEWER
+        and s64(state[slot.resync_count]) >= options[option.period] - AT_ONCE
     ):
         return False
     if period > 0 and s64(state[slot.since_sync]) >= period:
@@ -129,10 +132,12 @@ def limits(work, out, position):
     """Where a plain stretch has to end: (counted packets, because of resynchronisation; position in
     `out`, because of a synchronisation sequence, or of its end)."""
     framing, options, state = work.framing, work.options, work.state
-    most = options[option.period] - FEWER if options[option.unit] == unit.PACKETS else NEVER
+    most = options[option.period] - AT_ONCE if options[option.unit] == unit.PACKETS else NEVER
     sync_at = NEVER
     if framing[framed.sync_period] > 0:
+        # the second packet of a block may have to wait for it
         sync_at = position + framing[framed.sync_period] - s64(state[slot.since_sync])
+        sync_at -= LARGEST_PACKET
     return most, min(sync_at, out.shape[0] - ROOM + 1)
 
 

@@ -20,6 +20,7 @@ from specs.interfaces import ingress
 from specs.interfaces.records import join, rows
 from specs.isa.control import CodeMap
 from specs.kernels.njit import announce_compilation
+from specs.trace.passages import expanded
 
 if TYPE_CHECKING:
     from specs.configuration.parameters import Configuration
@@ -76,6 +77,7 @@ class Qualifier:
 
         Raises `IngressError` for references past their tables.
         """
+        chunk = expanded(chunk)
         refs = np.ascontiguousarray(chunk.refs)
         fresh = self._update(chunk)
         table = self._table

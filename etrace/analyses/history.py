@@ -15,6 +15,7 @@ from specs.interfaces.flow import Ended, Flow
 from specs.interfaces.ingress import CODE_BITS, CODE_MASK, SIDEBAND_CODE, Chunk
 from specs.isa.control import CodeMap
 from specs.isa.itype import Itype
+from specs.trace.passages import expanded, first_rows
 
 #: Plain numbers: looking an enumeration up takes longer than what is done with them.
 _EXCEPTION, _INTERRUPT = int(Itype.EXCEPTION), int(Itype.INTERRUPT)
@@ -238,7 +239,8 @@ class ChunkHistory:
         """The next chunk; nothing of it is needed afterwards."""
         if not len(chunk.refs):
             return
-        self._follow_traps(chunk)
+        # nothing traps or returns within a passage
+        self._follow_traps(replace(chunk, refs=first_rows(chunk)))
         self._keep_end(chunk)
 
     @property
@@ -260,20 +262,18 @@ class ChunkHistory:
         traps = events[steps > 0]
         self._chain.enter(_trap_rows(chunk, traps[self._chain.leave(steps)]))
 
-    def _keep_end(self, chunk: Chunk) -> None:
+    def _keep_end(self, whole: Chunk) -> None:
+        chunk = expanded(whole, _WINDOW)
         if len(chunk.refs) >= LAST and not len(chunk.traps) and not len(chunk.sidebands):
             refs = chunk.refs[-LAST:].copy()
             self._pieces = [_Piece(refs, chunk.blocks[refs >> CODE_BITS], _NO_TRAPS)]
             return
-        window = min(_WINDOW, len(chunk.refs))
-        places = np.flatnonzero(_are_blocks(chunk.refs[-window:] & CODE_MASK))
-        if len(places) < LAST and window < len(chunk.refs):
-            window = len(chunk.refs)
+        places = np.flatnonzero(_are_blocks(chunk.refs & CODE_MASK))
+        if len(places) < LAST and len(chunk.refs) == _WINDOW:
+            chunk = expanded(whole)
             places = np.flatnonzero(_are_blocks(chunk.refs & CODE_MASK))
-        begin = len(chunk.refs) - window
         enough = len(places) >= LAST
-        if enough:
-            begin += int(places[-LAST])
+        begin = int(places[-LAST]) if enough else 0
         refs = chunk.refs[begin:].copy()
         codes = refs & CODE_MASK
         traps = np.flatnonzero((codes == _EXCEPTION) | (codes == _INTERRUPT))

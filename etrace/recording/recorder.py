@@ -135,6 +135,11 @@ class _Encoding:
         """Whether the trace has passed its size."""
         return self._max_size is not None and self.encoder.statistics.bytes >= self._max_size
 
+    @property
+    def takes_passages(self) -> bool:
+        """Whether passages are of use."""
+        return self._qualifier is None and self.encoder.takes_passages
+
     def feed(self, chunk: Chunk) -> None:
         self._await_kernels()
         self.history.feed(chunk)
@@ -215,11 +220,13 @@ def record(
     (The encoder takes what `Machine.run` yields, not `on_retire`: these chunks stay valid while the
     next one is filled, so that it can work beside the machine, and no event cuts them short.)
     """
-    machine = new_machine(code, header, console, semihosting)
-    for plugin in plugins:
-        plugin.attach(machine)
     beside = Beside("encoder", header.configuration, header.xlen)
     encoding = _Encoding(header.configuration, file, code, max_size, warn, beside)
+    # where a trace ends for its size depends on the chunks, and passages make longer ones
+    passages = encoding.takes_passages and max_size is None
+    machine = new_machine(code, header, console, semihosting, passages=passages)
+    for plugin in plugins:
+        plugin.attach(machine)
     if not raw:
         file.write(header.pack())
         file.flush()
@@ -290,10 +297,11 @@ def new_machine(
     console: Callable[[bytes], None] | None = None,
     semihosting: Path | None = None,
     record: bool = True,
+    passages: bool = False,
 ) -> Machine:
     """The machine that `header` describes; raises `InputError`.
 
-    `semihosting`: the directory for host calls, `record`: whether `run` is to yield what retires.
+    `semihosting`: the directory for host calls, `record`, `passages`: as for `emu.Machine`.
     """
     options = None
     if header.semihosting is not None:
@@ -310,6 +318,7 @@ def new_machine(
             isa=header.isa,
             memory=list(header.memory),
             record=record,
+            passages=passages,
             console=console,
             semihosting=options,
             sideband=header.sideband,

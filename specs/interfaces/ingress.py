@@ -9,6 +9,8 @@ of 32-bit references into three tables:
     0, 3-6, 8-15    blocks       a retirement block; the code is its itype
     1, 2            traps        an exception / interrupt after the preceding block; retires nothing
     7               sidebands    annotates the reference that follows it
+    7, from index   passages     a run of retirement blocks, told in short; see `PASSAGE`
+    2^27 on
 
 `itype` stands in the reference because a branch block is executed with either outcome (4, 5); the
 rest of a block is static, so a source enters it once and refers to it at each execution: four
@@ -16,6 +18,12 @@ bytes a block in the stream. itype 7 is reserved by the specification; here it i
 
 Tables belong to their chunk: an encoder keeps values, never indices, from one chunk to the next.
 A source may pass the same growing table with every chunk.
+
+*Passages* are for a source that knows where each block leads, as our emulator does. A block costs
+no reference then, a bit at most: what is between two uninferable jumps follows from the outcomes of
+the branches. So a passage is their outcomes, and where the jumps led, much as in a trace.
+`specs.trace.passages.expanded` gives the references that it stands for. Where single blocks matter
+(traps, side bands, filters, hooks) there are references as ever.
 """
 
 from dataclasses import dataclass, field
@@ -65,6 +73,31 @@ SIDEBAND = record(
     ("flags", "u1"),
 )
 
+#: A passage: retirement blocks in a row, none of them annotated; a reference to the block behind
+#: them follows. `first` is the reference of the first one, with code 4 if it is a branch, whatever
+#: its outcome, and `begun` the number of instructions retired before it, modulo 2^32. The `records`
+#: from number `record` on cut it into sections; what is behind the last record is the last section:
+#: `rows` blocks, with the outcomes of its branches in `map`.
+PASSAGE = record(
+    ("first", "<u4"),
+    ("record", "<u4"),
+    ("records", "<u4"),
+    ("map", "<u4"),
+    ("begun", "<u4"),
+    ("rows", "<u4"),
+)
+
+#: The end of a section: `reference`, of its last block, which ends in a jump through a register, or
+#: in the 31st branch since the record before. `retired`: instructions up to its end, as
+#: `PASSAGE.begun`. `target`: the reference of the block that follows a jump, as `PASSAGE.first`;
+#: `NO_TARGET` behind a branch. `map`: the outcomes of the section's branches, 1 for one not taken.
+#: The first is the bit above the lowest 1, the last is bit 31.
+RECORD = np.dtype([("reference", "<u4"), ("map", "<u4"), ("retired", "<u4"), ("target", "<u4")])
+
+#: A `map` without a branch; the `target` behind a branch.
+NO_BRANCHES, NO_TARGET = 1 << 31, (1 << 32) - 1
+
+#: Where a block leads, by its index: the references (as `RECORD.target`) of the blocks that follow
 #: `SIDEBAND.flags`.
 HAS_CONTEXT, HAS_TIME, HALTED, RESET, UNQUALIFIED, TRAP_UNQUALIFIED = 1, 2, 4, 8, 16, 32
 TRIGGER_ON, TRIGGER_OFF, TRIGGER_NOTIFY = 1, 2, 4
@@ -74,6 +107,8 @@ CODE_BITS = 4
 CODE_MASK = 15
 SIDEBAND_CODE = 7
 MAX_INDEX = (1 << 28) - 1
+#: With code 7: index of the first passage.
+PASSAGE_INDEX = 1 << 27
 
 
 def _empty(dtype: npt.DTypeLike) -> npt.NDArray[np.void]:
@@ -82,7 +117,12 @@ def _empty(dtype: npt.DTypeLike) -> npt.NDArray[np.void]:
 
 @dataclass
 class Chunk:
-    """A stretch of the stream: `refs` (uint32) into the tables beside it.
+    """A piece of the stream: `refs` (uint32) into the tables beside it; `passages` into `records`
+    and `successors`.
+
+    `successors`: uint32, two a row of `blocks`: the references (as `PASSAGE.first`) of the blocks
+    that follow it if its branch is taken, and if it is not. Behind one that ends in no branch the
+    first counts. Zeros where nobody has gone yet.
 
     `fresh`: rows of `blocks` before it stood, unchanged, in the previous chunk's table.
     """
@@ -92,6 +132,9 @@ class Chunk:
     traps: npt.NDArray[np.void] = field(default_factory=lambda: _empty(TRAP))
     sidebands: npt.NDArray[np.void] = field(default_factory=lambda: _empty(SIDEBAND))
     fresh: int = 0
+    passages: npt.NDArray[np.void] = field(default_factory=lambda: _empty(PASSAGE))
+    records: npt.NDArray[np.void] = field(default_factory=lambda: _empty(RECORD))
+    successors: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros((0, 2), np.uint32))
 
 
 class IngressError(ValueError):
