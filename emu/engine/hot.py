@@ -70,7 +70,8 @@ def run_slice(cpu: Any) -> Any:
     """Run from micro-operation cpu[IP] until cpu[LEFT] instructions have retired at a block's end,
     or something needs `drive`. Returns which (`state.SLICE_OVER` ...); IP, LEFT, REFS are updated.
 
-    An operation that finds no fast way falls out of the chain, to `slow`.
+    An operation that finds no fast way falls out of the chain, to `slow`. One function, for a call
+    or a state in memory would cost more than most operations do.
     """
     registers = u64(cpu.ctypes.data)
     ip = cpu[IP]

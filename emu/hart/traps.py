@@ -172,7 +172,7 @@ def take_trap(cpu: Any, pc: Any, cause: Any, tval: Any, interrupt: Any) -> Any:
         cpu[MCAUSE] = cause
     cpu[PC] = target & cpu[ADDRESS_MASK]
     since = pending_since(cpu, cause) if interrupt else cpu[RETIRED]
-    raise_event(cpu, _INTERRUPT if interrupt else _EXCEPTION, pc, cause, tval, priv, since)
+    raise_event(cpu, _INTERRUPT if interrupt else _EXCEPTION, pc, (cause, tval), priv, since)
 
 
 @njit
@@ -208,4 +208,4 @@ def mret(cpu: Any, pc: Any) -> Any:
     cpu[MSTATUS] = (status & ~_MIE) | enabled | _MPIE
     cpu[PC] = cpu[MEPC] & cpu[EPC_MASK]
     cpu[HANDLING] = U0
-    raise_event(cpu, _TRAP_RETURN, pc, U0, U0, cpu[PRIV], cpu[RETIRED])
+    raise_event(cpu, _TRAP_RETURN, pc, (U0, U0), cpu[PRIV], cpu[RETIRED])
