@@ -261,6 +261,8 @@ def _slice(cpu: Any) -> Any:
 def drive(cpu: Any, operations: Any) -> Any:
     """Run until Python is needed; returns why (`state.HOST_REQUEST` ...), with RETIRED and PC of
     the next instruction in `cpu`. `operations` as in `ops.operations`.
+
+    Its length is that of the reasons to return and of what a slice ended for, in their order.
     """
     registers = u64(cpu.ctypes.data)
     for _ in range(MAX_TURNS):
