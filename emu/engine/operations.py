@@ -160,6 +160,16 @@ SHAPE = by_number(lambda operation: operation.shape.value, np.int64)
 ACCESS = by_number(_access, np.uint64)
 SIZE = by_number(lambda operation: operation.size, np.uint64)
 HAS_IMMEDIATE = by_number(lambda operation: operation.immediate, np.bool_)
+
+
+def _same_value(operation: Operation) -> int:
+    function, rare = operation.meaning.function, operation.is_rare
+    same = (o for o in all_operations().values() if o.meaning.function is function)
+    return NUMBER[next(o.name for o in same if o.is_rare == rare)]
+
+
+#: The first operation with the same value function, of those in the hot loop or of the others.
+SAME_VALUE = by_number(_same_value, np.int64)
 #: Only computes, and is not in the hot loop.
 IS_RARE = by_number(lambda operation: operation.is_rare, np.bool_)
 #: rd = imm where rs1 is x0.

@@ -15,6 +15,7 @@ from emu.engine.operations import (
     MATCH,
     NEXT,
     REF_SLOT,
+    SAME_VALUE,
     SHAPE,
     SIZE,
     TVAL_IS_PC,
@@ -93,7 +94,7 @@ def _write(host: Any, size: Any, value: Any) -> Any:
         store64(host, value)
 
 
-@generated
+@generated(once=True)
 def _loaded(op: Any, word: Any) -> Any:
     """What a load makes of the word that it finds, zero-extended."""
     if op in LOAD:
@@ -117,7 +118,7 @@ def _load(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
         word = read_clint(cpu, address, retired_at(cpu, ip)) & ALL_ONES >> ((U8 - size) << U3)
     else:
         return fault(cpu, s64(LOAD_ACCESS_FAULT), address)
-    set_rd(registers, ip, _loaded(op, word))
+    set_rd(registers, ip, _loaded(SAME_VALUE[op], word))
     return OK
 
 
@@ -146,7 +147,7 @@ def _store(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     return fault(cpu, s64(STORE_ACCESS_FAULT), address)
 
 
-@generated
+@generated(once=True)
 def _computed(op: Any, a: Any, b: Any) -> Any:
     if op in RARE:
         return VALUE(a, b)
@@ -161,13 +162,13 @@ def _compute(registers: Any, ip: Any) -> Any:
     op = op_of(ip)
     while IS_RARE[op]:
         b = imm(ip) if HAS_IMMEDIATE[op] else rs2(registers, ip)
-        set_rd(registers, ip, _computed(op, rs1(registers, ip), b))
+        set_rd(registers, ip, _computed(SAME_VALUE[op], rs1(registers, ip), b))
         ip += U8
         op = op_of(ip)
     return ip
 
 
-@generated
+@generated(once=True)
 def _combined(op: Any, old: Any, operand: Any) -> Any:
     """What an AMO leaves in memory."""
     if op in ATOMIC:
@@ -175,7 +176,7 @@ def _combined(op: Any, old: Any, operand: Any) -> Any:
     return U0
 
 
-@generated
+@generated(once=True)
 def _written(op: Any, old: Any, operand: Any) -> Any:
     """What a CSR instruction leaves in the CSR."""
     if op in CSR:
@@ -211,7 +212,7 @@ def _atomic(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
             cpu[RESERVED] = address | size >> U2
             set_rd(registers, ip, old)
             return OK
-        new = _combined(op, old, operand if size == U8 else sext32(operand))
+        new = _combined(SAME_VALUE[op], old, operand if size == U8 else sext32(operand))
         set_rd(registers, ip, old)
     _write(host, size, new)
     note_store(cpu, address, size)
@@ -249,7 +250,7 @@ def _csr_instruction(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
         operand &= LOW32
     old = read_csr(cpu, address, retired)
     if field != U0 or SHAPE[op] == shape.CSR_WRITE:
-        write_csr(cpu, address, _written(op, old, operand), retired)
+        write_csr(cpu, address, _written(SAME_VALUE[op], old, operand), retired)
     set_rd(registers, ip, sext32(old) if cpu[XLEN] == U32 else old)
 
 

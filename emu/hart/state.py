@@ -71,7 +71,7 @@ X, SINK = 0, 32
     TRIGGERS,  # host pointer to the triggers' rows
     TRIGGER_COUNT,
     ARMED,  # accesses at which a trigger can fire, as in tdata1
-    FIRING,  # what fires with the instruction in hand, see triggers_kernel.matched
+    FIRING,  # what fires with the instruction in hand, see triggers.matched
     STALE,  # 1: the triggers have changed, translations are to be forgotten
     # windows
     EDGE,  # a block ends where RETIRED is this, and `drive` returns to Python
@@ -161,13 +161,13 @@ SEQUEL = 1
 
 #: A block's mark: instructions, cycles, then `SIDEBAND.trigger`.
 MARK_CYCLES_SHIFT, MARK_TRIGGER_SHIFT, MARK_FIELD = 16, 32, 0xFFFF
-#: A place in a block (`slow_kernel.position`): cycles before it, number of the partial block.
+#: A place in a block (`places.position`): cycles before it, number of the partial block.
 PLACE_LAST_MASK, PLACE_CYCLES_SHIFT, PLACE_CYCLES_MASK, PLACE_INDEX_SHIFT = 3, 26, 0xFFF, 38
 #: A note: three words (from which number of retired instructions on; what, with the ctype in bits
 #: 8 and 9; value).
 NOTE_WORDS = 3
 NOTE_CONTEXT, NOTE_TIME_OFFSET, NOTE_WAITED = range(3)
-#: A trigger: three words (tdata1, tdata2, what `triggers_kernel.armed` makes of tdata1).
+#: A trigger: three words (tdata1, tdata2, what `triggers.armed` makes of tdata1).
 TRIGGER_BYTES = 24
 
 #: Why the hot loop left, and why `drive` returned.
