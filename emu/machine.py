@@ -37,9 +37,8 @@ from specs.kernels.njit import announce_compilation
 #: References of a chunk: 1 MB, so that who drains them finds them in the cache. As many bytes of
 #: records.
 CHUNK_REFS = 1 << 18
-#: Passages of a chunk, and instructions between chunks that have any: some of them end up as
-#: references, four bytes a block.
-CHUNK_PASSAGES, PASSAGES_PAUSE = 1 << 14, 4 << 20
+#: Passages of a chunk.
+CHUNK_PASSAGES = 1 << 14
 #: Traps of a chunk.
 CHUNK_TRAPS = 1 << 14
 #: Rows of the block table; when it is full, a new one is begun and all code translated again.
@@ -274,12 +273,13 @@ class Machine:
         self._sideband.begin_run(self._record or self._hooks.want_retired, self.host_calls)
         self._attach(ring, 0)
         while self.exit_reason is None:
-            short = bool(cpu[state.PASSAGES])
-            cpu[state.RETURN_AT] = self.instret + (PASSAGES_PAUSE if short else PAUSE)
+            cpu[state.RETURN_AT] = self.instret + PAUSE
             self._sideband.cut(self.host_calls)
             reason = drive(cpu, self._operations)
             failure = self._handle(reason)
-            full = reason == state.BUFFERS_FULL or (short and reason == state.PAUSED)
+            # passages may go on for ever in little space
+            full = reason == state.BUFFERS_FULL
+            full |= reason == state.PAUSED and bool(cpu[state.PASSAGES])
             if not full and self.exit_reason is None and failure is None:
                 continue
             if self._record:

@@ -201,7 +201,8 @@ class Encoder:
                 passages.named(chunk)
             else:
                 chunk = passages.expanded(chunk)
-        refs = np.ascontiguousarray(chunk.refs)
+        # of the one type that kernels are compiled for
+        refs = np.require(chunk.refs, np.uint32, ["C", "W"])
         _check_references(refs, len(chunk.blocks))
         parts = [self._begin()]
         tables = Tables(

@@ -77,7 +77,8 @@ X, SINK = 0, 32
     EDGE,  # a block ends where RETIRED is this, and `drive` returns to Python
     REST,  # instructions left of a block that ended there for no other reason, 0: none
     HANDLING,  # 1: no mret since the last trap, which was none that the program asked for (ecall)
-) = range(33, 33 + 62)
+    SUCCESSORS,  # by row of BLOCKS, see ingress.Chunk; 0: nobody wants them
+) = range(33, 33 + 63)
 
 #: Traps taken: exceptions by cause, then interrupts by cause.
 EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
@@ -119,15 +120,14 @@ EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
     PASSAGES,  # table of ingress.PASSAGE, 0: there are to be none
     PASSAGE_COUNT,
     PASSAGE_LIMIT,
-    SUCCESSORS,  # by row of BLOCKS, see ingress.Chunk; 0: nobody wants them
-) = range(242, 242 + 15)
-_FREE = 242 + 15
+) = range(242, 242 + 14)
 
 #: A compiled hook: its machine code, its user pointer, its kinds.
 HOOK_BYTES = 24
 
 #: By CSR address: how it behaves, which bits can be written, and the stored value.
-CSR_KIND, CSR_MASK, CSR_VALUE, SIZE = (_FREE + table * 4096 for table in range(4))
+CSR_KIND, CSR_MASK, CSR_VALUE = 256, 256 + 4096, 256 + 8192
+SIZE = 256 + 3 * 4096
 
 MHARTID = CSR_VALUE + 0xF14
 MSTATUS, MISA, MIE, MTVEC = (CSR_VALUE + a for a in (0x300, 0x301, 0x304, 0x305))
