@@ -164,3 +164,30 @@ def test_the_map_shows_every_folder() -> None:
     modules = {path.stem for room in ALLOWED for path in (ROOT / room).glob("*.py")}
     assert folders <= names
     assert names <= folders | modules
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Every function of ours, with its place."""
+    for room in ALLOWED:
+        for path in sources(room):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef):
+                    yield f"{path.relative_to(ROOT)}: {node.name}", node
+
+
+def test_long_functions_say_why_they_are() -> None:
+    for place, node in functions():
+        if node.end_lineno is not None and node.end_lineno - node.lineno >= 80:
+            text = ast.get_docstring(node) or ""
+            assert "Long: " in text, f"{place} has more than 80 lines and no reason"
+
+
+def test_kernels_take_bundles() -> None:
+    """A bundle, what it is about, where output goes: six parameters at most."""
+    kernels = 0
+    for place, node in functions():
+        names = {each.id for each in node.decorator_list if isinstance(each, ast.Name)}
+        if names & COMPILERS:
+            kernels += 1
+            assert len(node.args.args) <= 6, place
+    assert kernels > 100

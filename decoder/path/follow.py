@@ -126,7 +126,7 @@ def follow(path, history, runs, filled):
     Returns 0, `FULL` if `runs` is too short (the next call goes on from there), or the `Reason` why
     the goal cannot be reached, with state[ERROR_ADDRESS].
 
-    One long function, because its twenty variables stay in registers through a path.
+    Long: its twenty variables stay in registers through a path.
     """
     regions, table, settings, state = path
     goal = u64(state[_at.GOAL])

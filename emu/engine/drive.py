@@ -329,7 +329,10 @@ def _keep(cpu: Any, ip: Any) -> Any:
 
 @njit
 def _turns(cpu: Any, operations: Any) -> Any:
-    """`drive`, but for the passage that is left open."""
+    """`drive`, but for the passage that is left open.
+
+    Long: what may end a turn, one thing after another, in the order in which they count.
+    """
     registers = u64(cpu.ctypes.data)
     for _ in range(MAX_TURNS):
         # First of all: what is below may change the state that the event left.

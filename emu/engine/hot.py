@@ -80,8 +80,9 @@ def run_slice(cpu: Any) -> Any:
     What retires is told by references, or by a passage (`emu.hart.passages`): then a branch is a
     bit of `branch_map`, and an uninferable jump and the 31st branch leave a record.
 
-    An operation that finds no fast way falls out of the chain, to `slow`. One function, for a call
-    or a state in memory would cost more than most operations do.
+    An operation that finds no fast way falls out of the chain, to `slow`.
+
+    Long: a call, or a state in memory, would cost more than most operations do.
     """
     registers = u64(cpu.ctypes.data)
     ip = cpu[IP]

@@ -453,7 +453,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     instructions. `operations`: uint8, by instruction index (`ops.operations`). `pc` may have
     `state.SEQUEL` set. Returns the host pointer to its first micro-operation.
 
-    Its length is that of the cases that end a block; each is a line or two.
+    Long: the cases that end a block, a line or two each.
     """
     mask = cpu[ADDRESS_MASK]
     start = cpu[ARENA_TOP] + _HEADER

@@ -145,8 +145,9 @@ def limits(work, out, position):
 def encode_plain(work, tables, i, out, position):
     """Encode refs[i:] while they are plain: (next reference, position in `out`).
 
-    The row in hand is an anchor (a branch or an updiscon) when this starts. One loop, too long for
-    a function otherwise: its state is in registers.
+    The row in hand is an anchor (a branch or an updiscon) when this starts.
+
+    Long: one loop, whose state is in registers.
     """
     options, state, refs, blocks = work.options, work.state, tables.refs, tables.blocks
     end = refs.shape[0]

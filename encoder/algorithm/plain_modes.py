@@ -133,8 +133,9 @@ def put_branches(work, unsent, out, position):
 def encode_plain_modes(work, history, tables, i, out, position):
     """Encode refs[i:] while they are plain: (next reference, position in `out`).
 
-    The row in hand is an anchor (a branch or an updiscon) when this starts. One loop, too long for
-    a function otherwise: its state is in registers.
+    The row in hand is an anchor (a branch or an updiscon) when this starts.
+
+    Long: one loop, whose state is in registers.
     """
     options, state, segments = work.options, work.state, work.segments
     refs, blocks = tables.refs, tables.blocks

@@ -34,7 +34,9 @@ def encode_records(work, tables, short, number, out, position):
     they are plain; the position in `out` after them.
 
     The row in hand, the last one before that section, is an anchor (a branch or an updiscon) that
-    waits for no address of its own. One loop: its state is in registers.
+    waits for no address of its own.
+
+    Long: one loop, whose state is in registers.
     """
     options, state, blocks, records = work.options, work.state, tables.blocks, short.records
     header = work.framing[framed.header]

@@ -184,8 +184,7 @@ def split(blocks, start, units, code, table):
     instructions are unknown: then its parts are the places where one may begin. Ends early, before
     a row for which there is no room, and gives the number of that row.
 
-    One loop over instructions, whose run of equal results all of it extends or closes: hence its
-    length.
+    Long: one loop over instructions, each of which extends or closes a run of equal results.
     """
     comparators, plan = units.comparators, units.plan
     rows, parts, parts_blocks = table.rows, table.parts, table.blocks

@@ -365,7 +365,8 @@ def qualify(work, tables, table, start, output):
     """Take the references `tables.refs[start:]` until they, or the room in `output`, end.
 
     Returns (references taken, references and side bands in `output`, DONE, NO_ROOM or PAST_TABLE).
-    One loop, so that most references meet three comparisons and no call: hence its length.
+
+    Long: one loop, in which most references meet three comparisons and no call.
     """
     options, filters, state = work.options, work.filters, work.state
     chunk, blocks, traps, sidebands = tables
