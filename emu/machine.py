@@ -392,7 +392,7 @@ class Machine:
         if int(cpu[state.EVENT_KINDS]) & HOST_CALL:
             words = np.array([HOST_CALL, operation, parameter], np.uint64)
             priv, instret = cpu[state.PRIV], cpu[state.RETIRED]
-            raise_event(cpu, words[0], ebreak, words[1], words[2], priv, instret)
+            raise_event(cpu, words[0], ebreak, (words[1], words[2]), priv, instret)
             if deliver(cpu):
                 self._hooks.event(self._undelivered())
 

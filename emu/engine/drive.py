@@ -285,6 +285,8 @@ def _slice(cpu: Any) -> Any:
 def drive(cpu: Any, operations: Any) -> Any:
     """Run until Python is needed; returns why (`state.HOST_REQUEST` ...), with RETIRED and PC of
     the next instruction in `cpu`. `operations` as in `ops.operations`.
+
+    Its length is that of the reasons to return and of what a slice ended for, in their order.
     """
     why = _turns(cpu, operations)
     close_passage(cpu)

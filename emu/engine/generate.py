@@ -9,7 +9,7 @@ A template is a function with a chain of cases by the number of a micro-operatio
         return U0
 
 `op == NAME` is one case, for the micro-operation of that name. Sets are COMPUTE, RARE (the COMPUTE
-that are not in `operations.FREQUENT`), UPPER, LOAD, STORE, BRANCH, ATOMIC, CSR. In a case of a set,
+that are not in the hot loop), UPPER, LOAD, STORE, BRANCH, ATOMIC, CSR. In a case of a set,
 these names stand for what the instruction at hand has:
 
 * `VALUE(x, ...)`: the value function's expression; it takes as many arguments as the function has
@@ -27,18 +27,20 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from emu.engine.operations import FREQUENT, NUMBER, Operation, all_operations
+from emu.engine.operations import NUMBER, SAME_VALUE, Operation, all_operations
 from emu.isa.kinds import Function, Shape
 from specs.kernels.njit import cache_directory, njit
 
-#: Where the text of each generated kernel is: a file, or a name that only tracebacks know.
-FILES: dict[str, str] = {}
+#: By name of a generated kernel: its template and order, and where its text is (a file, or a name
+#: that only tracebacks know).
+KERNELS: dict[str, "Generated"] = {}
 
 # What stands for something in a template: names that linters know.
 COMPUTE: Any
@@ -56,6 +58,22 @@ STORED: Any
 TAG: Any
 COMPUTE = RARE = UPPER = LOAD = STORE = BRANCH = ATOMIC = CSR = None
 VALUE = SECOND = LOADED = STORED = TAG = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A generated kernel."""
+
+    template: Function
+    order: Sequence[str] | None
+    once: bool
+    file: str
+
+    @property
+    def text(self) -> str:
+        """Its source, made again."""
+        return text_of(self.template, self.order, self.once)
+
 
 _SHAPES: dict[str, tuple[Shape, ...]] = {
     "COMPUTE": (Shape.COMPUTE,),
@@ -75,7 +93,7 @@ def members(name: str) -> list[Operation]:
     return [
         operation
         for operation in all_operations().values()
-        if operation.shape in _SHAPES[name] and (name != "RARE" or operation.name not in FREQUENT)
+        if operation.shape in _SHAPES[name] and (name != "RARE" or operation.is_rare)
     ]
 
 
@@ -167,8 +185,9 @@ class _Fill(ast.NodeTransformer):
 class _Cases(ast.NodeTransformer):
     """The chain of cases by `op`, with a case for each operation, in `order` if that is given."""
 
-    def __init__(self, order: Sequence[str] | None, imports: dict[str, str]) -> None:
+    def __init__(self, order: Sequence[str] | None, once: bool, imports: dict[str, str]) -> None:
         self._order = order
+        self._once = once
         self._imports = imports
 
     def visit_If(self, node: ast.If) -> Any:
@@ -198,18 +217,21 @@ class _Cases(ast.NodeTransformer):
         """Names and operations of a case; None if it is no case."""
         match node.test:
             case ast.Compare(ast.Name("op"), [ast.In()], [ast.Name(name)]) if name in _SHAPES:
-                return [(operation.name, operation) for operation in members(name)]
+                of_set = members(name)
+                if self._once:
+                    of_set = [o for o in of_set if SAME_VALUE[NUMBER[o.name]] == NUMBER[o.name]]
+                return [(operation.name, operation) for operation in of_set]
             case ast.Compare(ast.Name("op"), [ast.Eq()], [ast.Name(name)]) if name in NUMBER:
                 return [(name, None)]
         return None
 
 
-def text_of(template: Function, order: Sequence[str] | None = None) -> str:
-    """The source of the kernel that `template` stands for."""
+def text_of(template: Function, order: Sequence[str] | None = None, once: bool = False) -> str:
+    """The source of the kernel that `template` stands for, as in `generated`."""
     imports: dict[str, str] = {}
     function = deepcopy(_source(template))
     function.decorator_list = [ast.Name("njit", ast.Load())]
-    function = _Cases(order, imports).visit(function)
+    function = _Cases(order, once, imports).visit(function)
     used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
     for name in used - imports.keys() - NUMBER.keys():
         if name in template.__globals__:
@@ -238,21 +260,22 @@ def _write(path: Path, text: str) -> bool:
     return True
 
 
-def _load(name: str, template: Function, order: Sequence[str] | None) -> ModuleType:
+def _load(name: str, template: Function, order: Sequence[str] | None, once: bool) -> ModuleType:
     """The module `name`, made from `template` unless that has been done for these sources."""
     directory = cache_directory(name.partition(".")[0])
     path = None if directory is None else directory / f"{name}.py"
     made = path is not None and path.exists()
-    text = "" if made else text_of(template, order)
-    if path is not None and (made or _write(path, text)):
-        FILES[name] = str(path)
-        spec = spec_from_file_location(name, path)
+    text = "" if made else text_of(template, order, once)
+    kept = path is not None and (made or _write(path, text))
+    file = str(path) if kept else f"<{name}>"
+    KERNELS[name] = Generated(template, order, once, file)
+    if kept:
+        spec = spec_from_file_location(name, file)
         assert spec is not None and spec.loader is not None
         module = module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
         return module
-    FILES[name] = file = f"<{name}>"
     linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
     module = ModuleType(name)
     sys.modules[name] = module
@@ -260,14 +283,16 @@ def _load(name: str, template: Function, order: Sequence[str] | None) -> ModuleT
     return module
 
 
-def generated(template: Function | None = None, *, order: Sequence[str] | None = None) -> Any:
-    """Decorator: the kernel that a template stands for; with `order`, its cases, and in which
-    order.
+def generated(
+    template: Function | None = None, *, order: Sequence[str] | None = None, once: bool = False
+) -> Any:
+    """Decorator: the kernel that a template stands for. `order`: its cases, and in which order.
+    `once`: it is called with `operations.SAME_VALUE` of an operation, and has a case for those.
     """
 
     def make(template: Function) -> Callable[..., Any]:
         name = f"{template.__module__}.{template.__name__}"
-        kernel: Callable[..., Any] = getattr(_load(name, template, order), template.__name__)
+        kernel: Callable[..., Any] = getattr(_load(name, template, order, once), template.__name__)
         return kernel
 
     return make if template is None else make(template)

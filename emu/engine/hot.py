@@ -80,7 +80,8 @@ def run_slice(cpu: Any) -> Any:
     What retires is told by references, or by a passage (`emu.hart.passages`): then a branch is a
     bit of `branch_map`, and an uninferable jump and the 31st branch leave a record.
 
-    An operation that finds no fast way falls out of the chain, to `slow`.
+    An operation that finds no fast way falls out of the chain, to `slow`. One function, for a call
+    or a state in memory would cost more than most operations do.
     """
     registers = u64(cpu.ctypes.data)
     ip = cpu[IP]
@@ -201,12 +202,12 @@ def run_slice(cpu: Any) -> Any:
             reason = SLICE_OVER
             break
         cpu[LEFT] = u64(left)
-        if slow(cpu, ip) != 0:
-            left = s64(cpu[LEFT])
+        following = slow(cpu, ip)
+        left = s64(cpu[LEFT])
+        if following == U0:
             reason = TRAPPED
             break
-        left = s64(cpu[LEFT])
-        ip += _OP
+        ip = following
     cpu[IP] = ip
     cpu[LEFT] = u64(left)
     cpu[REFS] = refs

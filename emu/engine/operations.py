@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emu.hart.trigger_registers import LOAD, STORE
-from emu.isa.kinds import Meaning, Shape, meanings
+from emu.isa.kinds import Meaning, Shape, meaning_of, meanings
 from specs.isa.formats import FORMATS
-from specs.isa.tables import BOTH, ENTRIES, RV32, Entry
+from specs.isa.tables import BOTH, ENTRIES, Entry
 
 #: The engine's own: a successor that is not linked yet (0: zeroed memory is never a valid one);
 #: rd = imm; rd = the 8 bytes after the micro-operation; terminators, beside branches and jalr; what
@@ -60,6 +60,11 @@ class Operation:
     def shape(self) -> Shape:
         return self.meaning.shape
 
+    @property
+    def is_rare(self) -> bool:
+        """Whether it only computes, and is not in the hot loop."""
+        return self.shape is Shape.COMPUTE and self.name not in FREQUENT
+
 
 def _form(meaning: Meaning, entry: Entry) -> tuple[Meaning, bool, int]:
     """What makes two instructions the same micro-operation: the meaning, whether its second operand
@@ -74,37 +79,21 @@ def _form(meaning: Meaning, entry: Entry) -> tuple[Meaning, bool, int]:
     return meaning, immediate, size
 
 
-def _claims(of: Callable[[Meaning], list[tuple[int, str]]]) -> dict[tuple[int, str], Meaning]:
-    claims: dict[tuple[int, str], Meaning] = {}
-    for meaning in meanings():
-        for key in of(meaning):
-            if key in claims:
-                raise ValueError(f"{key[1]} has two meanings")
-            claims[key] = meaning
-    return claims
-
-
 @cache
 def _instructions() -> dict[tuple[int, str], Operation]:
-    """By width and name of an instruction that is its own expansion.
-
-    Raises ValueError where an instruction has two meanings.
-    """
-    entries = {(x, e.name): e for e in ENTRIES for x in e.xlens if e.expansion == e.name}
-    claims = _claims(lambda meaning: [(x, name) for x in BOTH for name in meaning.names])
-    claims |= _claims(lambda meaning: [(RV32, name) for name in meaning.rv32])
+    """By width and name of an instruction that is its own expansion."""
+    entries = {(x, e.expansion): e for e in ENTRIES for x in e.xlens if e.match & 3 == 3}
     forms: dict[tuple[Meaning, bool, int], Operation] = {}
     found: dict[tuple[int, str], Operation] = {}
     # Names come from RV64, where each form has an instruction of its own.
-    for key in sorted(claims, key=lambda key: -key[0]):
-        if key not in entries:
-            continue
-        meaning = claims[key]
-        form = _form(meaning, entries[key])
-        if form not in forms:
-            name = key[1] if key[1] in meaning.names else meaning.name + "i" * form[1]
-            forms[form] = Operation(name.upper().replace(".", "_"), *form)
-        found[key] = forms[form]
+    for xlen in reversed(BOTH):
+        for instruction, meaning in meaning_of(xlen).items():
+            form = _form(meaning, entries[xlen, instruction])
+            if form not in forms:
+                own = instruction in meaning.names
+                name = instruction if own else meaning.name + "i" * form[1]
+                forms[form] = Operation(name.upper().replace(".", "_"), *form)
+            found[xlen, instruction] = forms[form]
     return found
 
 
@@ -171,6 +160,18 @@ SHAPE = by_number(lambda operation: operation.shape.value, np.int64)
 ACCESS = by_number(_access, np.uint64)
 SIZE = by_number(lambda operation: operation.size, np.uint64)
 HAS_IMMEDIATE = by_number(lambda operation: operation.immediate, np.bool_)
+
+
+def _same_value(operation: Operation) -> int:
+    function, rare = operation.meaning.function, operation.is_rare
+    same = (o for o in all_operations().values() if o.meaning.function is function)
+    return NUMBER[next(o.name for o in same if o.is_rare == rare)]
+
+
+#: The first operation with the same value function, of those in the hot loop or of the others.
+SAME_VALUE = by_number(_same_value, np.int64)
+#: Only computes, and is not in the hot loop.
+IS_RARE = by_number(lambda operation: operation.is_rare, np.bool_)
 #: rd = imm where rs1 is x0.
 IS_ADDI = by_number(lambda operation: operation.name in ("ADDI", "ADDIW"), np.bool_)
 #: What a BOUNDARY leaves the hot loop for.

@@ -11,9 +11,11 @@ from emu.engine.operations import (
     CONDITIONAL,
     FIRE,
     HAS_IMMEDIATE,
+    IS_RARE,
     MATCH,
     NEXT,
     REF_SLOT,
+    SAME_VALUE,
     SHAPE,
     SIZE,
     TVAL_IS_PC,
@@ -92,7 +94,7 @@ def _write(host: Any, size: Any, value: Any) -> Any:
         store64(host, value)
 
 
-@generated
+@generated(once=True)
 def _loaded(op: Any, word: Any) -> Any:
     """What a load makes of the word that it finds, zero-extended."""
     if op in LOAD:
@@ -116,7 +118,7 @@ def _load(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
         word = read_clint(cpu, address, retired_at(cpu, ip)) & ALL_ONES >> ((U8 - size) << U3)
     else:
         return fault(cpu, s64(LOAD_ACCESS_FAULT), address)
-    set_rd(registers, ip, _loaded(op, word))
+    set_rd(registers, ip, _loaded(SAME_VALUE[op], word))
     return OK
 
 
@@ -145,14 +147,28 @@ def _store(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     return fault(cpu, s64(STORE_ACCESS_FAULT), address)
 
 
-@generated
+@generated(once=True)
 def _computed(op: Any, a: Any, b: Any) -> Any:
     if op in RARE:
         return VALUE(a, b)
     return U0
 
 
-@generated
+@njit
+def _compute(registers: Any, ip: Any) -> Any:
+    """The second loop: from `ip` on, instructions that only compute and are not in the hot loop.
+    Returns the first micro-operation that is something else.
+    """
+    op = op_of(ip)
+    while IS_RARE[op]:
+        b = imm(ip) if HAS_IMMEDIATE[op] else rs2(registers, ip)
+        set_rd(registers, ip, _computed(SAME_VALUE[op], rs1(registers, ip), b))
+        ip += U8
+        op = op_of(ip)
+    return ip
+
+
+@generated(once=True)
 def _combined(op: Any, old: Any, operand: Any) -> Any:
     """What an AMO leaves in memory."""
     if op in ATOMIC:
@@ -160,7 +176,7 @@ def _combined(op: Any, old: Any, operand: Any) -> Any:
     return U0
 
 
-@generated
+@generated(once=True)
 def _written(op: Any, old: Any, operand: Any) -> Any:
     """What a CSR instruction leaves in the CSR."""
     if op in CSR:
@@ -196,7 +212,7 @@ def _atomic(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
             cpu[RESERVED] = address | size >> U2
             set_rd(registers, ip, old)
             return OK
-        new = _combined(op, old, operand if size == U8 else sext32(operand))
+        new = _combined(SAME_VALUE[op], old, operand if size == U8 else sext32(operand))
         set_rd(registers, ip, old)
     _write(host, size, new)
     note_store(cpu, address, size)
@@ -222,46 +238,11 @@ def _match(cpu: Any, registers: Any, ip: Any) -> Any:
 
 
 @njit
-def slow(cpu: Any, ip: Any) -> Any:
-    """Execute the micro-operation at `ip`. OK, or FAULT with CAUSE and TVAL set (BLOCK_ENDS: it is
-    done, and the block ends behind it: `traps_kernel.end_block`).
-
-    cpu[LEFT] is up to date, and may be changed (`end_slice`).
-    """
-    op = op_of(ip)
-    registers = u64(cpu.ctypes.data)
-    kind = SHAPE[op]
-    if kind == shape.LOAD:
-        return _load(cpu, registers, ip, op)
-    if kind == shape.STORE:
-        return _store(cpu, registers, ip, op)
-    if kind == shape.COMPUTE:
-        second = imm(ip) if HAS_IMMEDIATE[op] else rs2(registers, ip)
-        set_rd(registers, ip, _computed(op, rs1(registers, ip), second))
-        return OK
-    if kind == shape.ATOMIC or kind == shape.RESERVE or kind == shape.CONDITIONAL:
-        return _atomic(cpu, registers, ip, op)
-    if kind == shape.CSR or kind == shape.CSR_WRITE:
-        csr_instruction(cpu, registers, ip, retired_at(cpu, ip))
-        return OK
-    if op == MATCH:
-        return _match(cpu, registers, ip)
-    if op == FIRE:
-        fire(cpu, ip)
-        return OK
-    if load8u(ip + U2) == u64(TVAL_IS_PC):
-        tval = (block_pc(cpu, ip) + imm(ip)) & cpu[ADDRESS_MASK]
-    else:
-        tval = imm(ip) & LOW32
-    return fault(cpu, s64(load8u(ip + U1)), tval)
-
-
-@njit
-def csr_instruction(cpu: Any, registers: Any, ip: Any, retired: Any) -> Any:
+def _csr_instruction(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     """CSRRW, CSRRS, CSRRC and their immediate forms. The micro-operation: imm is the CSR's address,
     rs1 the register or immediate. The translator checked access.
     """
-    op = op_of(ip)
+    retired = retired_at(cpu, ip)
     address = s64(imm(ip))
     field = load8u(ip + U2)
     operand = field if HAS_IMMEDIATE[op] else rs1(registers, ip)
@@ -269,12 +250,12 @@ def csr_instruction(cpu: Any, registers: Any, ip: Any, retired: Any) -> Any:
         operand &= LOW32
     old = read_csr(cpu, address, retired)
     if field != U0 or SHAPE[op] == shape.CSR_WRITE:
-        write_csr(cpu, address, _written(op, old, operand), retired)
+        write_csr(cpu, address, _written(SAME_VALUE[op], old, operand), retired)
     set_rd(registers, ip, sext32(old) if cpu[XLEN] == U32 else old)
 
 
 @njit
-def fire(cpu: Any, ip: Any) -> Any:
+def _fire(cpu: Any, ip: Any) -> Any:
     """After the instruction: note hits and, for loads and stores, have the terminator behind the
     micro-operation FIRE at `ip` refer to the row with the pulses.
     """
@@ -286,3 +267,42 @@ def fire(cpu: Any, ip: Any) -> Any:
             cpu[MARKED] += U1
     if fired >> U8 != U0:
         _hit(cpu, fired >> U8)
+
+
+@njit
+def _one(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
+    """Execute any other micro-operation. OK or FAULT."""
+    kind = SHAPE[op]
+    if kind == shape.LOAD:
+        return _load(cpu, registers, ip, op)
+    if kind == shape.STORE:
+        return _store(cpu, registers, ip, op)
+    if kind == shape.ATOMIC or kind == shape.RESERVE or kind == shape.CONDITIONAL:
+        return _atomic(cpu, registers, ip, op)
+    if kind == shape.CSR or kind == shape.CSR_WRITE:
+        _csr_instruction(cpu, registers, ip, op)
+        return OK
+    if op == MATCH:
+        return _match(cpu, registers, ip)
+    if op == FIRE:
+        _fire(cpu, ip)
+        return OK
+    if load8u(ip + U2) == u64(TVAL_IS_PC):
+        tval = (block_pc(cpu, ip) + imm(ip)) & cpu[ADDRESS_MASK]
+    else:
+        tval = imm(ip) & LOW32
+    return fault(cpu, s64(load8u(ip + U1)), tval)
+
+
+@njit
+def slow(cpu: Any, ip: Any) -> Any:
+    """Execute the micro-operation at `ip`. Returns that to go on with; 0 where CAUSE and TVAL are
+    set (BLOCK_ENDS: it is done, and the block ends behind it: `traps.end_block`).
+
+    cpu[LEFT] is up to date, and may be changed (`end_slice`).
+    """
+    op = op_of(ip)
+    registers = u64(cpu.ctypes.data)
+    if IS_RARE[op]:
+        return _compute(registers, ip)
+    return ip + U8 if _one(cpu, registers, ip, op) == OK else U0

@@ -26,7 +26,6 @@ from emu.engine.operations import (
     HEADER_BYTES,
     ILLEGAL,
     IS_ADDI,
-    JALR,
     JUMP,
     LEAVE,
     LI,
@@ -73,7 +72,7 @@ from emu.hart.state import (
     USED_COUNT,
     XLEN,
 )
-from emu.hart.traps import add_block
+from emu.hart.traps import add_block, block_sizes
 from emu.hart.trigger_registers import EXECUTE, LOAD, LOOK, STORE
 from emu.hart.triggers import firing
 from emu.isa.kinds import Shape
@@ -92,7 +91,6 @@ from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U24, U32, s64, sext
 from specs.trace.itype import Itype
 
 shape = plain(Shape)
-_EVEN_PC = np.uint64(0xFFFF_FFFF_FFFF_FFFE)
 _HEADER = np.uint64(HEADER_BYTES)
 _REFERENCE_BEFORE, _COUNT_BEFORE = np.uint64(REFERENCE_BEFORE), np.uint64(COUNT_BEFORE)
 _FIRST_BEFORE = np.uint64(FIRST_BEFORE)
@@ -123,6 +121,10 @@ _LI = np.int64(LI)
 _CONST = np.int64(CONST)
 _TRAP = np.int64(TRAP)
 _MATCH, _FIRE = np.int64(MATCH), np.int64(FIRE)
+_LEAVE, _NEXT = np.int64(LEAVE), np.int64(NEXT)
+_ILLEGAL = np.int64(ILLEGAL)
+_NONE = np.int64(-1)
+_EMPTY = (U0, U0, U0, U0, U0)
 
 
 @njit
@@ -262,9 +264,184 @@ def _is_sequel(cpu: Any, pc: Any, previous: Any) -> Any:
 
 
 @njit
-def _place(count: Any, halfwords: Any, slots: Any, last: Any, cycles: Any) -> Any:
-    """See `slow_kernel.position`."""
+def _place(counts: Any, slots: Any) -> Any:
+    """See `places.position`; `counts` as in `_counted`."""
+    count, halfwords, _first, last, cycles = counts
     return count | halfwords << U8 | slots << U16 | last << U24 | cycles << _PLACE_CYCLES
+
+
+@njit
+def _counted(counts: Any, halves: Any, op: Any) -> Any:
+    """What a block holds, with one more instruction of `halves` half-words: instructions,
+    half-words, log2 of those of its first and of its last instruction, cycles.
+    """
+    count, halfwords, first, _last, cycles = counts
+    log_size = halves - U1
+    if count == U0:
+        first = log_size
+    return count + U1, halfwords + halves, first, log_size, cycles + CYCLES[op]
+
+
+@njit
+def _fetch(cpu: Any, at: Any) -> Any:
+    """The instruction word at `at`, and its half-words. Where it cannot be fetched, -1, and how
+    many bytes of it can.
+    """
+    region = find_region(cpu, at)
+    if region == U0:
+        return _NONE, U0
+    host = at - load64(region) + load64(region + U16)
+    word = s64(load16u(host))
+    if word & 3 != 3:
+        return word, U1
+    if load64(region + U8) - at < U4:
+        return _NONE, U2
+    return s64(load32u(host)), U2
+
+
+@njit
+def _writes_csr(op: Any, operand: Any) -> Any:
+    kind = SHAPE[op]
+    return kind == shape.CSR_WRITE or (kind == shape.CSR and operand[1] != 0)
+
+
+@njit
+def _decode(cpu: Any, operations: Any, word: Any) -> Any:
+    """Micro-operation of an instruction word, and its operands (rd, rs1, rs2, immediate). ILLEGAL
+    also where it accesses a CSR that does not exist or cannot be written.
+    """
+    index = lookup(word, s64(cpu[XLEN]))
+    if index < 0:
+        return _ILLEGAL, (_NO, _NO, _NO, _NO)
+    op = np.int64(operations[index])
+    operand = operands(index, word)
+    kind = SHAPE[op]
+    if kind == shape.CSR or kind == shape.CSR_WRITE:
+        number = operand[3]
+        if cpu[CSR_KIND + number] == U0 or (_writes_csr(op, operand) and number >> 10 == 3):
+            op = _ILLEGAL
+    return op, operand
+
+
+@njit
+def _exception(cpu: Any, op: Any, operand: Any, word: Any) -> Any:
+    """Cause, tval and its kind, of an instruction that traps whenever it is executed; cause -1 if
+    it does not.
+    """
+    if op == ILLEGAL:
+        return s64(ILLEGAL_INSTRUCTION), word, s64(TVAL_IS_IMM)
+    if op == EBREAK:
+        return s64(BREAKPOINT), _NO, s64(TVAL_IS_PC)
+    if SHAPE[op] == shape.RAISE:
+        return s64(ECALL_FROM_M), _NO, s64(TVAL_IS_IMM)
+    if SHAPE[op] == shape.JUMP and u64(operand[3]) & cpu[ALIGN_MASK] != U0:
+        return s64(INSTRUCTION_ADDRESS_MISALIGNED), operand[3], s64(TVAL_IS_PC)
+    return _NONE, _NO, _NO
+
+
+@njit
+def _transfer(cpu: Any, op: Any, operand: Any, here: Any) -> Any:
+    """How a block ends with the control transfer or BOUNDARY at `here`: terminator, its rd, its
+    immediate, the target if it is taken.
+    """
+    rd, _first, _second, immediate = operand
+    to = s64(SINK) if rd == 0 else rd
+    target = (here + u64(immediate)) & cpu[ADDRESS_MASK]
+    kind = SHAPE[op]
+    if kind == shape.BRANCH and u64(immediate) & cpu[ALIGN_MASK] != U0:
+        return _LEAVE, s64(FOR_BRANCH), op, target
+    if kind == shape.BOUNDARY:
+        return _LEAVE, BOUNDARY_FOR[op], immediate, target
+    if kind == shape.JUMP:
+        return s64(JUMP) if rd == 0 else s64(CALL), to, immediate, target
+    return op, to, immediate, target
+
+
+@njit
+def _straight(cpu: Any, ip: Any, op: Any, operand: Any, here: Any) -> Any:
+    """Emit an instruction behind which its block can go on. Returns where the next micro-operation
+    goes.
+    """
+    rd, first, second, immediate = operand
+    to = s64(SINK) if rd == 0 else rd
+    if SHAPE[op] == shape.UPPER:
+        value = _known(op, u64(immediate), here)
+        if cpu[XLEN] == U32:
+            value = sext32(value)
+        if not _fits32(value):
+            _emit(ip, _CONST, to, _NO, _NO, _NO)
+            store64(ip + U8, value)
+            return ip + U16
+        op, first, immediate = _LI, _NO, s64(value)
+    elif IS_ADDI[op] and first == 0:
+        op = _LI
+    _emit(ip, op, to, first, second, immediate)
+    return ip + U8
+
+
+@njit
+def _has_no_effect(op: Any, operand: Any) -> Any:
+    kind = SHAPE[op]
+    if kind == shape.FENCE:
+        return True
+    # Without effect on a register, only memory and CSRs can be affected.
+    return operand[0] == 0 and (kind == shape.COMPUTE or kind == shape.UPPER)
+
+
+@njit
+def _needs_check(cpu: Any, op: Any, operand: Any) -> Any:
+    """Whether it is a CSR instruction behind which `drive` has to look at what it wrote."""
+    if not _writes_csr(op, operand):
+        return False
+    return ENDS_BLOCK[operand[3]] or cpu[CSR_KIND + operand[3]] == _CONTEXT
+
+
+@njit
+def _transfers(op: Any) -> Any:
+    kind = SHAPE[op]
+    return kind == shape.JUMP or kind == shape.INDIRECT or kind == shape.BRANCH
+
+
+@njit
+def _enter_rows(cpu: Any, pc: Any, counts: Any, sijump: Any, trigger: Any, looks: Any) -> Any:
+    """Enter a block in the table. Returns its index; where triggers may fire at its load or store,
+    the rows behind have the pulses.
+    """
+    count, halfwords, first, last, cycles = counts
+    if trigger != U0:
+        cpu[MARKED] += U1
+    sizes = block_sizes(halfwords, first, last, u64(sijump))
+    mark = count | cycles << _MARK_CYCLES | trigger << _MARK_TRIGGER
+    index = add_block(cpu, pc, sizes, mark)
+    if looks & _DATA != U0:
+        for pulses in range(1, _PULSES):
+            add_block(cpu, pc, sizes, mark | u64(pulses) << _MARK_TRIGGER)
+    return index
+
+
+@njit
+def _terminate(cpu: Any, ip: Any, end: Any, operand: Any, reference: Any, fall: Any) -> Any:
+    """Emit a terminator: `end` as in `_transfer`; `reference` with the count above; `fall` is the
+    address behind the block. Returns where the next micro-operation goes.
+    """
+    terminator, to, immediate, target = end
+    link = fall & ~_SEQUEL
+    _emit(ip, terminator, to, operand[1], operand[2], immediate)
+    store64(ip + _REF, reference)
+    store64(ip + _LINK, sext32(link) if cpu[XLEN] == U32 else link)
+    _stub(ip, _TAKEN, _TAKEN_STUB, target)
+    _stub(ip, _FALL, _FALL_STUB, fall)
+    return ip + _BYTES
+
+
+@njit
+def _finish(cpu: Any, start: Any, ip: Any, pc: Any, count: Any, first: Any) -> Any:
+    """Fill in the header of the block from `start` to `ip`."""
+    store32(start - _COUNT_BEFORE, count)
+    store32(start - _FIRST_BEFORE, first)
+    store64(start - U8, pc)
+    cpu[ARENA_TOP] = ip
+    return start
 
 
 @njit
@@ -273,206 +450,102 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     traps, one that needs a boundary after it, the end of the address space, or `limit`
     instructions. `operations`: uint8, by instruction index (`ops.operations`). `pc` may have
     `state.SEQUEL` set. Returns the host pointer to its first micro-operation.
+
+    Its length is that of the cases that end a block; each is a line or two.
     """
-    xlen = s64(cpu[XLEN])
     mask = cpu[ADDRESS_MASK]
     start = cpu[ARENA_TOP] + _HEADER
     side = cpu[SIDE] - cpu[ARENA]
     ip = start
     at = pc & ~_SEQUEL
-    cycles = U0
-    trigger = U0
-    looks = U0
-    count = U0
-    halfwords = U0
-    first = U0
-    last = U0
-    previous = np.int64(0)
-    trap = -1
-    tval = np.int64(0)
-    tval_kind = TVAL_IS_IMM
-    terminator = np.int64(NEXT)
-    leave = 0
-    code = np.int64(0)
-    rd = first_source = second_source = immediate = np.int64(0)
-    taken = U0
-    sijump = False
-    stored = False
-    while s64(count) < limit:
-        if at == U0 and count != U0:
+    counts = (U0, U0, U0, U0, U0)
+    trigger = looks = U0
+    previous = _NO
+    stored = sijump = False
+    trap = (_NONE, _NO, _NO)
+    operand = (_NO, _NO, _NO, _NO)
+    end = (_NEXT, s64(SINK), _NO, U0)
+    code = _NO
+    while s64(counts[0]) < limit:
+        if at == U0 and counts[0] != U0:
             break  # address 0 follows the last one, but is no later address of the same block
-        if cpu[ARMED] & _EXECUTE != U0:
-            fired = firing(cpu, at)
-            if fired != U0:
-                # An instruction at which a trigger fires is a block of its own.
-                if count != U0:
-                    break
-                trigger, limit = fired & ~_LOOK, 1
-                if fired & _LOOK != U0:
-                    looks = _EXECUTE
-                    store64(ip + side, U0)
-                    _emit(ip, _MATCH, s64(looks), _NO, _NO, _NO)
-                    ip += U8
-        region = find_region(cpu, at)
-        if region == U0:
-            trap, tval, tval_kind = INSTRUCTION_ACCESS_FAULT, np.int64(0), TVAL_IS_PC
-            break
-        host = at - load64(region) + load64(region + U16)
-        word = s64(load16u(host))
-        size = U1
-        if word & 3 == 3:
-            if load64(region + U8) - at < U4:
-                trap, tval, tval_kind = INSTRUCTION_ACCESS_FAULT, np.int64(2), TVAL_IS_PC
+        fired = firing(cpu, at) if cpu[ARMED] & _EXECUTE != U0 else U0
+        if fired != U0:
+            # An instruction at which a trigger fires is a block of its own.
+            if counts[0] != U0:
                 break
-            word = s64(load32u(host))
-            size = U2
-        index = lookup(word, xlen)
-        op = np.int64(ILLEGAL)
-        if index >= 0:
-            op = np.int64(operations[index])
-            rd, first_source, second_source, immediate = operands(index, word)
-        kind = SHAPE[op]
-        writes = False
-        if kind == shape.CSR or kind == shape.CSR_WRITE:
-            writes = kind == shape.CSR_WRITE or first_source != 0
-            number = immediate & 0xFFF
-            if cpu[CSR_KIND + number] == U0 or (writes and number >> 10 == 3):
-                kind = shape.ILLEGAL
-        if kind == shape.ILLEGAL:
-            trap, tval, tval_kind = ILLEGAL_INSTRUCTION, word, TVAL_IS_IMM
+            trigger, limit = fired & ~_LOOK, s64(1)
+            if fired & _LOOK != U0:
+                looks = _EXECUTE
+                store64(ip + side, U0)
+                _emit(ip, _MATCH, s64(looks), _NO, _NO, _NO)
+                ip += U8
+        word, halves = _fetch(cpu, at)
+        if word < 0:
+            trap = (s64(INSTRUCTION_ACCESS_FAULT), s64(halves), s64(TVAL_IS_PC))
             break
-        if kind == shape.RAISE and op != EBREAK:
-            trap, tval, tval_kind = ECALL_FROM_M, np.int64(0), TVAL_IS_IMM
-            break
+        op, operand = _decode(cpu, operations, word)
         if op == EBREAK and cpu[SEMIHOSTING] != U0 and _is_host_call(cpu, at, word):
             # A block of its own, which retires nothing but is reported like one that does.
-            if count == U0:
-                store64(ip + side, _place(U0, U0, (ip - start) >> U3, U0, U0))
-                terminator, leave = np.int64(LEAVE), FOR_HOST_CALL
-                first = last = U1
-                halfwords = U2
+            if counts[0] == U0:
+                store64(ip + side, _place(counts, (ip - start) >> U3))
+                counts = (U0, U2, U1, U1, U0)
+                end = (_LEAVE, s64(FOR_HOST_CALL), _NO, U0)
                 at = (at + U4) & mask
             break
-        if op == EBREAK:
-            trap, tval, tval_kind = BREAKPOINT, np.int64(0), TVAL_IS_PC
-            break
-        if kind == shape.JUMP and (u64(immediate) & cpu[ALIGN_MASK]) != U0:
-            trap, tval, tval_kind = INSTRUCTION_ADDRESS_MISALIGNED, immediate, TVAL_IS_PC
+        trap = _exception(cpu, op, operand, word)
+        if trap[0] >= 0:
             break
         access = ACCESS[op]
         if access & cpu[ARMED] & _DATA != U0:
             # So is a load or store that triggers may match.
-            if count != U0:
+            if counts[0] != U0:
                 break
-            limit = 1
+            limit = s64(1)
             if looks == U0:
                 store64(ip + side, U0)
                 ip += U8
             looks |= access & (U16 - U1)
-            _emit(start, _MATCH, s64(looks), first_source, s64(access >> _ACCESS_BYTES), immediate)
-        store64(ip + side, _place(count, halfwords, (ip - start) >> U3, last, cycles))
-        log_size = size - U1
-        if count == U0:
-            first = log_size
-        last = log_size
-        count += U1
-        cycles += CYCLES[op]
-        halfwords += size
+            size = s64(access >> _ACCESS_BYTES)
+            _emit(start, _MATCH, s64(looks), operand[1], size, operand[3])
+        store64(ip + side, _place(counts, (ip - start) >> U3))
+        counts = _counted(counts, halves, op)
         here = at
-        at = (at + (size << U1)) & mask
-        to = SINK if rd == 0 else rd
-        if kind == shape.BRANCH:
-            terminator = op
-            taken = (here + u64(immediate)) & mask
-            if u64(immediate) & cpu[ALIGN_MASK] != U0:
-                terminator, leave = np.int64(LEAVE), FOR_BRANCH
-                immediate = op
-            break
-        if kind == shape.JUMP or kind == shape.INDIRECT:
-            _kind, code, _target, _absolute = classify(word, xlen)
-            sijump = count == U1 and pc & _SEQUEL != U0
-            if previous != 0:
-                sijump = sequentially_inferable(previous, word)
-            if kind == shape.JUMP:
-                terminator = np.int64(JUMP if rd == 0 else CALL)
-                taken = (here + u64(immediate)) & mask
-                if rd == 0 and immediate == 0 and count == U1:
-                    terminator, leave = np.int64(LEAVE), FOR_LOOP
-                    immediate = np.int64(looks != U0)
-            else:
-                terminator = np.int64(JALR)
-            break
-        if kind == shape.BOUNDARY:
-            terminator, leave = np.int64(LEAVE), BOUNDARY_FOR[op]
-            _kind, code, _target, _absolute = classify(word, xlen)
+        at = (at + (halves << U1)) & mask
+        if _transfers(op) or SHAPE[op] == shape.BOUNDARY:
+            end = _transfer(cpu, op, operand, here)
+            if SHAPE[op] != shape.BRANCH:
+                code = classify(word, s64(cpu[XLEN]))[1]
+                sijump = counts[0] == U1 and pc & _SEQUEL != U0
+                if previous != 0:
+                    sijump = sequentially_inferable(previous, word)
+            if end[0] == JUMP and operand[3] == 0 and counts[0] == U1:
+                end = (_LEAVE, s64(FOR_LOOP), s64(looks != U0), here)
             break
         previous = word
-        behind_store, stored = stored, kind == shape.STORE
-        # Without effect on a register, only memory and CSRs can be affected.
-        if kind == shape.FENCE or (rd == 0 and (kind == shape.COMPUTE or kind == shape.UPPER)):
-            if behind_store:
-                # The block may end behind the store: the operation there has to say where that is.
-                _emit(ip, _LI, SINK, _NO, _NO, _NO)
-                ip += U8
-            continue
-        if kind == shape.CSR or kind == shape.CSR_WRITE:
-            _emit(ip, op, to, first_source, _NO, immediate & 0xFFF)
+        behind_store, stored = stored, SHAPE[op] == shape.STORE
+        if not _has_no_effect(op, operand):
+            ip = _straight(cpu, ip, op, operand, here)
+        elif behind_store:
+            # The block may end behind the store: the operation there has to say where that is.
+            _emit(ip, _LI, s64(SINK), _NO, _NO, _NO)
             ip += U8
-            ends = ENDS_BLOCK[immediate & 0xFFF] or cpu[CSR_KIND + (immediate & 0xFFF)] == _CONTEXT
-            if ends and writes:
-                terminator, leave = np.int64(LEAVE), FOR_CHECK
-                break
-            continue
-        if kind == shape.UPPER:
-            value = _known(op, u64(immediate), here)
-            if xlen == 32:
-                value = sext32(value)
-            if _fits32(value):
-                _emit(ip, _LI, to, _NO, _NO, s64(value))
-            else:
-                _emit(ip, _CONST, to, _NO, _NO, _NO)
-                ip += U8
-                store64(ip, value)
-            ip += U8
-            continue
-        if IS_ADDI[op] and first_source == 0:
-            op = np.int64(LI)
-        _emit(ip, op, to, first_source, second_source, immediate)
+        if _needs_check(cpu, op, operand):
+            end = (_LEAVE, s64(FOR_CHECK), _NO, U0)
+            break
+    count = counts[0]
+    if trap[0] >= 0:
+        store64(ip + side, _place(counts, (ip - start) >> U3))
+        _emit(ip, _TRAP, trap[0], trap[2], _NO, trap[1])
+        return _finish(cpu, start, ip + U8, pc, count + U1, counts[2])
+    index = _enter_rows(cpu, pc & ~_SEQUEL, counts, sijump, trigger, looks)
+    if looks != U0:
+        _emit(ip, _FIRE, s64(looks & _DATA != U0), _NO, _NO, s64(index))
         ip += U8
-    sequel = trap < 0 and terminator == NEXT and _is_sequel(cpu, at, previous)
-    if trap >= 0:
-        store64(ip + side, _place(count, halfwords, (ip - start) >> U3, last, cycles))
-        _emit(ip, _TRAP, trap, tval_kind, _NO, tval)
-        ip += U8
-        store32(start - _COUNT_BEFORE, count + U1)
-    else:
-        if trigger != U0:
-            cpu[MARKED] += U1
-        mark = count | cycles << _MARK_CYCLES | trigger << _MARK_TRIGGER
-        at_start = pc & ~_SEQUEL
-        index_of_block = add_block(cpu, at_start, halfwords, first, last, u64(sijump), mark)
-        if looks != U0:
-            rows = looks & _DATA != U0
-            if rows:
-                for pulses in range(1, _PULSES):
-                    fired = mark | u64(pulses) << _MARK_TRIGGER
-                    add_block(cpu, at_start, halfwords, first, last, u64(sijump), fired)
-            _emit(ip, _FIRE, s64(rows), _NO, _NO, s64(index_of_block))
-            ip += U8
-            store64(ip + side, _place(U0, U0, (ip - start) >> U3, U0, U0))
-        to = SINK if rd == 0 else rd
-        if terminator == LEAVE:
-            to = leave
-        _emit(ip, terminator, to, first_source, second_source, immediate)
-        store64(ip + _REF, index_of_block << U4 | u64(code) | count << U32)
-        store64(ip + _LINK, sext32(at) if xlen == 32 else at)
-        _stub(ip, _TAKEN, _TAKEN_STUB, taken)
-        _stub(ip, _FALL, _FALL_STUB, at | _SEQUEL if sequel else at)
-        ip += _BYTES
-        store32(start - _COUNT_BEFORE, count)
-        whole = _BRANCH if SHAPE[terminator] == shape.BRANCH else u64(code)
-        store32(start - _REFERENCE_BEFORE, index_of_block << U4 | whole)
-    store32(start - _FIRST_BEFORE, first)
-    store64(start - U8, pc)
-    cpu[ARENA_TOP] = ip
-    return start
+        store64(ip + side, _place(_EMPTY, (ip - start) >> U3))
+    sequel = end[0] == NEXT and _is_sequel(cpu, at, previous)
+    reference = index << U4 | u64(code) | count << U32
+    outcome = _BRANCH if SHAPE[end[0]] == shape.BRANCH else U0
+    store32(start - _REFERENCE_BEFORE, reference | outcome)
+    ip = _terminate(cpu, ip, end, operand, reference, at | _SEQUEL if sequel else at)
+    return _finish(cpu, start, ip, pc, count, counts[2])

@@ -45,11 +45,9 @@ _HOOK = np.uint64(HOOK_BYTES)
 
 
 @njit
-def raise_event(
-    cpu: Any, kind: Any, from_pc: Any, cause: Any, tval: Any, priv: Any, since: Any
-) -> Any:
-    """Note an event, after the state has changed, for `deliver`; `priv`: before it. Does nothing
-    for a kind that nobody wants.
+def raise_event(cpu: Any, kind: Any, from_pc: Any, trap: Any, priv: Any, since: Any) -> Any:
+    """Note an event, after the state has changed, for `deliver`; `trap`: its cause and tval;
+    `priv`: before it. Does nothing for a kind that nobody wants.
     """
     if cpu[EVENT_KINDS] & kind == U0:
         return
@@ -57,8 +55,7 @@ def raise_event(
     cpu[EVENT_HART] = cpu[MHARTID]
     cpu[EVENT_FROM] = from_pc
     cpu[EVENT_TO] = cpu[PC]
-    cpu[EVENT_CAUSE] = cause
-    cpu[EVENT_TVAL] = tval
+    cpu[EVENT_CAUSE], cpu[EVENT_TVAL] = trap
     cpu[EVENT_PRIV_BEFORE] = priv
     cpu[EVENT_PRIV_AFTER] = cpu[PRIV]
     cpu[EVENT_INSTRET] = cpu[RETIRED]

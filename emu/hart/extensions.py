@@ -1,29 +1,36 @@
 """ISA strings: which extensions a machine has, and which a program wants."""
 
 import re
+from functools import cache
 
 from emu.memory import MachineError
+from specs.isa.tables import ENTRIES, MISA, NAMED
 
-#: What the emulator executes, by name in an ISA string, as extensions of `specs.isa.tables`.
-#: (The counters of zicntr and the multiplication of zmmul come with zicsr and m.)
-EXTENSIONS: dict[str, tuple[str, ...]] = {
-    "i": ("i",),
-    "m": ("m",),
-    "a": ("zaamo", "zalrsc"),
-    "c": ("c",),
-    "zaamo": ("zaamo",),
-    "zalrsc": ("zalrsc",),
-    "zca": ("c",),
-    "zicsr": ("zicsr",),
-    "zifencei": ("zifencei",),
-    "zicntr": (),
-    "zihpm": (),
-    "zmmul": (),
-}
 #: Every machine-mode hart has these, whatever it is restricted to.
 ALWAYS = ("i", "zicsr", "zifencei", "system")
+#: In this order, multi-letter names after all single letters, a z by its second letter first
+#: ("ISA Extension Naming Conventions").
+_LETTERS = "iemafdqlcbkjtvph"
 #: An RV32E program is one for any RV32I hart.
 _SUBSETS = ("e",)
+
+
+def _canonical(name: str) -> tuple[int, int, str]:
+    letter = name[1] if len(name) > 1 else name
+    return int(len(name) > 1), _LETTERS.find(letter) % len(_LETTERS), name
+
+
+@cache
+def extensions() -> dict[str, tuple[str, ...]]:
+    """What the emulator executes, by name in an ISA string, as extensions of `specs.isa.tables`:
+    those whose instructions all have a meaning.
+    """
+    from emu.isa.kinds import meaning_of  # imports Numba
+
+    all_of = {entry.extension for entry in ENTRIES} - {"system"}
+    lacks = {e.extension for e in ENTRIES for x in e.xlens if e.expansion not in meaning_of(x)}
+    found = {name: (name,) for name in all_of - lacks} | NAMED
+    return {name: found[name] for name in sorted(found, key=_canonical)}
 
 
 def names(isa: str) -> tuple[int, list[str]]:
@@ -53,20 +60,20 @@ def allowed(isa: str | None, xlen: int) -> frozenset[str]:
     what `isa` names. Raises MachineError where that names others.
     """
     if isa is None:
-        return frozenset(e for extensions in EXTENSIONS.values() for e in extensions) | {*ALWAYS}
+        return frozenset(e for each in extensions().values() for e in each) | {*ALWAYS}
     width, found = names(isa)
-    unknown = [name for name in found if name not in EXTENSIONS]
+    unknown = [name for name in found if name not in extensions()]
     if unknown:
         raise MachineError(
-            f"isa {isa!r}: {', '.join(unknown)} not supported; supported: " + " ".join(EXTENSIONS)
+            f"isa {isa!r}: {', '.join(unknown)} not supported; supported: " + " ".join(extensions())
         )
     if width != xlen:
         raise MachineError(f"isa is RV{width}, the program is RV{xlen}")
-    return frozenset(e for name in found for e in EXTENSIONS[name]) | {*ALWAYS}
+    return frozenset(e for name in found for e in extensions()[name]) | {*ALWAYS}
 
 
-def lacking(attribute: str | None, extensions: frozenset[str]) -> list[str]:
-    """What a program was built for (its ELF attribute) and a machine with `extensions` has not, as
+def lacking(attribute: str | None, has: frozenset[str]) -> list[str]:
+    """What a program was built for (its ELF attribute) and a machine with `has` has not, as
     the manual writes it: F, D, Zba. Nothing where the attribute is no ISA string.
     """
     try:
@@ -77,13 +84,13 @@ def lacking(attribute: str | None, extensions: frozenset[str]) -> list[str]:
         name
         for name in found
         if name not in _SUBSETS
-        and not (name in EXTENSIONS and extensions.issuperset(EXTENSIONS[name]))
+        and not (name in extensions() and has.issuperset(extensions()[name]))
     ]
     return [name.capitalize() for name in dict.fromkeys(missing)]
 
 
-def misa(extensions: frozenset[str], xlen: int) -> int:
+def misa(has: frozenset[str], xlen: int) -> int:
     """Value of the misa CSR."""
-    letters = {"i": "i", "m": "m", "c": "c", "zaamo": "a"}
-    bits = sum(1 << (ord(letter) - ord("a")) for e, letter in letters.items() if e in extensions)
+    letters = [letter for letter, parts in MISA.items() if has.issuperset(parts)]
+    bits = sum(1 << ord(letter) - ord("a") for letter in letters)
     return (1 if xlen == 32 else 2) << (xlen - 2) | bits

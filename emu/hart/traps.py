@@ -57,11 +57,27 @@ from specs.isa.causes import (
 )
 from specs.kernels.memory import load32u, load64, store8, store32, store64
 from specs.kernels.njit import njit
-from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U24, U32, U40, U48, U56, U255, s64, u64
+from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U24, U255, s64, u64
 from specs.trace.itype import Itype
 
 _BLOCK_BYTES = np.uint64(BLOCK.itemsize)
 _TRAP_BYTES = np.uint64(TRAP.itemsize)
+
+
+def _offset(layout: np.dtype[np.void], field: str) -> np.uint64:
+    assert layout.fields is not None
+    return np.uint64(layout.fields[field][1])
+
+
+_TRAP_IADDR, _TRAP_TVAL = _offset(TRAP, "iaddr"), _offset(TRAP, "tval")
+_TRAP_CAUSE, _TRAP_PRIV = _offset(TRAP, "cause"), _offset(TRAP, "priv")
+_TRAP_VALID = _offset(TRAP, "iaddr_valid")
+#: A block: its address, and a word with all the rest, whose fields are at these bits.
+_BLOCK_IADDR, _SIZES = _offset(BLOCK, "iaddr"), _offset(BLOCK, "iretire")
+_LAST_SIZE, _FIRST_SIZE, _SIJUMP, _BLOCK_PRIV = (
+    (_offset(BLOCK, field) - _SIZES) * np.uint64(8)
+    for field in ("ilastsize", "ifirstsize", "sijump", "priv")
+)
 _EXCEPTION_CODE = np.uint64(Itype.EXCEPTION)
 _INTERRUPT_CODE = np.uint64(Itype.INTERRUPT)
 _EXCEPTION = np.uint64(EXCEPTION)
@@ -80,18 +96,21 @@ _MSI = np.uint64(1 << MACHINE_SOFTWARE_INTERRUPT)
 
 
 @njit
-def add_block(
-    cpu: Any, pc: Any, halfwords: Any, first: Any, last: Any, sijump: Any, mark: Any
-) -> Any:
-    """Enter an ingress.BLOCK; `first` and `last` are log2 of half-words, `mark` as in `state`.
-    Returns its index.
+def block_sizes(halfwords: Any, first: Any, last: Any, sijump: Any) -> Any:
+    """What an ingress.BLOCK says beside its address and privilege; `first` and `last` are log2 of
+    half-words.
     """
+    return halfwords | last << _LAST_SIZE | first << _FIRST_SIZE | sijump << _SIJUMP
+
+
+@njit
+def add_block(cpu: Any, pc: Any, sizes: Any, mark: Any) -> Any:
+    """Enter an ingress.BLOCK; `mark` as in `state`. Returns its index."""
     index = cpu[BLOCK_COUNT]
     cpu[BLOCK_COUNT] = index + U1
     row = cpu[BLOCKS] + index * _BLOCK_BYTES
-    store64(row, pc)
-    sizes = halfwords | last << U32 | first << U40 | sijump << U48 | cpu[PRIV] << U56
-    store64(row + U8, sizes)
+    store64(row + _BLOCK_IADDR, pc)
+    store64(row + _SIZES, sizes | cpu[PRIV] << _BLOCK_PRIV)
     store64(cpu[MARKS] + (index << U3), mark)
     return index
 
@@ -119,7 +138,7 @@ def retire_part(cpu: Any, ip: Any) -> Any:
         first = load32u(start - np.uint64(12))
         mark = count | (place >> _CYCLES & _CYCLES_MASK) << _MARK_CYCLES
         pc = load64(start - U8) & ~_SEQUEL
-        index = add_block(cpu, pc, halfwords, first, last, U0, mark) + U1
+        index = add_block(cpu, pc, block_sizes(halfwords, first, last, U0), mark) + U1
         store64(ip - cpu[ARENA] + cpu[SIDE], place | index << _INDEX)
     add_reference(cpu, (index - U1) << U4)
 
@@ -136,11 +155,11 @@ def _record(cpu: Any, pc: Any, cause: Any, tval: Any, code: Any) -> Any:
     if cpu[REF_STEP] == U0:
         return
     row = cpu[TRAPS] + cpu[TRAP_COUNT] * _TRAP_BYTES
-    store64(row, pc)
-    store64(row + U8, tval)
-    store64(row + U16, cause)
-    store8(row + U24, cpu[PRIV])
-    store8(row + np.uint64(25), U1)
+    store64(row + _TRAP_IADDR, pc)
+    store64(row + _TRAP_TVAL, tval)
+    store64(row + _TRAP_CAUSE, cause)
+    store8(row + _TRAP_PRIV, cpu[PRIV])
+    store8(row + _TRAP_VALID, U1)
     add_reference(cpu, cpu[TRAP_COUNT] << U4 | code)
     cpu[TRAP_COUNT] += U1
 
@@ -171,7 +190,7 @@ def take_trap(cpu: Any, pc: Any, cause: Any, tval: Any, interrupt: Any) -> Any:
         cpu[MCAUSE] = cause
     cpu[PC] = target & cpu[ADDRESS_MASK]
     since = pending_since(cpu, cause) if interrupt else cpu[RETIRED]
-    raise_event(cpu, _INTERRUPT if interrupt else _EXCEPTION, pc, cause, tval, priv, since)
+    raise_event(cpu, _INTERRUPT if interrupt else _EXCEPTION, pc, (cause, tval), priv, since)
 
 
 @njit
@@ -207,4 +226,4 @@ def mret(cpu: Any, pc: Any) -> Any:
     cpu[MSTATUS] = (status & ~_MIE) | enabled | _MPIE
     cpu[PC] = cpu[MEPC] & cpu[EPC_MASK]
     cpu[HANDLING] = U0
-    raise_event(cpu, _TRAP_RETURN, pc, U0, U0, cpu[PRIV], cpu[RETIRED])
+    raise_event(cpu, _TRAP_RETURN, pc, (U0, U0), cpu[PRIV], cpu[RETIRED])

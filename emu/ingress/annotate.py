@@ -133,25 +133,18 @@ def _soon(state: Any, notes: Any, n: Any) -> Any:
 
 
 @njit
-def annotate(
-    state: Any,
-    refs: Any,
-    marks: Any,
-    notes: Any,
-    edges: Any,
-    out: Any,
-    used: Any,
-    sidebands: Any,
-    rows: Any,
-) -> Any:
-    """Copy `refs` (uint32) to `out` from `used` on, with sideband references where they belong.
+def annotate(state: Any, told: Any, buffers: Any, used: Any, rows: Any) -> Any:
+    """Copy references to a buffer from `used` on, with sideband references where they belong.
 
-    `state`: see above, carried from stretch to stretch. `marks`: uint64, by block. `notes`: uint64
-    rows as in `emu.hart.state`, none later than the end of this stretch; all are applied. `edges`:
-    uint64, where windows begin and end in turn, then all ones; no block goes past one. `sidebands`:
-    `ingress.SIDEBAND` as rows of three uint64, `rows` of them in use. There must be room for two
-    references, and one row, for each reference. Returns `used` and `rows` after it.
+    `state`: see above, carried from stretch to stretch. `told`: the references (uint32); marks:
+    uint64, by block; notes: uint64 rows as in `emu.hart.state`, none later than the end of this
+    stretch, all are applied; edges: uint64, where windows begin and end in turn, then all ones, no
+    block goes past one. `buffers`: references (uint32); `ingress.SIDEBAND` as rows of three uint64,
+    `rows` of them in use. There must be room for two references, and one row, for each reference.
+    Returns `used` and `rows` after it.
     """
+    refs, marks, notes, edges = told
+    out, sidebands = buffers
     n = np.int64(0)
     retired, cycles = state[RETIRED], state[CYCLES]
     flow, edge = state[FLOW], edges[s64(state[EDGE])]

@@ -156,13 +156,9 @@ class Sideband:
         buffers = self._ring[self._turn]
         self._used, self._rows = self._kernel.annotate(
             self._words,
-            refs[self._done : end],
-            marks,
-            self._notes[:count],
-            self._edge_words,
-            buffers.refs,
+            (refs[self._done : end], marks, self._notes[:count], self._edge_words),
+            (buffers.refs, buffers.sidebands.view(np.uint64).reshape(-1, 3)),
             self._used,
-            buffers.sidebands.view(np.uint64).reshape(-1, 3),
             self._rows,
         )
         self._cpu[state.NOTE_COUNT] = 0

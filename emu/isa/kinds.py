@@ -22,14 +22,14 @@ checks, only what `specs.kernels.words` has and `inlined` helpers. So one expres
 loops of the interpreter, which are generated (`emu.engine.generate`); a native tier, as an
 always-inlined function; and plain integers in tests.
 
-What is to come fits in like this. Floating point: a micro-operation's register numbers are slots
-of `state.cpu`, so f registers are numbers behind the x registers, and a format says which file an
-operand is of. Three sources: a third parameter, whose register is in the immediate's low byte, the
-rounding mode beside it. Flags: a shape whose functions return `(bits, flags)`, or'ed into fcsr by
-its template. Pairs on RV32: a shape whose template joins two registers before the call and parts
-them after it. CSR and privilege checks: when code is translated (`emu.engine.translate`), by shape;
-a change of what they depend on ends the block. Instructions that end a block: JUMP, INDIRECT,
-BRANCH, or BOUNDARY, which is carried out between blocks.
+What is to come fits in like this. Floating point: a micro-operation's register numbers are slots of
+`state.cpu`, so f registers are other slots below 256, and a format says which file an operand is
+of. Three sources: a third parameter, whose register is in the immediate's low byte, the rounding
+mode beside it. Flags: a shape whose functions return `(bits, flags)`, or'ed into fcsr by its
+template. Pairs on RV32: a shape whose template joins two registers before the call and parts them
+after it. CSR and privilege checks: when code is translated (`emu.engine.translate`), by shape; a
+change of what they depend on ends the block. Instructions that end a block: JUMP, INDIRECT, BRANCH,
+or BOUNDARY, which is carried out between blocks.
 """
 
 from collections.abc import Callable
@@ -39,6 +39,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from specs.isa.tables import ENTRIES, RV32
 
 Function = Callable[..., Any]
 
@@ -128,3 +130,26 @@ def meanings() -> tuple[Meaning, ...]:
         if path.stem != "__init__":
             import_module(f"{__package__}.{path.stem}")
     return tuple(_MEANINGS)
+
+
+def _named(names: Callable[[Meaning], tuple[str, ...]]) -> dict[str, Meaning]:
+    found: dict[str, Meaning] = {}
+    for meaning in meanings():
+        for name in names(meaning):
+            if name in found:
+                raise ValueError(f"{name} has two meanings")
+            found[name] = meaning
+    return found
+
+
+@cache
+def meaning_of(xlen: int) -> dict[str, Meaning]:
+    """By name, the instructions of that width that have one: those that compressed ones expand to.
+
+    Raises ValueError where one has two.
+    """
+    of_width = {entry.expansion for entry in ENTRIES if xlen in entry.xlens}
+    found = _named(lambda meaning: meaning.names)
+    if xlen == RV32:
+        found |= _named(lambda meaning: meaning.rv32)
+    return {name: meaning for name, meaning in found.items() if name in of_width}

@@ -50,6 +50,7 @@ ALIASES = _aliases(
     zext.b     rd,rs1       andi   imm=255
     neg        rd,rs2       sub    rs1=0
     negw       rd,rs2       subw   rs1=0
+    zext.w     rd,rs1       add.uw rs2=0
     seqz       rd,rs1       sltiu  imm=1
     snez       rd,rs2       sltu   rs1=0
     sltz       rd,rs1       slt    rs2=0

@@ -95,6 +95,7 @@ FORMATS: dict[str, Format] = {
     "none": _format(),
     "r": _format("rd,rs1,rs2", rd=RD, rs1=RS1, rs2=RS2),
     "i": _format("rd,rs1,imm", rd=RD, rs1=RS1, imm=I_IMM, signed=True),
+    "unary": _format("rd,rs1", rd=RD, rs1=RS1),
     "load": _format("rd,imm(rs1)", rd=RD, rs1=RS1, imm=I_IMM, signed=True),
     "s": _format("rs2,imm(rs1)", rs1=RS1, rs2=RS2, imm=S_IMM, signed=True),
     "b": _format("rs1,rs2,target", rs1=RS1, rs2=RS2, imm=B_IMM, signed=True),

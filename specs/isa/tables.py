@@ -2,7 +2,8 @@
 
 A row is `name format match mask`, then what is particular to the encoding:
 
-* `=base`: a compressed instruction, and the instruction that it expands to
+* `=base`: a compressed instruction, and the instruction that it expands to; or what `base` is on
+  RV32, where its encoding differs
 * `nonzero:BITS`: reserved unless one of these bits is set
 * `zero32:BITS`: reserved on RV32 if one of these bits is set (bit 5 of a shift amount)
 
@@ -215,6 +216,99 @@ ZIFENCEI = table(
     """,
 )
 
+ZBA_BOTH = table(
+    "zba",
+    BOTH,
+    """
+    sh1add      r      0x20002033 0xfe00707f
+    sh2add      r      0x20004033 0xfe00707f
+    sh3add      r      0x20006033 0xfe00707f
+    """,
+)
+
+ZBA_RV64 = table(
+    "zba",
+    (RV64,),
+    """
+    add.uw      r      0x0800003b 0xfe00707f
+    sh1add.uw   r      0x2000203b 0xfe00707f
+    sh2add.uw   r      0x2000403b 0xfe00707f
+    sh3add.uw   r      0x2000603b 0xfe00707f
+    slli.uw     shift  0x0800101b 0xfc00707f
+    """,
+)
+
+ZBB_BOTH = table(
+    "zbb",
+    BOTH,
+    """
+    andn        r      0x40007033 0xfe00707f
+    orn         r      0x40006033 0xfe00707f
+    xnor        r      0x40004033 0xfe00707f
+    clz         unary  0x60001013 0xfff0707f
+    ctz         unary  0x60101013 0xfff0707f
+    cpop        unary  0x60201013 0xfff0707f
+    max         r      0x0a006033 0xfe00707f
+    maxu        r      0x0a007033 0xfe00707f
+    min         r      0x0a004033 0xfe00707f
+    minu        r      0x0a005033 0xfe00707f
+    sext.b      unary  0x60401013 0xfff0707f
+    sext.h      unary  0x60501013 0xfff0707f
+    rol         r      0x60001033 0xfe00707f
+    ror         r      0x60005033 0xfe00707f
+    rori        shift  0x60005013 0xfc00707f zero32:0x02000000
+    orc.b       unary  0x28705013 0xfff0707f
+    """,
+)
+
+ZBB_RV32 = table(
+    "zbb",
+    (RV32,),
+    """
+    zext.h.rv32 unary  0x08004033 0xfff0707f =zext.h
+    rev8.rv32   unary  0x69805013 0xfff0707f =rev8
+    """,
+)
+
+ZBB_RV64 = table(
+    "zbb",
+    (RV64,),
+    """
+    clzw        unary  0x6000101b 0xfff0707f
+    ctzw        unary  0x6010101b 0xfff0707f
+    cpopw       unary  0x6020101b 0xfff0707f
+    rolw        r      0x6000103b 0xfe00707f
+    rorw        r      0x6000503b 0xfe00707f
+    roriw       shiftw 0x6000501b 0xfe00707f
+    zext.h      unary  0x0800403b 0xfff0707f
+    rev8        unary  0x6b805013 0xfff0707f
+    """,
+)
+
+ZBS = table(
+    "zbs",
+    BOTH,
+    """
+    bclr        r      0x48001033 0xfe00707f
+    bext        r      0x48005033 0xfe00707f
+    binv        r      0x68001033 0xfe00707f
+    bset        r      0x28001033 0xfe00707f
+    bclri       shift  0x48001013 0xfc00707f zero32:0x02000000
+    bexti       shift  0x48005013 0xfc00707f zero32:0x02000000
+    binvi       shift  0x68001013 0xfc00707f zero32:0x02000000
+    bseti       shift  0x28001013 0xfc00707f zero32:0x02000000
+    """,
+)
+
+ZICOND = table(
+    "zicond",
+    BOTH,
+    """
+    czero.eqz   r      0x0e005033 0xfe00707f
+    czero.nez   r      0x0e007033 0xfe00707f
+    """,
+)
+
 #: Instructions of the privileged architecture; the extension names who must have them.
 SYSTEM = (
     table("system", BOTH, "mret none 0x30200073 0xffffffff\nwfi none 0x10500073 0xffffffff")
@@ -274,6 +368,25 @@ C_RV64 = table(
     """,
 )
 
+#: Names in ISA strings that stand for extensions of these tables. (What zmmul has is in m; the
+#: counters of zicntr and zihpm are CSRs.)
+NAMED: dict[str, tuple[str, ...]] = {
+    "a": ("zaamo", "zalrsc"),
+    "b": ("zba", "zbb", "zbs"),
+    "zca": ("c",),
+    "zicntr": (),
+    "zihpm": (),
+    "zmmul": (),
+}
+#: What a bit of misa stands for, where it is set: all of these.
+MISA: dict[str, tuple[str, ...]] = {
+    "a": NAMED["a"],
+    "b": NAMED["b"],
+    "c": ("c",),
+    "i": ("i",),
+    "m": ("m",),
+}
+
 #: Every encoding. An instruction's index in `decode` is its position here.
 ENTRIES: tuple[Entry, ...] = (
     I_BOTH
@@ -286,6 +399,13 @@ ENTRIES: tuple[Entry, ...] = (
     + ZAAMO_RV64
     + ZICSR
     + ZIFENCEI
+    + ZBA_BOTH
+    + ZBA_RV64
+    + ZBB_BOTH
+    + ZBB_RV32
+    + ZBB_RV64
+    + ZBS
+    + ZICOND
     + SYSTEM
     + C_BOTH
     + C_RV32

@@ -1,79 +1,26 @@
 """Each instruction's semantics against plain Python, which shares nothing with the kernels."""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pytest
 
-from emu.machine import ExitReason
+from emu.machine import ExitReason, Machine
 from tests.emu.build import DATA, Assembly, dwords, run
+from tests.emu.oracle import (
+    AMO,
+    COMPARE,
+    IMMEDIATE,
+    IMMEDIATE_RV64,
+    ONLY_RV64,
+    REGISTER,
+    RV32_NAMES,
+    UNARY,
+    UNARY_RV64,
+    oracle_of,
+    signed,
+)
 
-
-def signed(value: int, bits: int) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value
-
-
-def div(a: int, b: int, bits: int) -> int:
-    if b == 0:
-        return -1
-    quotient = abs(a) // abs(b)
-    return -quotient if (a < 0) != (b < 0) else quotient
-
-
-def rem(a: int, b: int, bits: int) -> int:
-    return a if b == 0 else a - b * div(a, b, bits)
-
-
-Oracle = Callable[[int, int, int], int]  # operands (unsigned), xlen -> result, any sign
-
-
-def word_form(oracle: Oracle) -> Oracle:
-    return lambda a, b, x: signed(oracle(a & 0xFFFFFFFF, b & 0xFFFFFFFF, 32), 32)
-
-
-REGISTER: dict[str, Oracle] = {
-    "add": lambda a, b, x: a + b,
-    "sub": lambda a, b, x: a - b,
-    "sll": lambda a, b, x: a << (b % x),
-    "srl": lambda a, b, x: a >> (b % x),
-    "sra": lambda a, b, x: signed(a, x) >> (b % x),
-    "slt": lambda a, b, x: signed(a, x) < signed(b, x),
-    "sltu": lambda a, b, x: a < b,
-    "xor": lambda a, b, x: a ^ b,
-    "or": lambda a, b, x: a | b,
-    "and": lambda a, b, x: a & b,
-    "mul": lambda a, b, x: a * b,
-    "mulh": lambda a, b, x: signed(a, x) * signed(b, x) >> x,
-    "mulhu": lambda a, b, x: a * b >> x,
-    "mulhsu": lambda a, b, x: signed(a, x) * b >> x,
-    "div": lambda a, b, x: div(signed(a, x), signed(b, x), x),
-    "divu": lambda a, b, x: a // b if b else -1,
-    "rem": lambda a, b, x: rem(signed(a, x), signed(b, x), x),
-    "remu": lambda a, b, x: a % b if b else a,
-}
-ONLY_RV64 = {
-    name + "w": word_form(REGISTER[name])
-    for name in ("add", "sub", "sll", "srl", "sra", "mul", "div", "divu", "rem", "remu")
-}
-#: Immediate instructions: the register instruction that does the same, and the immediate's kind.
-IMMEDIATE = {
-    "addi": ("add", 12),
-    "slti": ("slt", 12),
-    "sltiu": ("sltu", 12),
-    "xori": ("xor", 12),
-    "ori": ("or", 12),
-    "andi": ("and", 12),
-    "slli": ("sll", 0),
-    "srli": ("srl", 0),
-    "srai": ("sra", 0),
-}
-IMMEDIATE_RV64 = {
-    "addiw": ("addw", 12),
-    "slliw": ("sllw", 5),
-    "srliw": ("srlw", 5),
-    "sraiw": ("sraw", 5),
-}
 CORNERS = [0, 1, 2, 3, -1, -2, 1 << 31, (1 << 31) - 1, -(1 << 31), 1 << 32, 1 << 63, (1 << 63) - 1]
 
 
@@ -129,8 +76,7 @@ def test_register_instruction(name: str, xlen: int) -> None:
 
 @pytest.mark.parametrize("name,xlen", both_widths(IMMEDIATE, IMMEDIATE_RV64))
 def test_immediate_instruction(name: str, xlen: int) -> None:
-    base, bits = (IMMEDIATE | IMMEDIATE_RV64)[name]
-    oracle = (REGISTER | ONLY_RV64)[base]
+    oracle, bits = oracle_of(name)
     load, store, size = load_store(xlen)
     rng = random.Random(name)
     numbers = [left for left, _ in operands(name, xlen)]
@@ -153,6 +99,73 @@ def test_immediate_instruction(name: str, xlen: int) -> None:
     assert dwords(machine, DATA, len(numbers)) == want
 
 
+@pytest.mark.parametrize("name,xlen", both_widths(UNARY, UNARY_RV64))
+def test_unary_instruction(name: str, xlen: int) -> None:
+    oracle, _ = oracle_of(name)
+    load, store, size = load_store(xlen)
+    numbers = [left for left, _ in operands(name, xlen)]
+    mnemonic = RV32_NAMES.get(name, name) if xlen == 32 else name
+    a = Assembly(xlen)
+    a.li(10, DATA)
+    for _ in numbers:
+        getattr(a, load)(rd=5, rs1=10, imm=0)
+        getattr(a, mnemonic)(rd=5, rs1=5)
+        getattr(a, store)(rs1=10, rs2=5, imm=0)
+        a.addi(rd=10, rs1=10, imm=size)
+    a.exit()
+    machine = run(a.program(values(numbers, xlen)))
+    want = [oracle(n, 0, xlen) & (1 << xlen) - 1 for n in numbers]
+    assert dwords(machine, DATA, len(numbers)) == want
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+@pytest.mark.parametrize("seed", range(10))
+def test_random_programs(seed: int, xlen: int) -> None:
+    """All that only computes, in a random order on all registers, against the oracle; and the same
+    again, with blocks that end anywhere.
+    """
+    rng = random.Random(f"{seed}{xlen}")
+    mask = (1 << xlen) - 1
+    names = [
+        name
+        for name, width in both_widths(
+            [*REGISTER, *IMMEDIATE, *UNARY], [*ONLY_RV64, *IMMEDIATE_RV64, *UNARY_RV64]
+        )
+        if width == xlen
+    ]
+    a = Assembly(xlen)
+    registers = [0] * 30
+    for number in range(1, 30):
+        registers[number] = rng.choice((0, 1, 0x7FFF_FFFF, 0x8000_0000, rng.getrandbits(32)))
+        a.li(number, registers[number])
+    for _ in range(1500):
+        name = rng.choice(names)
+        oracle, bits = oracle_of(name)
+        rd, rs1, rs2 = (rng.randrange(30) for _ in range(3))
+        fields = {"rd": rd, "rs1": rs1}
+        second = registers[rs2]
+        if bits >= 0:
+            second = (
+                rng.randrange(-2048, 2048)
+                if bits == 12
+                else rng.randrange(1 << bits if bits else xlen)
+            )
+            fields["imm"] = signed(second, 12) if bits == 12 else second
+        elif name not in UNARY | UNARY_RV64:
+            fields["rs2"] = rs2
+        getattr(a, RV32_NAMES.get(name, name) if xlen == 32 else name)(**fields)
+        if rd:
+            registers[rd] = oracle(registers[rs1], second & mask, xlen) & mask
+    a.exit()
+    machine = run(a.program())
+    assert machine.exit_reason is ExitReason.EXIT
+    assert [machine.register(number) for number in range(30)] == registers
+    steps = Machine([a.program()], record=False)
+    while steps.exit_reason is not ExitReason.EXIT:
+        assert list(steps.run(rng.randrange(1, 100))) == []
+    assert [steps.register(number) for number in range(30)] == registers
+
+
 @pytest.mark.parametrize("xlen", [32, 64])
 def test_upper_immediates(xlen: int) -> None:
     a = Assembly(xlen)
@@ -165,16 +178,6 @@ def test_upper_immediates(xlen: int) -> None:
     a.exit()
     machine = run(a.program())
     assert [(machine.register(r), machine.register(r + 10)) for r in range(1, 6)] == want
-
-
-COMPARE: dict[str, Callable[[int, int, int], bool]] = {
-    "beq": lambda a, b, x: a == b,
-    "bne": lambda a, b, x: a != b,
-    "blt": lambda a, b, x: signed(a, x) < signed(b, x),
-    "bge": lambda a, b, x: signed(a, x) >= signed(b, x),
-    "bltu": lambda a, b, x: a < b,
-    "bgeu": lambda a, b, x: a >= b,
-}
 
 
 @pytest.mark.parametrize("xlen", [32, 64])
@@ -239,19 +242,6 @@ def test_loads_and_stores(xlen: int, offset: int) -> None:
         stored = machine.memory.read(DATA + 0x2000 - 4 + offset + 16 * number, size + 1)
         assert stored == 0x89ABCDEF & (1 << 8 * size) - 1, name  # and nothing beyond it
         assert machine.register(21 + number) == 0xEF
-
-
-AMO: dict[str, Callable[[int, int, int], int]] = {
-    "amoswap": lambda m, r, x: r,
-    "amoadd": lambda m, r, x: m + r,
-    "amoxor": lambda m, r, x: m ^ r,
-    "amoand": lambda m, r, x: m & r,
-    "amoor": lambda m, r, x: m | r,
-    "amomin": lambda m, r, x: min(signed(m, x), signed(r, x)),
-    "amomax": lambda m, r, x: max(signed(m, x), signed(r, x)),
-    "amominu": lambda m, r, x: min(m, r),
-    "amomaxu": lambda m, r, x: max(m, r),
-}
 
 
 @pytest.mark.parametrize("xlen,suffix", [(32, "w"), (64, "w"), (64, "d")])

@@ -46,6 +46,11 @@ def noise(seed: int, xlen: int) -> Program:
         "ecall",
         "lui",
         "auipc",
+        "sh3add",
+        "rori",
+        "cpop",
+        "bext",
+        "czero.eqz",
     )  # fmt: skip; a wfi would end the run
     for _ in range(1500):
         if rng.random() < 0.5:

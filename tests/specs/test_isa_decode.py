@@ -302,8 +302,11 @@ def test_expansions_are_32_bit_instructions() -> None:
     for entry in ENTRIES:
         base = ENTRIES[INDEX[entry.expansion]]
         assert base.match & 3 == 3
-        assert set(entry.xlens) <= set(base.xlens)
-        assert (entry.name == base.name) == (entry.match & 3 == 3)
+        known = {
+            x for e in ENTRIES if e.expansion == base.name and e.match & 3 == 3 for x in e.xlens
+        }
+        assert set(entry.xlens) <= known
+        assert entry.name == base.name or entry.match & 3 != 3 or entry.name == f"{base.name}.rv32"
 
 
 @pytest.mark.parametrize(

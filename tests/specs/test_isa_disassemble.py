@@ -1,7 +1,7 @@
-"""Disassembly against objdump, whose text is stored in `objdump-rv*.txt`.
+"""Disassembly against objdump, whose text is stored in `objdump-*.txt`.
 
-Made with GNU objdump 2.40 (`riscv64-unknown-elf-objdump -d`) from the golden programs: address,
-word, text without symbols and comments, each word once.
+Made with GNU objdump 2.40 (`riscv64-unknown-elf-objdump -d`) from the golden programs, or
+(`-b`) from random words: address, word, text without symbols and comments, each word once.
 """
 
 import re
@@ -34,6 +34,21 @@ def test_as_objdump(xlen: int) -> None:
         assert f"{SHORT.get(name, name)} {plain}".rstrip() == expected, line
 
 
+#: Likewise of bit manipulation.
+SHORT_B = {f"{name}i": name for name in ("bclr", "bext", "binv", "bset", "ror")} | {"roriw": "rorw"}
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_bit_manipulation_as_objdump(xlen: int) -> None:
+    """Four random words of each encoding of Zba, Zbb and Zbs, with the tables' names."""
+    lines = (HERE / f"objdump-b-rv{xlen}.txt").read_text().splitlines()
+    assert len(lines) > 100
+    for line in lines:
+        address, word, expected = line.split(" ", 2)
+        name, _, rest = disassemble(int(word, 16), int(address, 16), xlen).partition(" ")
+        assert f"{SHORT_B.get(name, name)} {rest}" == expected, line
+
+
 CASES = [
     (encode("addi"), "nop"),
     (encode("c.nop"), "nop"),
@@ -54,6 +69,8 @@ CASES = [
     (encode("addiw", rd=10, rs1=11), "sext.w a0,a1"),
     (encode("andi", rd=10, rs1=11, imm=255), "zext.b a0,a1"),
     (encode("sltiu", rd=10, rs1=11, imm=1), "seqz a0,a1"),
+    (encode("czero.eqz", rd=10, rs1=11, rs2=12), "czero.eqz a0,a1,a2"),
+    (encode("czero.nez", rd=10, rs1=11, rs2=12), "czero.nez a0,a1,a2"),
     (encode("sltu", rd=10, rs2=11), "snez a0,a1"),
     (encode("slt", rd=10, rs1=11), "sltz a0,a1"),
     (encode("slt", rd=10, rs2=11), "sgtz a0,a1"),
