@@ -435,10 +435,8 @@ def _terminate(cpu: Any, ip: Any, end: Any, operand: Any, reference: Any, fall: 
 
 
 @njit
-def _finish(cpu: Any, span: Any, pc: Any, count: Any, first: Any, reference: Any) -> Any:
-    """Fill in the header of the block from span[0] to span[1]."""
-    start, end = span
-    store32(start - _REFERENCE_BEFORE, reference)
+def _finish(cpu: Any, start: Any, ip: Any, pc: Any, count: Any, first: Any) -> Any:
+    """Fill in the header of the block from `start` to `ip`."""
     store32(start - _COUNT_BEFORE, count)
     store32(start - _FIRST_BEFORE, first)
     store64(start - U8, pc)
@@ -547,6 +545,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         store64(ip + side, _place(_EMPTY, (ip - start) >> U3))
     sequel = end[0] == NEXT and _is_sequel(cpu, at, previous)
     reference = index << U4 | u64(code) | count << U32
+    outcome = _BRANCH if SHAPE[end[0]] == shape.BRANCH else U0
+    store32(start - _REFERENCE_BEFORE, reference | outcome)
     ip = _terminate(cpu, ip, end, operand, reference, at | _SEQUEL if sequel else at)
-    whole = _BRANCH if SHAPE[end[0]] == shape.BRANCH else u64(code)
-    return _finish(cpu, (start, ip), pc, count, counts[2], index << U4 | whole)
+    return _finish(cpu, start, ip, pc, count, counts[2])

@@ -125,9 +125,6 @@ def close_passage(cpu: Any) -> Any:
         end -= _RECORD_BYTES
         branch_map = load32u(end + _MAP)
         cpu[RECORDS] = end
-    code = last & U15
-    if code == _NONTAKEN or code == _TAKEN:
-        branch_map = branch_map << U1 & LOW32
     rows = _rows(cpu, begin, end, branch_map)
     if rows == U0 and end == begin:
         cpu[REFS] = at + U4

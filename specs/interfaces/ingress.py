@@ -77,7 +77,7 @@ SIDEBAND = record(
 #: them follows. `first` is the reference of the first one, with code 4 if it is a branch, whatever
 #: its outcome, and `begun` the number of instructions retired before it, modulo 2^32. The `records`
 #: from number `record` on cut it into sections; what is behind the last record is the last section:
-#: `rows` blocks, with the outcomes of its branches in `map`.
+#: `rows` blocks, with the outcomes of its branches, and that of the block behind, in `map`.
 PASSAGE = record(
     ("first", "<u4"),
     ("record", "<u4"),
