@@ -440,7 +440,7 @@ def _finish(cpu: Any, start: Any, ip: Any, pc: Any, count: Any, first: Any) -> A
     store32(start - _COUNT_BEFORE, count)
     store32(start - _FIRST_BEFORE, first)
     store64(start - U8, pc)
-    cpu[ARENA_TOP] = end
+    cpu[ARENA_TOP] = ip
     return start
 
 
