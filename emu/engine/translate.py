@@ -537,7 +537,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     if trap[0] >= 0:
         store64(ip + side, _place(counts, (ip - start) >> U3))
         _emit(ip, _TRAP, trap[0], trap[2], _NO, trap[1])
-        return _finish(cpu, (start, ip + U8), pc, count + U1, counts[2], U0)
+        return _finish(cpu, start, ip + U8, pc, count + U1, counts[2])
     index = _enter_rows(cpu, pc & ~_SEQUEL, counts, sijump, trigger, looks)
     if looks != U0:
         _emit(ip, _FIRE, s64(looks & _DATA != U0), _NO, _NO, s64(index))
