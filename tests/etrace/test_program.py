@@ -388,7 +388,7 @@ def test_what_the_hart_lacks_is_told_before_the_run(
 ) -> None:
     from dataclasses import replace
 
-    from etrace.trace.trace import program as module
+    from etrace.trace import program as module
 
     path = firmware_of(tmp_path, NOP, LOOP)
     real = module.elf.load
