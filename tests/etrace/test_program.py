@@ -394,7 +394,7 @@ def test_what_the_hart_lacks_is_told_before_the_run(
     real = module.elf.load
     for isa, options, words in (
         ("rv64i2p1_m2p0_f2p2_d2p2_c2p0", (), "built for F, D: this hart has neither"),
-        ("rv64i2p1_zba1p0", (), "built for Zba: this hart has it not"),
+        ("rv64i2p1_zbc1p0", (), "built for Zbc: this hart has it not"),
         ("rv64i2p1_m2p0_a2p1_c2p0", (), None),
         ("rv64imac", ("--isa", "rv64i"), "built for M, A, C: this hart has none of them"),
     ):
