@@ -89,6 +89,8 @@ def run_slice(cpu: Any) -> Any:
     left = s64(cpu[LEFT])
     refs = cpu[REFS]
     branch_map = cpu[BRANCH_MAP]
+    step = cpu[STEP]
+    jumps = cpu[JUMPS]
     tlb = cpu[TLB]
     mask = cpu[ADDRESS_MASK]
     while True:
@@ -130,7 +132,7 @@ def run_slice(cpu: Any) -> Any:
                 branch_map = branch_map >> U1 | _NO_BRANCHES
                 ip = load64(ip + _FALL)
             if branch_map & U1 == U0:
-                refs += cpu[STEP]
+                refs += step
                 if left > 0:
                     continue
                 reason = SLICE_OVER
@@ -138,7 +140,7 @@ def run_slice(cpu: Any) -> Any:
         elif op == JUMP:
             left -= s64(load32u(ip + _COUNT))
             store32(refs, load32u(ip + _REF))
-            refs += cpu[STEP]
+            refs += step
             ip = load64(ip + _TAKEN)
             if left > 0:
                 continue
@@ -148,7 +150,7 @@ def run_slice(cpu: Any) -> Any:
             left -= s64(load32u(ip + _COUNT))
             set_rd(registers, ip, load64(ip + _LINK))
             store32(refs, load32u(ip + _REF))
-            refs += cpu[STEP]
+            refs += step
             ip = load64(ip + _TAKEN)
             if left > 0:
                 continue
@@ -156,7 +158,7 @@ def run_slice(cpu: Any) -> Any:
             break
         elif op == JALR:
             address = (rs1(registers, ip) + imm(ip)) & mask & _EVEN
-            entry = cpu[JUMPS] + ((address << U3) & _JUMP_ENTRY)
+            entry = jumps + ((address << U3) & _JUMP_ENTRY)
             if load64(entry) != address:
                 reason = INDIRECT
                 break
@@ -164,7 +166,7 @@ def run_slice(cpu: Any) -> Any:
             set_rd(registers, ip, load64(ip + _LINK))
             reference = load32u(ip + _REF)
             store32(refs, reference)
-            refs += cpu[STEP]
+            refs += step
             ip = load64(entry + _OP)
             record = cpu[RECORDS]
             retired = cpu[GOAL] - u64(left)
@@ -179,7 +181,7 @@ def run_slice(cpu: Any) -> Any:
         elif op == NEXT:
             left -= s64(load32u(ip + _COUNT))
             store32(refs, load32u(ip + _REF))
-            refs += cpu[STEP]
+            refs += step
             ip = load64(ip + _FALL)
             if left > 0:
                 continue
@@ -197,7 +199,7 @@ def run_slice(cpu: Any) -> Any:
             store64(record + U8, (cpu[GOAL] - u64(left)) & LOW32 | _NO_TARGET)
             cpu[RECORDS] = record + cpu[RECORD_STEP]
             branch_map = _NO_BRANCHES
-            refs += cpu[STEP]
+            refs += step
             if left > 0:
                 continue
             reason = SLICE_OVER
