@@ -1,0 +1,1 @@
+"""Many cases held against their references (`etrace regress`)."""
