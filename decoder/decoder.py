@@ -1,12 +1,13 @@
 """The decoder: trace bytes in, instruction flow out."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from decoder.bytes.brief import BRIEFS
+from decoder.bytes.brief import BRIEFS, Brief
 from decoder.bytes.packets import PacketReader, Rows
 from decoder.path.bundles import Output, Packets, Path
 from decoder.path.outputs import ENDED_PACKET, Filled, close_run, count_instructions
@@ -102,6 +103,31 @@ class Decoder:
         """The rest of the flow; nothing more will be fed."""
         return self._decode(final=True)
 
+    @property
+    def reached(self) -> int:
+        """Instructions known by now, also those of the run that is still open."""
+        return self.statistics.instructions + int(self._state[State.RUN_COUNT])
+
+    @property
+    def packets(self) -> int:
+        """Packets taken from the stream by now."""
+        return self._packet
+
+    def fork(self) -> "Decoder":
+        """A decoder that goes on from here by itself: to look ahead, or back again."""
+        shared = (self._regions, self._table, self._settings, self._configuration)
+        return deepcopy(self, {id(each): each for each in shared})
+
+    def offsets(self, data: bytes) -> list[int]:
+        """Where the next packets begin, as far as they are complete with `data` behind what was
+        fed: byte offsets in the stream. Nothing is decoded."""
+        reader = deepcopy(self._reader)
+        reader.feed(data)
+        found: list[int] = []
+        while len(briefs := reader.read()[0]):
+            found += briefs[:, Brief.offset].tolist()
+        return found
+
     def _decode(self, final: bool) -> Iterator[Flow]:
         while True:
             while self._done < len(self._briefs):
@@ -122,6 +148,7 @@ class Decoder:
         if final and self._state[State.RUN_COUNT]:
             close_run(self._state, self._output.runs, self._output.filled, ENDED_PACKET)
             yield self._chunk()
+        self._count_packets()
 
     def _adopt(self) -> None:
         """Take over what the reader has learned; predictions begin anew."""
@@ -158,7 +185,7 @@ class Decoder:
             _records(output.loops, LOOP, loops),
         )
         statistics = self.statistics
-        statistics.packets = dict(zip(FORMAT_NAMES, output.counts.tolist(), strict=True))
+        self._count_packets()
         statistics.instructions += int(count_instructions(full, runs))
         statistics.runs += runs
         statistics.traps += traps
@@ -167,6 +194,10 @@ class Decoder:
         self._state[State.RUNS] += runs
         output.filled[:] = 0
         return flow
+
+    def _count_packets(self) -> None:
+        counts = self._output.counts.tolist()
+        self.statistics.packets = dict(zip(FORMAT_NAMES, counts, strict=True))
 
 
 def _table(kind: np.dtype[np.void], count: int) -> npt.NDArray[np.uint64]:

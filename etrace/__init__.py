@@ -32,7 +32,8 @@ import specs  # noqa: E402, F401 - short names of modules: `specs.aliases`
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from etrace.api import encode, open, record
+    from etrace.api import diff, encode, open, record
+    from etrace.checking.diff.outcome import Diff
     from etrace.errors import EtraceError, InputError, ProgramMismatchError, TraceError
     from etrace.recording.encoding import Encoding
     from etrace.recording.filtering import Selection
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Column",
     "Configuration",
+    "Diff",
     "Encoding",
     "Ended",
     "EtraceError",
@@ -68,6 +70,7 @@ __all__ = [
     "Verification",
     "__version__",
     "cause_name",
+    "diff",
     "encode",
     "open",
     "record",
@@ -75,6 +78,7 @@ __all__ = [
 
 _HOMES = {
     "Column": "specs.trace.packets",
+    "Diff": "etrace.checking.diff.outcome",
     "Configuration": "specs.configuration.parameters",
     "Encoding": "etrace.recording.encoding",
     "Ended": "specs.interfaces.flow",
@@ -93,6 +97,7 @@ _HOMES = {
     "TraceError": "etrace.errors",
     "Verification": "etrace.trace.outcome",
     "cause_name": "specs.isa.causes",
+    "diff": "etrace.api",
     "encode": "etrace.api",
     "open": "etrace.api",
     "record": "etrace.api",

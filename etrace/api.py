@@ -15,6 +15,9 @@ from typing import Literal
 
 from etrace import files
 from etrace.arguments import checked
+from etrace.checking.diff.compare import Log
+from etrace.checking.diff.compare import diff as compare_sides
+from etrace.checking.diff.outcome import Diff
 from etrace.errors import EtraceError, InputError
 from etrace.plugins.plugin import Loaded
 from etrace.recording.choices import Choices, Params, PathLike, Run, configuration
@@ -24,6 +27,7 @@ from etrace.recording.recorder import Progress, Sink, Summary
 from etrace.recording.recorder import encode as encode_stream
 from etrace.recording.recorder import record as record_run
 from etrace.recording.sideband import Telling
+from etrace.sources.pctrace import is_log
 from etrace.trace.dumps import Dump
 from etrace.trace.header import Header
 from etrace.trace.program import Code, load_image, load_programs
@@ -265,6 +269,32 @@ def open(
             except EtraceError as error:
                 trace.without_code(error)
         return trace.closed()
+
+
+@checked
+def diff(
+    a: Trace | PathLike,
+    b: Trace | PathLike,
+    *,
+    ignore: Sequence[str] = (),
+    align: bool = False,
+    limit: int = 20,
+    packets_only: bool = False,
+) -> Diff:
+    """Hold two traces against each other: where their flows part or, if they do not, their packets.
+
+    A path is that of a trace file or of a pc log. `ignore`: what not to compare, by the names of
+    `etrace.checking.diff.compare.IGNORABLE`. `align`: go on behind a difference, up to `limit` of
+    them. `packets_only`: leave the flows out; no program is needed then. Raises `EtraceError`.
+    """
+    sides = [each if isinstance(each, Trace) else _side(os.fspath(each)) for each in (a, b)]
+    return compare_sides(
+        sides[0], sides[1], ignore=ignore, align=align, limit=limit, packets_only=packets_only
+    )
+
+
+def _side(path: str) -> Trace | Log:
+    return Log(path) if is_log(path) else open(path)
 
 
 def _paths(given: PathLike | Sequence[PathLike]) -> list[PathLike]:

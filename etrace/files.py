@@ -3,10 +3,12 @@
 import errno
 import fcntl
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 
 from etrace.errors import InputError, os_error
@@ -45,6 +47,21 @@ def open_input(path: str) -> Iterator[BinaryIO]:
         raise os_error(path, error) from None
     with file:
         yield file
+
+
+@contextmanager
+def kept(path: str) -> Iterator[str]:
+    """`path`, or a file with what standard input holds, to be read again and again."""
+    if path != STDIO:
+        yield path
+        return
+    with NamedTemporaryFile(prefix="etrace-") as file:
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+            file.flush()
+        except OSError as error:
+            raise os_error(shown(path), error) from None
+        yield file.name
 
 
 class Output:

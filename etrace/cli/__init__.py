@@ -1,7 +1,7 @@
 """The `etrace` command. Verbs live in their own modules and are imported when they are used.
 
-Exit codes: 0 ok; 1 "no" (verify differs); 2 usage, parameters or a plugin that raised; 3 corrupt
-trace; 4 the guest failed; 70 a defect of ours; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP; `run` gives
+Exit codes: 0 ok; 1 "no" (verify, diff, regress: there is a difference); 2 usage, parameters or a
+plugin that raised; 3 corrupt trace; 4 the guest failed; 70 a defect of ours; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP; `run` gives
 the program's own. Errors are one line each on standard error. A reader that goes away changes no
 exit code.
 """
@@ -32,14 +32,16 @@ VERBS = {
     "why": ("etrace.cli.why", "Tell why the run of a trace ended as it did."),
     "info": ("etrace.cli.info", "Tell what a trace is, and what is in it."),
     "verify": ("etrace.cli.verify", "Compare a trace with a rerun, or with a pc trace."),
+    "diff": ("etrace.cli.diff", "Compare two traces, or a trace and a pc log."),
     "params": ("etrace.cli.params", "Write, check and explain parameter files."),
     "demo": ("etrace.cli.demo", "Record, decode and check the bundled firmware."),
     "completion": ("etrace.cli.completion", "Print the shell completion script."),
 }
 
 _EPILOG = (
-    "Exit codes: 0 ok, 1 no (verify differs), 2 usage, parameters or a plugin that raised, "
-    "3 corrupt trace, 4 the guest failed, 70 a defect of etrace (ETRACE_DEBUG=1 shows where), "
+    "Exit codes: 0 ok, 1 no (verify, diff, regress: a difference), 2 usage, parameters or a plugin "
+    "that raised, 3 corrupt trace, 4 the guest failed, 70 a defect of etrace (ETRACE_DEBUG=1 shows "
+    "where), "
     "130 Ctrl-C, 143 SIGTERM, 129 SIGHUP; `run` gives the program's own."
 )
 

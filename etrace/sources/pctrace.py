@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from etrace.errors import InputError
-from etrace.files import shown, text_blocks
+from etrace.errors import InputError, os_error
+from etrace.expand import expanded
+from etrace.files import open_input, shown, text_blocks
 from etrace.trace.stretch import EVENT, Stretch
 
 COLUMNS = ("VALID", "ADDRESS", "INSN", "PRIVILEGE", "EXCEPTION", "ECAUSE", "TVAL", "INTERRUPT")
@@ -61,6 +62,17 @@ def stretches(path: str) -> Iterator[Stretch]:
         yield stretch
     if order is None:
         raise InputError(f"{name}: empty file; a header line with the column names was expected")
+
+
+def is_log(path: str) -> bool:
+    """Whether the file `path` begins as a pc trace does. Raises `InputError` if it cannot be
+    read."""
+    with open_input(path) as file:
+        try:
+            line = expanded(file, path).read(4096).split(b"\n", 1)[0]
+        except OSError as error:
+            raise os_error(path, error) from None
+    return b"ADDRESS" in line.upper() and b"," in line
 
 
 def _stretch(table: np.ndarray, position: int) -> Stretch:

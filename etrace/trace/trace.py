@@ -61,6 +61,8 @@ class Trace:
     lead_in: int = 0
     #: Where a ring buffer's dump was put together.
     seam: Seam | None = None
+    #: Packets by format name, as far as the flow has been decoded.
+    packet_counts: dict[str, int] | None = None
     #: The first bytes of the stream, if it was read from a file.
     head: bytes = b""
 
@@ -151,10 +153,12 @@ class Trace:
                 if self.progress is not None:
                     self.progress(machine.statistics.instructions, machine.statistics.bytes)
                 self._learned = machine.configuration
+                self.packet_counts = machine.statistics.packets
                 yield flow
         if ending is not None:
             ending.finish()
         yield from machine.finish()
+        self.packet_counts = machine.statistics.packets
 
     @checked
     def decode(self, most_runs: int = MOST_RUNS) -> Flow:
@@ -195,7 +199,7 @@ class Trace:
     def packets(self) -> Iterator[npt.NDArray[np.uint64]]:
         """The packets: rows of uint64, a column a `specs.trace.packets.Column`, valid until the
         next."""
-        for rows, _ in self._packets():
+        for rows, _ in self.read_packets():
             yield rows
 
     @checked
@@ -205,7 +209,7 @@ class Trace:
         Raises `InputError` if there is none.
         """
         before = 0
-        for rows, configuration in self._packets():
+        for rows, configuration in self.read_packets():
             if 0 <= number - before < len(rows):
                 row = rows[number - before].tolist()
                 if not row[Column.reason]:
@@ -217,7 +221,7 @@ class Trace:
             before += len(rows)
         raise InputError(f"{self.name}: no packet {number}: the stream has but {before:,} packets")
 
-    def _packets(self) -> Iterator[tuple[npt.NDArray[np.uint64], Configuration]]:
+    def read_packets(self) -> Iterator[tuple[npt.NDArray[np.uint64], Configuration]]:
         """As `packets`, each with the configuration that its rows were read by."""
         from decoder import PacketReader
 
