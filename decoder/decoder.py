@@ -21,7 +21,7 @@ from specs.interfaces.records import rows
 from specs.isa.control import CodeMap
 from specs.kernels.njit import announce_compilation
 from specs.trace import predictors
-from specs.trace.packets import COLUMNS, FORMAT_NAMES
+from specs.trace.packets import COLUMNS, FORMAT_NAMES, Column, Format, QualStatus
 
 _RUNS = 1 << 16
 _RUN_WORDS = RUN.itemsize // 8
@@ -80,6 +80,9 @@ class Decoder:
             counts=np.zeros(len(FORMAT_NAMES), np.int64),
         )
         self._packet = 0
+        #: The last packet so far says that tracing ended (section "Format 3 subformat 3 qual_status
+        #: field").
+        self.ended = False
         self._briefs: Rows = np.zeros((0, BRIEFS), np.uint64)
         self._details: Rows = np.zeros((0, COLUMNS), np.uint64)
         self._done = 0
@@ -143,6 +146,7 @@ class Decoder:
             self._done = 0
             if not len(self._briefs):
                 break
+            self.ended = _says_ended(self._briefs[-1], self._details)
         if self._output.filled.any():
             yield self._chunk()
         if final and self._state[State.RUN_COUNT]:
@@ -198,6 +202,14 @@ class Decoder:
     def _count_packets(self) -> None:
         counts = self._output.counts.tolist()
         self.statistics.packets = dict(zip(FORMAT_NAMES, counts, strict=True))
+
+
+def _says_ended(brief: npt.NDArray[np.uint64], details: Rows) -> bool:
+    return (
+        not brief[Brief.reason]
+        and int(brief[Brief.table]) == Format.SUPPORT
+        and int(details[-1, Column.qual_status]) in (QualStatus.ended_rep, QualStatus.ended_ntr)
+    )
 
 
 def _table(kind: np.dtype[np.void], count: int) -> npt.NDArray[np.uint64]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from etrace.checking.comparison import compare
 from etrace.errors import InputError
 from etrace.recording.beside import Beside
-from etrace.trace.ending import CUT_SHORT, Ending
+from etrace.trace.ending import CUT_SHORT
 from etrace.trace.fields import Fields
 from etrace.trace.header import Header
 from etrace.trace.outcome import Verification
@@ -58,13 +58,12 @@ class _UpToGap:
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
-        self._ending = Ending(trace.configuration)
         self.gaps = Flow().gaps
 
     @property
     def ended(self) -> bool:
         """Tracing ended properly."""
-        return self._ending.proper
+        return self._trace.ended
 
     def complete(self, whole: bool) -> bool:
         """Whether the flow, which has ended, has all reports. `whole`: it has all instructions."""
@@ -73,7 +72,7 @@ class _UpToGap:
     def flows(self, beside: Beside) -> Iterator[Flow]:
         """The flow, when the decoder's kernels are there."""
         beside.wait()
-        for flow in self._trace.flows(self._ending):
+        for flow in self._trace.flows():
             if len(flow.gaps):
                 self.gaps = flow.gaps[:1]
                 runs = int(self.gaps["run"][0]) - flow.first_run

@@ -1,9 +1,9 @@
 """The `etrace` command. Verbs live in their own modules and are imported when they are used.
 
 Exit codes: 0 ok; 1 "no" (verify, diff, regress: there is a difference); 2 usage, parameters or a
-plugin that raised; 3 corrupt trace; 4 the guest failed; 70 a defect of ours; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP; `run` gives
-the program's own. Errors are one line each on standard error. A reader that goes away changes no
-exit code.
+plugin that raised; 3 corrupt trace; 4 the guest failed; 70 a defect of ours; 130 Ctrl-C, 143
+SIGTERM, 129 SIGHUP; `run` gives the program's own. Errors are one line each on standard error. A
+reader that goes away changes no exit code.
 """
 
 import os

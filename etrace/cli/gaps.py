@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from etrace.cli import say
-from etrace.trace.ending import CUT_SHORT, Ending
+from etrace.trace.ending import CUT_SHORT
 from etrace.trace.reasons import gap_text, loops_text
 from etrace.trace.trace import Trace
 from specs.interfaces.flow import Flow
@@ -28,7 +28,6 @@ class GapReport:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._name = trace.name
-        self._ending = Ending(trace.configuration)
         self.count = 0
         self._loops = self._visits = 0
         self._edges = 0
@@ -38,7 +37,7 @@ class GapReport:
 
     def flows(self) -> Iterator[Flow]:
         """The flow of the trace, watched."""
-        for flow in self._trace.flows(self._ending):
+        for flow in self._trace.flows():
             edges = self._trace.edges(flow)
             for gap in flow.gaps[: max(0, _SHOWN - self.count - self._edges)]:
                 self.tell(gap)
@@ -69,7 +68,7 @@ class GapReport:
             advise(self._trace)
         if self._loops or self._visits:
             say(f"{self._name}: {loops_text(self._loops, self._visits)}")
-        if not self.count and not self._ending.proper:
+        if not self.count and not self._trace.ended:
             say(f"{self._name}: {CUT_SHORT}")
-        ended = self._ending.proper or (self._trace.seam is not None and self._runs > 0)
+        ended = self._trace.ended or (self._trace.seam is not None and self._runs > 0)
         return not self.count and ended

@@ -37,7 +37,7 @@ class Runs(NamedTuple):
 #: Of a source that does not tell the privilege.
 _UNKNOWN = U255
 _BYTE = U255
-_WORDS = RUN.itemsize // 8
+RUN_WORDS = RUN.itemsize // 8
 _run = places(RUN)
 _place = plain(Place)
 
@@ -66,13 +66,15 @@ def equal(one, other, limit, by_privilege):
     Stops where either side's runs end, too. `by_privilege`: 1 if privileges are compared. The
     instructions of both sides have the same sizes wherever both have code.
     """
-    done = s64(0)
+    done = _whole(one, other, limit, by_privilege)
     while done < limit:
         at, there = one.place[_place.RUN], other.place[_place.RUN]
-        if at * u64(_WORDS) >= u64(one.runs.size) or there * u64(_WORDS) >= u64(other.runs.size):
+        if at * u64(RUN_WORDS) >= u64(one.runs.size) or there * u64(RUN_WORDS) >= u64(
+            other.runs.size
+        ):
             break
-        at *= u64(_WORDS)
-        there *= u64(_WORDS)
+        at *= u64(RUN_WORDS)
+        there *= u64(RUN_WORDS)
         mine, theirs = one.runs[at + _run.count], other.runs[there + _run.count]
         skip, passed = one.place[_place.SKIP], other.place[_place.SKIP]
         pc = one.runs[at + _run.start] if skip == U0 else one.place[_place.PC]
@@ -89,6 +91,36 @@ def equal(one, other, limit, by_privilege):
         done += s64(count)
         _move(one, skip, left, pc, count)
         _move(other, passed, left_there, pc, count)
+        if left == left_there:
+            done += _whole(one, other, limit - done, by_privilege)
+    return done
+
+
+@inlined
+def _whole(one, other, limit, by_privilege):
+    """As `equal`, while the runs of both sides are the same."""
+    done = s64(0)
+    if one.place[_place.SKIP] != U0 or other.place[_place.SKIP] != U0:
+        return done
+    runs, runs_there = one.runs, other.runs
+    same = LOW32 | (_BYTE << _run.priv_at if by_privilege else U0)
+    at = one.place[_place.RUN] * u64(RUN_WORDS)
+    there = other.place[_place.RUN] * u64(RUN_WORDS)
+    end, end_there = u64(runs.size), u64(runs_there.size)
+    while at < end and there < end_there:
+        word = runs[at + _run.count]
+        if runs[at + _run.start] != runs_there[there + _run.start]:
+            break
+        if (word ^ runs_there[there + _run.count]) & same != U0:
+            break
+        count = s64(word & LOW32)
+        if done + count > limit:
+            break
+        done += count
+        at += u64(RUN_WORDS)
+        there += u64(RUN_WORDS)
+    one.place[_place.RUN] = at // u64(RUN_WORDS)
+    other.place[_place.RUN] = there // u64(RUN_WORDS)
     return done
 
 
@@ -108,7 +140,7 @@ def advance(side, count):
     """Move on by `count` instructions, or to the end of the runs; how many it were."""
     done = s64(0)
     while done < count:
-        at = side.place[_place.RUN] * u64(_WORDS)
+        at = side.place[_place.RUN] * u64(RUN_WORDS)
         if at >= u64(side.runs.size):
             break
         skip = side.place[_place.SKIP]
@@ -125,7 +157,7 @@ def expand(side, pcs, privs):
     """Addresses and privileges from the place on, as far as there is room; how many. The place
     stays."""
     filled = 0
-    at = side.place[_place.RUN] * u64(_WORDS)
+    at = side.place[_place.RUN] * u64(RUN_WORDS)
     skip = side.place[_place.SKIP]
     size = side.size
     while filled < pcs.shape[0] and at < u64(side.runs.size):
@@ -147,6 +179,6 @@ def expand(side, pcs, privs):
                 pcs[filled + n] = pc
                 privs[filled + n] = priv
         filled += count
-        at += u64(_WORDS)
+        at += u64(RUN_WORDS)
         skip = U0
     return filled

@@ -6,7 +6,6 @@ A flow cannot tell in every case: a trap on the last row may be followed by the 
 import numpy as np
 import numpy.typing as npt
 
-from specs.configuration.parameters import Configuration
 from specs.trace.packets import Column, Format, QualStatus
 
 _ENDED = {QualStatus.ended_rep, QualStatus.ended_ntr}
@@ -32,37 +31,3 @@ def says_lost(packet: npt.NDArray[np.uint64]) -> bool:
         and int(packet[Column.table]) == Format.SUPPORT
         and int(packet[Column.qual_status]) == QualStatus.trace_lost
     )
-
-
-class Ending:
-    """Fed with a stream, knows whether tracing ended with its last packet."""
-
-    def __init__(self, configuration: Configuration) -> None:
-        from decoder import PacketReader  # not needed to record
-
-        self._reader = PacketReader(configuration, full=False)
-        #: Tracing ended (E-Trace 2.0, "Format 3 subformat 3 qual_status field").
-        self.proper = False
-
-    def feed(self, chunk: bytes) -> None:
-        """The next bytes of the stream."""
-        self._reader.feed(chunk)
-        self._read(final=False)
-
-    def finish(self) -> None:
-        """No more bytes follow."""
-        self._read(final=True)
-
-    def _read(self, final: bool) -> None:
-        from decoder.bytes.brief import Brief
-
-        while True:
-            briefs, details = self._reader.read(final)
-            if not len(briefs):
-                return
-            last = briefs[-1]
-            self.proper = (
-                not last[Brief.reason]
-                and int(last[Brief.table]) == Format.SUPPORT
-                and int(details[-1, Column.qual_status]) in _ENDED
-            )

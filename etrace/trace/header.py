@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from emu.ingress.options import SidebandOptions, Time
+from etrace.trace.flowhash import FlowHash, from_values
 from specs.configuration.parameters import Configuration, from_dict
 
 MAGIC = b"\x89ETRACE\n"
@@ -33,6 +34,18 @@ class ImageReference:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Reference:
+    """That a trace is kept as a reference: the version `made_by`, and the hash of its `flow`."""
+
+    made_by: str
+    flow: FlowHash
+
+    def values(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"made_by": self.made_by, "flow": self.flow.values()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """What a decoder needs besides the stream. `source` is the verb that made the trace."""
@@ -54,6 +67,8 @@ class Header:
     sideband: SidebandOptions | None = None
     #: Where the program tells the host, if no symbol says so; "none": nowhere, whatever it says.
     tohost: int | Literal["none"] | None = None
+    #: What a later run is held against.
+    reference: Reference | None = None
 
     def pack(self) -> bytes:
         """The bytes before the stream."""
@@ -73,6 +88,8 @@ class Header:
             values["semihosting"] = self.semihosting
         if self.tohost is not None:
             values["tohost"] = self.tohost
+        if self.reference is not None:
+            values["reference"] = self.reference.values()
         if self.sideband is not None:
             values["sideband"] = sideband_values(self.sideband)
         text = json.dumps(values, sort_keys=True, indent=1).encode() + b"\n"
@@ -109,7 +126,15 @@ def header_from(values: Any) -> Header:
         semihosting=_optional_text(values.get("semihosting")),
         sideband=sideband_from(values.get("sideband")),
         tohost=_tohost(values.get("tohost")),
+        reference=_reference(values.get("reference")),
     )
+
+
+def _reference(values: Any) -> Reference | None:
+    if values is None:
+        return None
+    values = _mapping(values)
+    return Reference(_text(values["made_by"]), from_values(values["flow"]))
 
 
 def _with_loops(configuration: Mapping[str, Any]) -> Mapping[str, Any]:

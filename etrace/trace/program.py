@@ -282,9 +282,10 @@ def _moved(header: Header, directory: str) -> Header:
 
 
 def _place(path: str, sha256: str, directory: str) -> str:
-    """Where the file is that was `path`: there, or in `directory`."""
-    near = os.path.join(directory, os.path.basename(path))
-    if not os.path.isfile(near):
+    """Where the file is that was `path`: there, or in `directory`, or as seen from there."""
+    places = [os.path.join(directory, each) for each in (os.path.basename(path), path)]
+    near = next((each for each in places if os.path.isfile(each)), None)
+    if near is None:
         return path
     # Something of that name may be where it was, and be another program.
     if os.path.isfile(path) and (_digest(path) == sha256 or _digest(near) != sha256):

@@ -99,6 +99,8 @@ def positions(flow: Flow, first: int, runs: npt.NDArray[np.uint64]) -> npt.NDArr
 
     `first` is the number of instructions before the chunk `flow`.
     """
+    if not len(runs):
+        return np.zeros(0, np.uint64)
     before = np.zeros(len(flow.runs) + 1, np.uint64)
     np.cumsum(flow.runs["count"], dtype=np.uint64, out=before[1:])
     index = np.clip(runs.astype(np.int64) - flow.first_run, 0, len(flow.runs))
@@ -143,6 +145,8 @@ def flow_events(flow: Flow, first: int) -> npt.NDArray[np.void]:
 def flow_reports(flow: Flow, first: int, traps: int) -> npt.NDArray[np.void]:
     """The context reports of a flow chunk that `first` instructions and `traps` traps precede."""
     reports = np.zeros(len(flow.contexts), REPORT)
+    if not len(reports):
+        return reports
     reports["position"] = positions(flow, first, flow.contexts["run"])
     for name in ("context", "time", "precise"):
         reports[name] = flow.contexts[name]

@@ -16,7 +16,6 @@ from etrace.arguments import checked
 from etrace.errors import EtraceError, InputError, TraceError, path_of
 from etrace.files import shown
 from etrace.trace.dumps import HEAD, MOST_RING, PLAIN, Dump, Seam, lead_in, unrolled
-from etrace.trace.ending import Ending
 from etrace.trace.fields import Fields
 from etrace.trace.file import TraceStream, open_trace
 from etrace.trace.header import Header
@@ -61,6 +60,8 @@ class Trace:
     lead_in: int = 0
     #: Where a ring buffer's dump was put together.
     seam: Seam | None = None
+    #: Its last packet says that tracing ended; known when the whole flow has been decoded.
+    ended: bool = False
     #: Packets by format name, as far as the flow has been decoded.
     packet_counts: dict[str, int] | None = None
     #: The first bytes of the stream, if it was read from a file.
@@ -141,24 +142,21 @@ class Trace:
             with open_trace(self.name, self.dump) as stream:
                 yield from stream.chunks()
 
-    def flows(self, ending: Ending | None = None) -> Iterator[Flow]:
-        """The instruction flow in chunks. `ending` is told the bytes as they come."""
+    def flows(self) -> Iterator[Flow]:
+        """The instruction flow in chunks."""
         from decoder import Decoder  # not needed to record
 
         machine = Decoder(self.configuration, self.code.map, offset=self.lead_in)
         for chunk in self.chunks():
-            if ending is not None:
-                ending.feed(chunk)
             for flow in machine.feed(chunk):
                 if self.progress is not None:
                     self.progress(machine.statistics.instructions, machine.statistics.bytes)
                 self._learned = machine.configuration
                 self.packet_counts = machine.statistics.packets
                 yield flow
-        if ending is not None:
-            ending.finish()
         yield from machine.finish()
         self.packet_counts = machine.statistics.packets
+        self.ended = machine.ended
 
     @checked
     def decode(self, most_runs: int = MOST_RUNS) -> Flow:

@@ -11,7 +11,7 @@ import numpy as np
 from etrace.checking.diff.flows import TRAP_FIELDS, Flows, Parting
 from etrace.checking.diff.locate import Locator
 from etrace.checking.diff.outcome import Diff, Divergence, Place, Verdict, What
-from etrace.checking.diff.packets import compare_packets, mix_of, same_bytes
+from etrace.checking.diff.packets import first_difference, mix_of, same_bytes
 from etrace.checking.diff.side import LogSide, Side, TraceSide
 from etrace.errors import InputError
 from etrace.files import shown
@@ -88,22 +88,24 @@ class _Pair:
             self._parameters = different_parameters(
                 self._traces[0].configuration, self._traces[1].configuration
             )
-            self._remarks += _programs(*self._traces)
+            self._remarks += programs_differ(_hashes(self._traces[0]), self._traces[1])
 
     def packets_alone(self) -> Diff:
         """Only the packets."""
         if self._traces is None:
             raise InputError("--packets: a pc log has no packets; leave it out")
-        found = compare_packets(*self._traces)
+        first = first_difference(*self._traces)
+        (mine, bad), (theirs, bad_there) = (mix_of(each) for each in self._traces)
         verdict = Verdict.SAME
-        if found.first is not None:
-            verdict = Verdict.CORRUPT if found.first.corrupt else Verdict.DIFFERENT
+        if first is not None:
+            verdict = Verdict.CORRUPT if first.corrupt else Verdict.DIFFERENT
         elif self._parameters and What.PARAMETERS not in self._ignore:
             verdict = Verdict.DIFFERENT
-        elif any(found.bad):
+        elif bad or bad_there:
             verdict = Verdict.CORRUPT
+        equal = sum(mine.values()) + bad if first is None else first.packet
         return self._diff(
-            verdict, packets=found.first, mixes=found.mixes, packets_only=True, equal=found.equal
+            verdict, packets=first, mixes=(mine, theirs), packets_only=True, equal=equal
         )
 
     def flows(self, align: bool, limit: int) -> Diff:
@@ -128,8 +130,7 @@ class _Pair:
             )
         packets, verdict = None, Verdict.SAME
         if self._traces is not None and not identical and What.PACKETS not in self._ignore:
-            found = compare_packets(*self._traces)
-            packets, mixes = found.first, found.mixes
+            packets = first_difference(*self._traces)
         if packets is not None or (self._parameters and What.PARAMETERS not in self._ignore):
             verdict = Verdict.DIFFERENT
         elif any(side.corrupt for side in sides) and What.GAP not in self._ignore:
@@ -142,7 +143,7 @@ class _Pair:
         """The mixes of whole streams: a comparison that stops has not read them to their ends."""
         if self._traces is None:
             return mixes
-        return mix_of(self._traces[0]), mix_of(self._traces[1])
+        return mix_of(self._traces[0])[0], mix_of(self._traces[1])[0]
 
     def _identical(self) -> bool:
         """Whether both are one and the same trace, so that decoding one of them is enough."""
@@ -181,12 +182,13 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
             yield f"{before}{name}", value
 
 
-def _programs(a: Trace, b: Trace) -> list[str]:
-    """A line if the programs are not the same."""
-    mine, theirs = _hashes(a), _hashes(b)
-    if mine == theirs or not mine or not theirs:
+def programs_differ(hashes: list[str], trace: Trace) -> list[str]:
+    """A line if the programs and images of these `hashes` are not those of `trace`."""
+    programs, images = trace.known_code.references()
+    theirs = [each.sha256 for each in programs] + [each.sha256 for each in images]
+    if hashes == theirs or not hashes or not theirs:
         return []
-    shorts = ["+".join(each[:12] for each in hashes) for hashes in (mine, theirs)]
+    shorts = ["+".join(each[:12] for each in both) for both in (hashes, theirs)]
     return [f"the programs differ: sha256 {shorts[0]}... in A, {shorts[1]}... in B"]
 
 

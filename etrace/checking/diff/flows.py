@@ -10,19 +10,23 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from etrace.checking.diff.marks import GAP, TRAP, Marks
 from etrace.checking.diff.meeting import meeting
 from etrace.checking.diff.outcome import What
 from etrace.checking.diff.side import Side, is_lost
 from etrace.checking.diff.words import gap_words, trap_words
 from etrace.kernels import compare as kernel
 from etrace.trace.fields import Fields
+from etrace.trace.marks import GAP, TRAP, Marks
 from etrace.trace.stretch import UNKNOWN_PRIV
+from specs.interfaces.flow import RUN
 from specs.isa.control import CodeMap
 from specs.isa.privilege import letters
 
 #: Instructions expanded at a time where they are compared one by one.
 _PIECE = 1 << 16
+
+#: Runs that are kept of a stretch that is behind.
+_KEPT = 16
 
 #: Fields of a trap that `--ignore` can leave out.
 TRAP_FIELDS = ("cause", "tval", "epc")
@@ -165,10 +169,23 @@ class Flows:
     def _moved(self, runs: kernel.Runs, start: npt.NDArray[np.uint64], count: int) -> None:
         """Both sides have gone on by `count` instructions, which on side a were `runs` from place
         `start` on."""
-        if count:
-            self._behind.append((runs, start, count))
-            self.a.moved(count)
-            self.b.moved(count)
+        if not count:
+            return
+        # a copy of the last ones: whole chunks would be kept in memory, out of the cache
+        now = int(runs.place[kernel.Place.RUN])
+        first = int(start[kernel.Place.RUN])
+        if now - first > _KEPT:
+            first = now - _KEPT
+            start = np.array([first, 0, 0], np.uint64)
+            whole = runs.runs[first * kernel.RUN_WORDS : now * kernel.RUN_WORDS].view(RUN)
+            count_kept = int(whole["count"].sum()) + int(runs.place[kernel.Place.SKIP])
+        else:
+            count_kept = count
+        start[kernel.Place.RUN] -= np.uint64(first)
+        kept = runs.runs[first * kernel.RUN_WORDS : (now + 1) * kernel.RUN_WORDS].copy()
+        self._behind.append((runs._replace(runs=kept), start, count_kept))
+        self.a.moved(count)
+        self.b.moved(count)
 
     def around(self, parting: Parting, few: int) -> tuple[list[int], list[int], list[int]]:
         """Addresses of the last instructions before a parting, and of the next ones on either side,

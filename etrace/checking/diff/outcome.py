@@ -51,8 +51,11 @@ class Place:
     #: One line a pc: number, address, symbol, source line, disassembly.
     lines: tuple[str, ...] = ()
 
-    def heading(self, side: str) -> str:
-        """Where in the packets it is."""
+    def shown(self, side: str) -> tuple[str, ...]:
+        """Its lines, under where in the packets it is."""
+        return (self._heading(side), *self.lines)
+
+    def _heading(self, side: str) -> str:
         if self.packet is None:
             return f"{side}: ends" if self.ended else f"{side}:"
         end = " (the end)" if self.ended else ""
@@ -81,11 +84,9 @@ class Divergence:
         """The divergence with its surroundings."""
         yield f"instruction {self.instruction:,}: {self.what}: {self.text}"
         yield from (f"  {line}" for line in self.before)
-        left, right = self.a.heading("A"), self.b.heading("B")
-        yield from (
-            f"  {line}"
-            for line in _columns((left, *self.a.lines), (right, *self.b.lines), width - 2)
-        )
+        left, right = self.a.shown("A"), self.b.shown("B")
+        if len(left) > 1 or len(right) > 1:
+            yield from (f"  {line}" for line in _columns(left, right, width - 2))
         if self.lengths is not None and any(self.lengths):
             mine, theirs = self.lengths
             yield f"  they meet again after {mine:,} instructions in A, {theirs:,} in B"
@@ -141,6 +142,8 @@ class Diff:
     #: Only the packets were compared; `equal` of them before the first that differs.
     packets_only: bool = False
     equal: int = 0
+    #: Of one side only the hash of its flow is known: nothing tells where they part.
+    hash_only: bool = False
 
     @property
     def same(self) -> bool:
@@ -188,6 +191,8 @@ class Diff:
             yield from divergence.lines(width)
         if self.packets_only:
             agree = "the packets are the same" if self.packets is None else ""
+        elif self.hash_only and not self.same:
+            agree = ""
         elif self.divergences:
             agree = f"{equal} are the same before the first difference"
         else:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from etrace.checking.diff.marks import GAP, MARK, TRAP, Marks, flow_marks, none
 from etrace.kernels import compare as kernel
 from etrace.kernels.compare import Place, Runs
-from etrace.trace.ending import Ending
 from etrace.trace.fields import Fields
+from etrace.trace.marks import GAP, MARK, TRAP, Marks, flow_marks, none
 from etrace.trace.stretch import REPORT, ROUNDS, Stretch, flow_loops, flow_reports
 from etrace.trace.trace import Trace
 from specs.interfaces.flow import RUN, Flow, Reason
@@ -159,7 +158,7 @@ class Side:
     def _drop(self) -> None:
         while self._chunks:
             runs = self._chunks[0]
-            if int(runs.place[Place.RUN]) * (RUN.itemsize // 8) < runs.runs.size:
+            if int(runs.place[Place.RUN]) * kernel.RUN_WORDS < runs.runs.size:
                 return
             self._chunks.popleft()
             self._words.popleft()
@@ -201,11 +200,10 @@ class TraceSide(Side):
     def __init__(self, trace: Trace) -> None:
         super().__init__(trace.name, trace.code.map)
         self.trace = trace
-        self.ending = Ending(trace.configuration)
         self.fields = Fields.of(trace.configuration)
         width = trace.configuration.parameters.iaddress_width_p
         self.tval_mask = (1 << min(width, trace.header.xlen)) - 1
-        self._flows: Iterator[Flow] = trace.flows(self.ending)
+        self._flows: Iterator[Flow] = trace.flows()
         self._traps = 0
         #: Gaps that are no mere edge of a bare stream, and of these those that say that the encoder
         #: lost packets.
@@ -215,7 +213,7 @@ class TraceSide(Side):
     @property
     def remark(self) -> str:
         """What there is to say about its end."""
-        if self._exhausted and not self.ending.proper and self.trace.seam is None:
+        if self._exhausted and not self.trace.ended and self.trace.seam is None:
             return "no end-of-trace packet: the recording was cut short"
         return ""
 

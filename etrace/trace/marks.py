@@ -37,6 +37,8 @@ def none() -> Marks:
 
 def flow_marks(flow: Flow, first: int) -> Marks:
     """The marks of a flow chunk that `first` instructions precede, in stream order."""
+    if not len(flow.pauses) and not len(flow.traps) and not len(flow.gaps):
+        return none()
     tables = (
         (PAUSE, flow.pauses, ("packet", "offset")),
         (
