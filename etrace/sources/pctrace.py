@@ -11,7 +11,7 @@ import numpy as np
 
 from etrace.errors import InputError, os_error
 from etrace.expand import expanded
-from etrace.files import open_input, shown, text_blocks
+from etrace.files import MAX_LINE, open_input, shown, text_blocks
 from etrace.trace.stretch import EVENT, Stretch
 
 COLUMNS = ("VALID", "ADDRESS", "INSN", "PRIVILEGE", "EXCEPTION", "ECAUSE", "TVAL", "INTERRUPT")
@@ -68,11 +68,14 @@ def is_log(path: str) -> bool:
     """Whether the file `path` begins as a pc trace does. Raises `InputError` if it cannot be
     read."""
     with open_input(path) as file:
+        contents, line = expanded(file, path), b""
         try:
-            line = expanded(file, path).read(4096).split(b"\n", 1)[0]
+            while b"\n" not in line and len(line) < MAX_LINE and (more := contents.read(MAX_LINE)):
+                line += more
         except OSError as error:
             raise os_error(path, error) from None
-    return b"ADDRESS" in line.upper() and b"," in line
+    header = line.split(b"\n", 1)[0]
+    return b"ADDRESS" in header.upper() and b"," in header
 
 
 def _stretch(table: np.ndarray, position: int) -> Stretch:

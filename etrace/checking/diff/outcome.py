@@ -164,14 +164,16 @@ class Diff:
         """For JSON: `instruction`, `packet`, `offset` and `what` of the first difference, and all
         else."""
         first = self.first
-        at: dict[str, Any] = {"instruction": None, "packet": None, "offset": None, "what": None}
+        names = ("instruction", "packet", "offset", "what", "text", "before", "a", "b")
+        at: dict[str, Any] = dict.fromkeys(names)
         if isinstance(first, Divergence):
             side = first.b if first.b.packet is not None else first.a
             at["instruction"], at["what"] = first.instruction, first.what
-            at["packet"], at["offset"] = side.packet, side.offset
+            at["packet"], at["offset"], at["text"] = side.packet, side.offset, first.text
+            at["before"], at["a"], at["b"] = first.before, asdict(first.a), asdict(first.b)
         elif first is not None:
             at["instruction"], at["what"] = self.instructions, What.PACKETS
-            at["packet"] = first.packet
+            at["packet"], at["a"], at["b"] = first.packet, first.a, first.b
             at["offset"] = first.offset[0] if first.offset[1] is None else first.offset[1]
         elif not self.same and self.parameters:
             at["what"] = What.PARAMETERS
