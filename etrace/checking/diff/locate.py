@@ -24,13 +24,14 @@ class Locator:
         """Number and byte offset of the packet by which `instruction` (counted from 0) is known; of
         the last one if that is only by the end of the stream.
         """
+        _feed(self._machine, b"", instruction)
         while self._machine.reached <= instruction:
             piece = next(self._pieces, None)
             if piece is None:
                 return self.last()
             self._before = self._machine.fork()
             self._piece = piece
-            _feed(self._machine, piece)
+            _feed(self._machine, piece, instruction)
         return self._within(instruction)
 
     def last(self) -> tuple[int, int]:
@@ -46,24 +47,21 @@ class Locator:
         low, high = 0, len(self._piece)  # not known after `low` bytes, known after `high`
         while high - low > 1:
             middle = (low + high) // 2
-            if self._fed(middle).reached > instruction:
+            machine = self._before.fork()
+            _feed(machine, self._piece[:middle], instruction)
+            if machine.reached > instruction:
                 high = middle
             else:
                 low = middle
-        number = self._fed(high).packets - 1
         offsets = self._before.offsets(self._piece[:high])
-        return number, offsets[number - self._before.packets]
-
-    def _fed(self, count: int) -> Decoder:
-        """The decoder with but so many bytes of the piece."""
-        machine = self._before.fork()
-        _feed(machine, self._piece[:count])
-        return machine
+        return self._before.packets + len(offsets) - 1, offsets[-1]
 
 
-def _feed(machine: Decoder, data: bytes) -> None:
+def _feed(machine: Decoder, data: bytes, instruction: int) -> None:
+    """Decode `data` until `instruction` is known: a few bytes can stand for billions of them."""
     for _ in machine.feed(data):
-        pass
+        if machine.reached > instruction:
+            break
 
 
 def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
