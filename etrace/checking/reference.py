@@ -44,24 +44,55 @@ def write(trace: Trace, path: str | os.PathLike[str]) -> None:
 
     A name that ends in `.flow` gives the hash alone. Raises `EtraceError`.
     """
+    store(packed(trace, path), path)
+
+
+def packed(trace: Trace, path: str | os.PathLike[str]) -> bytes:
+    """The bytes of the reference that `path` is to be."""
     where = Path(path)
     flow = hash_flows(trace.flows(), trace.code.map)
     header = _placed(replace(trace.header, command=()), where.parent)
     reference = Reference(f"etrace {__version__}", flow)
     if where.suffix == FLOW_SUFFIX:
-        data = _flow_file(header, reference)
-    else:
-        packed = BytesIO()
-        with gzip.GzipFile("", "wb", 6, packed, mtime=0) as file:
-            file.write(replace(header, reference=reference).pack())
-            for chunk in trace.chunks():
-                file.write(chunk)
-        data = packed.getvalue()
+        return _flow_file(header, reference)
+    contents = BytesIO()
+    with gzip.GzipFile("", "wb", 6, contents, mtime=0) as file:
+        file.write(replace(header, reference=reference).pack())
+        for chunk in trace.chunks():
+            file.write(chunk)
+    return contents.getvalue()
+
+
+def store(data: bytes, path: str | os.PathLike[str]) -> None:
+    """Let the reference `path` be `data`, whole or not at all; directories are made."""
+    where = Path(path)
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
         _replace(where, data)
     except OSError as error:
         raise os_error(str(where), error) from None
+
+
+def writable(reference: str) -> bool:
+    """Whether `reference` is one that is written here: no hash, no log, no bare stream."""
+    if reference.startswith(PREFIX):
+        return False
+    if not os.path.exists(reference):
+        return True
+    try:
+        return not is_log(reference) and (
+            _flow_reference(reference) is not None or not _is_bare(reference)
+        )
+    except EtraceError:
+        return True
+
+
+def same_flow(one: bytes, other: bytes) -> bool:
+    """Whether two `.flow` files, of which these are the bytes, have the same flow."""
+    flows = [
+        json.loads(each)["flow"]["hash"] if each[:1] == b"{" else each for each in (one, other)
+    ]
+    return bool(flows[0] == flows[1])
 
 
 def _replace(path: Path, data: bytes) -> None:

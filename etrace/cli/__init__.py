@@ -33,6 +33,7 @@ VERBS = {
     "info": ("etrace.cli.info", "Tell what a trace is, and what is in it."),
     "verify": ("etrace.cli.verify", "Compare a trace with a rerun, or with a pc trace."),
     "diff": ("etrace.cli.diff", "Compare two traces, or a trace and a pc log."),
+    "regress": ("etrace.cli.regress", "Run many cases, each against its reference."),
     "params": ("etrace.cli.params", "Write, check and explain parameter files."),
     "demo": ("etrace.cli.demo", "Record, decode and check the bundled firmware."),
     "completion": ("etrace.cli.completion", "Print the shell completion script."),

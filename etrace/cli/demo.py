@@ -68,9 +68,9 @@ def demo(xlen: int = 64, output: str | Path | None = None) -> Report:
 
     Raises `InputError` if the output cannot be written.
     """
-    from etrace.api import run_header
     from etrace.files import open_output
     from etrace.recording.choices import Choices, Run
+    from etrace.recording.headers import run_header
 
     with ExitStack() as stack:
         bundled = resources.files("etrace") / "data" / f"demo-rv{xlen}.elf"

@@ -59,10 +59,10 @@ def command(
     Columns: itype_0, cause, tval, priv, iaddr_0, context, ctype, iretire_0, ilastsize_0; tval and
     iaddr hexadecimal, the rest decimal. Several blocks a row have itype_1, iaddr_1 and so on.
     """
-    from etrace import api, files
-    from etrace.recording import recorder
+    from etrace import files
+    from etrace.recording import headers, recorder
 
-    header, code = api.stream_header(
+    header, code = headers.stream_header(
         choices,
         xlen=None if xlen is None else int(xlen),
         elf=elf,

@@ -165,12 +165,11 @@ def _is_elf(path: str) -> bool:
 
 
 def _live(elf: str, plugins: "list[Loaded]", run: "Run", console: running.Console | None) -> int:
-    from etrace import api
     from etrace.plugins.plugin import blamed
-    from etrace.recording import recorder
+    from etrace.recording import headers, recorder
     from etrace.recording.choices import Choices
 
-    header, code = api.run_header([elf], run, Choices())
+    header, code = headers.run_header([elf], run, Choices())
     machine = recorder.new_machine(code, header, console, run.semihosting, record=False)
     running.say_wishes(code, run.isa)
     for plugin in plugins:

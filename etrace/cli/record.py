@@ -47,11 +47,13 @@ def command(
     The first ELF gives the entry point. Ctrl-C (SIGTERM, SIGHUP), --max-size, or a plugin that
     raises, ends the trace properly. If the program fails, the first cause is told.
     """
-    from etrace import api, files
+    from etrace import files
     from etrace.plugins.plugin import load
-    from etrace.recording import recorder
+    from etrace.recording import headers, recorder
 
-    header, code = api.run_header(elf, run, choices, image=image, command=options.command_line())
+    header, code = headers.run_header(
+        elf, run, choices, image=image, command=options.command_line()
+    )
     plugins = [load(each) for each in plugin]
     named = [*map(files.file_of, image), *(each.partition(":")[0] for each in plugin)]
     files.refuse_overwriting(output, [*elf, choices.file, *named])

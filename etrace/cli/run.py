@@ -37,13 +37,12 @@ def command(
     handler, and then the first cause is told; 0 if it ended in a loop or a wfi that nothing can
     end. Plugins report on standard error.
     """
-    from etrace import api
     from etrace.analyses.history import ChunkHistory
     from etrace.plugins.plugin import blamed, load
-    from etrace.recording import recorder
+    from etrace.recording import headers, recorder
     from etrace.recording.choices import Choices
 
-    header, code = api.run_header(elf, run, Choices())
+    header, code = headers.run_header(elf, run, Choices())
     plugins = [load(each) for each in plugin]
     terminal = running.Console(to_stderr=as_json) if console else None
     # Recorded, so that the first cause of a bad end is known.

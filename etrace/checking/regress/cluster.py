@@ -1,0 +1,174 @@
+"""Cases on a Dask cluster: inputs go there by content, results come back as they are made.
+
+A case is run in a process of its own there too, so that one that hangs or crashes costs no worker.
+A worker that is lost has its cases run again by others.
+"""
+
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from etrace.checking.regress.manifest import Case
+from etrace.checking.regress.outcome import Result, Status
+from etrace.checking.regress.pool import Outcomes
+from etrace.checking.regress.run import Finished
+from etrace.checking.regress.worker import Worker
+from etrace.errors import InputError, one_line, os_error
+from etrace.trace.flowhash import PREFIX
+
+#: The word for a cluster on this machine.
+LOCAL = "local"
+_LARGEST = 1 << 30
+#: Seconds to wait for a scheduler.
+_PATIENCE = 20
+
+#: In a worker: the process that runs cases, one a thread.
+_here = threading.local()
+
+
+def run_there(
+    cases: Sequence[Case], scheduler: str, jobs: int, update: bool, timeout: float
+) -> Outcomes:
+    """Outcomes of `cases` as they come, with their numbers, from the cluster at `scheduler`
+    (`tcp://HOST:PORT`), or from one with `jobs` processes on this machine (`local`).
+
+    Raises `InputError` if there is no such cluster.
+    """
+    try:
+        from distributed import Client, LocalCluster, as_completed
+    except ImportError:
+        raise InputError(
+            "--scheduler: needs dask.distributed; pip install 'etrace[cluster]'"
+        ) from None
+    with ExitStack() as stack:
+        if scheduler == LOCAL:
+            cluster = LocalCluster(
+                n_workers=jobs,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                silence_logs=50,
+            )
+            stack.enter_context(cluster)
+            client = stack.enter_context(Client(cluster))
+        else:
+            try:
+                client = stack.enter_context(Client(scheduler, timeout=_PATIENCE))
+            except (OSError, ValueError, TimeoutError) as error:
+                raise InputError(f"--scheduler {scheduler}: {one_line(error)}") from None
+        shipped = _Shipped(client)
+        futures = {}
+        for number, case in enumerate(cases):
+            files = shipped.files(case)
+            future = client.submit(
+                _run_shipped, case, files, update, case.timeout or timeout, pure=False, retries=0
+            )
+            futures[future] = number
+        for future in as_completed(list(futures)):
+            number = futures.pop(future)
+            failure = future.exception()
+            if failure is None:
+                yield number, future.result()
+            else:
+                yield number, _lost(cases[number], failure)
+            future.release()
+
+
+def _lost(case: Case, error: BaseException) -> Finished:
+    reason = f"on the cluster: {type(error).__name__}: {one_line(error)}"
+    return Finished(
+        Result(
+            case.suite,
+            case.name,
+            Status.ERROR,
+            reason,
+            tags=case.tags,
+            file=case.file,
+            line=case.line,
+        )
+    )
+
+
+class _Shipped:
+    """Files on the cluster, each once, however many cases need it."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._futures: dict[str, Any] = {}
+        self._digests: dict[str, str] = {}
+
+    def files(self, case: Case) -> dict[str, Any]:
+        """The files that `case` needs: where they are here, and their contents there."""
+        paths = list(case.inputs)
+        if case.reference is not None and not case.reference.startswith(PREFIX):
+            paths += [case.reference] if os.path.exists(case.reference) else []
+        if case.semihosting is not None:
+            paths += [str(each) for each in Path(case.semihosting).rglob("*") if each.is_file()]
+        return {path: self._future(path) for path in paths}
+
+    def _future(self, path: str) -> Any:
+        if path not in self._digests:
+            try:
+                with open(path, "rb") as file:
+                    data = file.read(_LARGEST + 1)
+            except OSError as error:
+                raise os_error(path, error) from None
+            if len(data) > _LARGEST:
+                raise InputError(f"{path}: larger than 1 GiB; not sent to a cluster")
+            digest = hashlib.sha256(data).hexdigest()
+            self._digests[path] = digest
+            if digest not in self._futures:
+                self._futures[digest] = self._client.scatter(data, hash=True)
+        return self._futures[self._digests[path]]
+
+
+def _run_shipped(case: Case, files: Mapping[str, bytes], update: bool, timeout: float) -> Finished:
+    """In a worker: put the files somewhere, and run the case in a process of its own."""
+    if not hasattr(_here, "worker"):
+        _here.worker = Worker()
+    with tempfile.TemporaryDirectory(prefix="etrace-") as directory:
+        places = {}
+        for number, (path, data) in enumerate(files.items()):
+            place = _place(case, path, directory, number)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+            places[path] = str(place)
+        moved = _moved(case, places, directory)
+        names = {there: here for here, there in places.items()}
+        worker: Worker = _here.worker
+        return worker.run(moved, update, names, timeout)
+
+
+def _place(case: Case, path: str, directory: str, number: int) -> Path:
+    if case.semihosting is not None and Path(case.semihosting) in Path(path).parents:
+        return Path(directory) / "files" / Path(path).relative_to(case.semihosting)
+    # the name tells what a file is, and what a program is called
+    return Path(directory) / str(number) / Path(path).name
+
+
+def _moved(case: Case, places: Mapping[str, str], directory: str) -> Case:
+    """`case` with its files where they are here."""
+
+    def at(path: str) -> str:
+        return places.get(path, path)
+
+    images = [each.partition(":") for each in case.image]
+    semihosting = case.semihosting
+    if semihosting is not None:
+        semihosting = str(Path(directory) / "files")
+        Path(semihosting).mkdir(exist_ok=True)
+    return replace(
+        case,
+        elf=tuple(map(at, case.elf)),
+        image=tuple(f"{base}:{at(path)}" for base, _, path in images),
+        stream=None if case.stream is None else at(case.stream),
+        params=at(case.params) if isinstance(case.params, str) else case.params,
+        reference=None if case.reference is None else at(case.reference),
+        semihosting=semihosting,
+    )

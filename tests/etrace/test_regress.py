@@ -1,0 +1,411 @@
+"""`etrace regress`: cases, references, and what can happen to either."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import etrace
+from etrace.checking import reference
+from etrace.checking.regress.choosing import chosen
+from etrace.checking.regress.manifest import Case, Expect
+from etrace.checking.regress.outcome import Status
+from etrace.checking.regress.pool import run_here
+from etrace.checking.regress.run import run_case
+from etrace.checking.regress.worker import Worker
+from etrace.errors import InputError
+from tests.etrace.conftest import Run
+
+ROOT = Path(__file__).resolve().parents[2]
+LISTS = ROOT / "tests" / "programs" / "lists-rv32.elf"
+SCHEDULER = ROOT / "tests" / "programs" / "scheduler-rv64.elf"
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """A manifest in a directory of its own."""
+
+    def call(text: str, name: str = "suite.toml") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return call
+
+
+def case(**more: object) -> Case:
+    return replace(Case(name="lists", elf=(str(LISTS),)), **more)  # type: ignore[arg-type]
+
+
+# a case
+
+
+def test_a_case_without_a_reference_is_verified() -> None:
+    result = run_case(case()).result
+    trace = etrace.record(LISTS)
+    assert result.status == Status.PASSED and result.diff is None
+    assert result.values["instructions"] == len(trace.pcs())
+    assert result.values["packets"] == sum(len(rows) for rows in trace.packets())
+    assert result.values["end"] == "exit" and result.values["exit_code"] == 0
+    demo = ROOT / "etrace" / "data" / "demo-rv64.elf"
+    assert run_case(Case(name="demo", elf=(str(demo),))).result.output  # what the guest printed
+
+
+@pytest.mark.parametrize(
+    ("expect", "text"),
+    [
+        (Expect(exit_code=3), "exit_code: 0, expected 3"),
+        (Expect(end="budget"), "end: exit, expected budget"),
+        (Expect(instructions=5), "instructions: "),
+        (Expect(packets=5), "packets: "),
+        (Expect(bits=0.001), "bits an instruction: "),
+    ],
+)
+def test_what_is_expected(expect: Expect, text: str) -> None:
+    result = run_case(case(expect=expect)).result
+    assert result.status == Status.FAILED and text in result.reason
+
+
+def test_what_is_right_is_right() -> None:
+    values = run_case(case()).result.values
+    expect = Expect(
+        exit_code=0,
+        end="exit",
+        instructions=values["instructions"],
+        packets=values["packets"],
+        bits=values["bits"],
+    )
+    assert run_case(case(expect=expect)).result.status == Status.PASSED
+
+
+def test_a_guest_that_fails_is_a_failed_case() -> None:
+    elf = ROOT / "tests" / "firmware" / "cause_stack-rv64.elf"
+    failing = Case(name="stack", elf=(str(elf),), max_instructions=100_000)
+    result = run_case(failing).result
+    assert result.status == Status.FAILED and "the guest failed" in result.reason
+    allowed = replace(failing, expect=Expect(end=result.values["end"]))
+    assert run_case(allowed).result.ok
+
+
+def test_a_case_that_cannot_be_run() -> None:
+    for wrong in (
+        case(elf=("/none/such.elf",)),
+        case(params="/none/such.toml"),
+        case(isa="rv32q"),
+        case(params={"parameters": {"iaddress_width_p": 4}}),
+    ):
+        result = run_case(wrong).result
+        assert result.status == Status.ERROR and result.reason
+        assert "\n" not in result.reason
+
+
+def test_references(tmp_path: Path) -> None:
+    path = str(tmp_path / "refs" / "lists.etrace")
+    missing = run_case(case(reference=path)).result
+    assert missing.status == Status.FAILED and "--update writes it" in missing.reason
+    new = run_case(case(reference=path), update=True)
+    assert new.result.status == Status.NEW and new.reference is not None
+    assert not Path(path).exists()  # it is for who asked to write it
+    reference.store(new.reference, path)
+    assert run_case(case(reference=path)).result.status == Status.PASSED
+    same = run_case(case(reference=path), update=True)
+    assert same.result.status == Status.PASSED and same.reference is None
+    short = case(reference=path, max_instructions=500)
+    differs = run_case(short).result
+    assert differs.status == Status.FAILED and differs.reason.startswith("instruction 500: end")
+    assert differs.diff is not None and differs.diff["instruction"] == 500
+    changed = run_case(short, update=True)
+    assert changed.result.status == Status.CHANGED and changed.reference is not None
+    assert "instruction 500: end" in changed.result.text
+    # what fails is not written
+    failing = replace(short, expect=Expect(exit_code=7))
+    assert run_case(failing, update=True).reference is None
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89ETRACE\n", b"{}", b"VALID,ADDRESS\nx,y\n"])
+def test_a_damaged_reference(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "lists.etrace"
+    path.write_bytes(content)
+    result = run_case(case(reference=str(path))).result
+    assert result.status == Status.ERROR and str(path) in result.reason
+
+
+def test_a_hash_and_a_log_are_not_written(tmp_path: Path) -> None:
+    flow = reference.flow_hash(etrace.record(LISTS))
+    assert run_case(case(reference=flow)).result.ok
+    wrong = run_case(case(reference="flow:" + "0" * 32), update=True)
+    assert wrong.reference is None and wrong.result.status == Status.FAILED
+    assert f'reference = "{flow}"' in wrong.result.text
+    log = tmp_path / "log.csv"
+    log.write_text(
+        "VALID,ADDRESS,INSN,PRIVILEGE,EXCEPTION,ECAUSE,TVAL,INTERRUPT\n1,10,0,3,0,0,0,0\n"
+    )
+    before = log.read_bytes()
+    result = run_case(case(reference=str(log)), update=True)
+    assert result.reference is None and not result.result.ok
+    assert log.read_bytes() == before
+
+
+def test_one_flow_for_all_configurations(tmp_path: Path) -> None:
+    path = tmp_path / "lists.flow"
+    first = run_case(case(reference=str(path)), update=True)
+    assert first.reference is not None
+    reference.store(first.reference, path)
+    for modes in ((), ("implicit_return",), ("all",)):
+        assert run_case(case(reference=str(path), modes=modes)).result.ok
+    assert not run_case(case(reference=str(path), max_instructions=900)).result.ok
+
+
+# processes
+
+
+def test_a_case_that_hangs_is_killed_and_the_others_run_on(counting_elf: Path) -> None:
+    hanging = Case(name="hanging", elf=(str(counting_elf),), timeout=1.0)
+    results = dict(run_here([hanging, case(), case(name="again")], 1, False, 600))
+    assert [results[n].result.status for n in range(3)] == ["error", "passed", "passed"]
+    assert "timed out after 1 s" in results[0].result.reason
+    assert results[0].result.seconds < 30
+
+
+def test_a_case_whose_process_is_killed(counting_elf: Path) -> None:
+    worker = Worker()
+    hanging = Case(name="hanging", elf=(str(counting_elf),))
+    found = []
+    thread = threading.Thread(target=lambda: found.append(worker.run(hanging, False, {}, 60)))
+    thread.start()
+    while worker.pid is None:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    os.kill(worker.pid, signal.SIGKILL)
+    thread.join()
+    assert found[0].result.status == Status.ERROR and "killed by SIGKILL" in found[0].result.reason
+    assert worker.run(case(), False, {}, 60).result.ok
+    worker.stop()
+
+
+def test_what_ends_the_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is: here Python itself cannot start."""
+    monkeypatch.setattr(
+        "etrace.checking.regress.worker._PROGRAM", "import sys; sys.exit('no such luck')"
+    )
+    worker = Worker()
+    result = worker.run(case(), False, {}, 60).result
+    worker.stop()
+    assert result.status == Status.ERROR
+    assert "exit code 1: no such luck" in result.reason
+
+
+# the command
+
+
+SUITE = f"""
+[defaults]
+tags = ["quick"]
+[matrix.plain]
+[matrix.returns]
+modes = ["implicit_return"]
+[[case]]
+name = "lists"
+elf = "{LISTS}"
+matrix = true
+reference = "refs/{{name}}-{{config}}.etrace"
+[[case]]
+name = "scheduler"
+elf = "{SCHEDULER}"
+tags = ["slow"]
+max_instructions = 5000
+"""
+
+
+def test_the_command(run: Run, write: Write, tmp_path: Path) -> None:
+    suite = write(SUITE)
+    listed = run("regress", suite, "--list").stdout.splitlines()
+    assert listed == ["lists[plain]  quick", "lists[returns]  quick", "scheduler  quick slow"]
+    first = run("regress", suite, code=1).stdout
+    assert "3 cases: 2 failed, 1 passed" in first
+    assert not (tmp_path / "refs").exists()
+    updated = run("regress", suite, "--update").stdout
+    assert "2 new, 1 passed" in updated
+    files = {path.name: path.read_bytes() for path in (tmp_path / "refs").iterdir()}
+    assert sorted(files) == ["lists-plain.etrace", "lists-returns.etrace"]
+    assert "3 passed" in run("regress", suite, "--jobs", 2).stdout
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "refs").iterdir()}
+    run("regress", suite, "--update")
+    assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "refs").iterdir()}
+    # another program in its place
+    write(SUITE.replace(str(LISTS), str(LISTS).replace("lists", "sorting")))
+    found = run("regress", suite, "-k", "plain", code=1).stdout
+    assert "failed  lists[plain]" in found and "1 case: 1 failed" in found
+    assert "  A: packet" in found
+    changed = run("regress", suite, "-k", "plain", "--update").stdout
+    assert "changed lists[plain]" in changed and "  A: packet" in changed
+    assert (tmp_path / "refs/lists-plain.etrace").read_bytes() != files["lists-plain.etrace"]
+    assert (tmp_path / "refs/lists-returns.etrace").read_bytes() == files["lists-returns.etrace"]
+
+
+def test_fewer_cases(run: Run, write: Write) -> None:
+    suite = write(SUITE)
+    for options, names in (
+        (["-k", "returns"], ["lists[returns]"]),
+        (["-k", "not lists"], ["scheduler"]),
+        (["-k", "slow or plain"], ["lists[plain]", "scheduler"]),
+        (["--tag", "slow"], ["scheduler"]),
+        (["--tag", "quick", "-k", "not (plain or returns)"], ["scheduler"]),
+    ):
+        listed = run("regress", suite, "--list", *options).stdout.splitlines()
+        assert [line.split("  ")[0] for line in listed] == names, options
+    assert "no case is meant" in run("regress", suite, "-k", "nothing", code=2).stderr
+    for words in ("(a", "and", "a b", "not", "a or"):
+        assert "-k" in run("regress", suite, "-k", words, code=2).stderr
+    with pytest.raises(InputError, match="nested"):
+        chosen([], "(" * 1000, ())
+
+
+def test_fail_fast(run: Run, write: Write) -> None:
+    found = run("regress", write(SUITE), "--fail-fast", "--jobs", 1, code=1).stdout
+    assert "1 failed, 2 not run" in found
+
+
+def test_an_interrupted_run(
+    write: Write,
+    counting_elf: Path,
+    etrace_command: tuple[list[str], dict[str, str]],
+    as_in_a_terminal: None,
+) -> None:
+    """Ctrl-C ends all processes at once; what came out so far is told."""
+    suite = write(
+        f'[[case]]\nname = "lists"\nelf = "{LISTS}"\n'
+        f'[[case]]\nname = "hanging"\nelf = "{counting_elf}"\n'
+    )
+    command, environment = etrace_command
+    process = subprocess.Popen(
+        [*command, "regress", str(suite), "--jobs", "1"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert "passed  lists" in process.stdout.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "2 cases: 1 passed, 1 not run" in out and "Traceback" not in err
+
+
+def test_an_update_that_is_cut_off_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lists.etrace"
+    reference.write(etrace.record(LISTS), path)
+    before = path.read_bytes()
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("fsync", "replace"):
+        with monkeypatch.context() as context:
+            context.setattr(f"etrace.checking.reference.os.{step}", cut)
+            with pytest.raises(KeyboardInterrupt):
+                reference.write(etrace.record(LISTS, max_instructions=100), path)
+        assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["lists.etrace"]
+
+
+# manifests
+
+
+def test_all_problems_at_once(run: Run, write: Write) -> None:
+    text = f"""
+[defaults]
+platfrom = "spike"
+[matrix.one]
+modes = ["implicit_retrun"]
+[[case]]
+name = "a"
+elf = "none.elf"
+matrix = ["tow"]
+[[case]]
+name = "b"
+elf = "{LISTS}"
+params = {{ parameters = {{ itype_width_p = 99 }} }}
+expect = {{ exit = 3 }}
+reference = "r.etrace"
+[[case]]
+name = "b"
+elf = "{LISTS}"
+tags = 5
+modes = ["all"]
+reference = "r.etrace"
+[[case]]
+elf = "x"
+[[case]]
+name = "c"
+stream = "{ROOT}/tests/golden/rv32-flow/rv32-flow.ingress.csv.gz"
+isa = "rv64gc"
+[[case]]
+name = "d"
+"""
+    suite = write(text)
+    told = run("regress", suite, code=2).stderr
+    for line, what in (
+        (3, "'platfrom'; did you mean platform?"),
+        (5, "did you mean implicit_return?"),
+        (9, "matrix: 'tow'; known: one"),
+        (13, "itype_width_p = 99"),
+        (14, "'exit'; did you mean exit_code?"),
+        (19, "tags: a text, or a list of them, was expected"),
+        (16, "the name is that of line 10 as well"),
+        (16, "reference"),
+        (22, "name: a text was expected"),
+        (27, "isa: is for a program"),
+        (28, "elf or stream is missing"),
+    ):
+        assert any(f"line {line}: " in each and what in each for each in told.splitlines()), what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "[[case]",
+        "case = 5",
+        "case = [5]",
+        "[[case]]\nname = 5",
+        "matrix = 5\n[[case]]\nname = 'a'\nelf = 'x'",
+        "defaults = 5\n[[case]]\nname = 'a'",
+        "a = " + "[" * 5000,
+        "[[case]]\nname = 'a\\u0000b'\nelf = 'x'",
+    ],
+)
+def test_what_is_no_manifest(text: str, run: Run, write: Write) -> None:
+    suite = write(text)
+    told = run("regress", suite, code=2).stderr
+    assert all(each.startswith(f"etrace: {suite}: ") for each in told.splitlines())
+
+
+def test_a_manifest_that_is_no_text(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    assert "not UTF-8" in run("regress", path, code=2).stderr
+    run("regress", tmp_path / "none.toml", code=2)
+    run("regress", tmp_path, code=2)
+
+
+def test_results_for_machines(run: Run, write: Write) -> None:
+    suite = write(SUITE)
+    told = json.loads(run("regress", suite, "--json", "-", "-k", "scheduler").stdout)
+    (result,) = told["results"]
+    assert result["name"] == "scheduler" and result["status"] == "passed"
+    assert result["values"]["instructions"] == 5000
