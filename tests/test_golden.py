@@ -1,33 +1,30 @@
 """Our rooms against traces that independent tools made (tests/golden/README.md).
 
-What is compared are events, see tests/events.py.
+Through tests/golden/suite.toml, as users do it; and apart from it, by events (tests/events.py).
 """
 
 import csv
 import gzip
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from decoder.decoder import Decoder
-from emu.machine import Machine
-from emu.platforms import elf
-from encoder.encoder import Encoder
+from etrace.checking.regress.outcome import Status
+from etrace.checking.regress.run import run_case
 from etrace.cli import main
-from etrace.sources import csvin
 from specs.configuration import parameters
-from specs.interfaces.ingress import Chunk
 from specs.isa.control import CodeMap
 from tests.events import Event, flow_events, program_memory
+from tests.test_matrix import CASES
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 CONFIGURATIONS = ("basic", "full", "resync", "template")
 WIDTHS = (32, 64)
 #: With packets of the reference encoder; it follows the specification where nothing traps.
 UNTRAPPED = tuple((f"rv{xlen}-{name}", xlen) for xlen in WIDTHS for name in ("flow", "kernels"))
-TRAPPED = tuple((f"rv{xlen}-{name}", xlen) for xlen in WIDTHS for name in ("traps", "modes"))
 MACHINE_MODE = tuple(
     (f"rv{xlen}-{name}", xlen) for xlen in WIDTHS for name in ("flow", "kernels", "traps")
 )
@@ -57,20 +54,44 @@ def decode(packets: bytes, configuration: parameters.Configuration, image: str) 
     return list(flow_events([*decoder.feed(packets), *decoder.finish()], memory))
 
 
-def encode(chunks: Iterable[Chunk], configuration: parameters.Configuration) -> bytes:
-    encoder = Encoder(configuration)
-    return b"".join(bytes(encoder.feed(chunk)) for chunk in chunks) + bytes(encoder.finish())
-
-
 def load(configuration: str, xlen: int) -> parameters.Configuration:
     return parameters.load(GOLDEN / f"{configuration}.toml", xlen)
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
-@pytest.mark.parametrize(("image", "xlen"), UNTRAPPED)
-def test_encoding_gives_the_reference_packets(image: str, xlen: int, configuration: str) -> None:
-    packets = encode(csvin.chunks(str(file(image, "ingress.csv.gz"))), load(configuration, xlen))
-    assert packets == file(image, f"{configuration}.te_inst_raw").read_bytes()
+GOLDEN_CASES = [case.name for case in CASES.values() if "golden" in case.tags]
+
+
+@pytest.mark.parametrize("name", GOLDEN_CASES)
+def test_a_case_of_the_suite(name: str) -> None:
+    """Packets as of the reference encoder, byte for byte; rows and runs as Spike logged them."""
+    result = run_case(CASES[name]).result
+    assert result.status == Status.PASSED, (result.reason, result.text)
+
+
+def test_the_suite_has_all_golden_files() -> None:
+    references = {Path(case.reference).resolve() for case in CASES.values() if case.reference}
+    made = [*GOLDEN.glob("*/*.te_inst_raw"), *GOLDEN.glob("*/*.pc_trace.csv.gz")]
+    assert references == {path.resolve() for path in made} and len(made) == 24
+    streams = {Path(case.stream).resolve() for case in CASES.values() if case.stream}
+    assert streams == {path.resolve() for path in GOLDEN.glob("*/*.ingress.csv.gz")}
+
+
+@pytest.mark.parametrize("name", GOLDEN_CASES)
+def test_a_changed_reference_is_noticed(name: str, tmp_path: Path) -> None:
+    """One byte of the packets, or one row of the log, is another: the case fails."""
+    case = CASES[name]
+    assert case.reference is not None
+    data = Path(case.reference).read_bytes()
+    if case.reference.endswith(".gz"):
+        lines = gzip.decompress(data).decode().splitlines(keepends=True)
+        retired = next(n for n in range(len(lines) // 2, len(lines)) if ",0,0,0,0" in lines[n])
+        changed = tmp_path / "changed.csv"
+        changed.write_text("".join(lines[:retired] + lines[retired + 1 :]))
+    else:
+        changed = tmp_path / "changed.te_inst_raw"
+        middle = len(data) // 2
+        changed.write_bytes(data[:middle] + bytes([data[middle] ^ 0x10]) + data[middle + 1 :])
+    assert not run_case(replace(case, reference=str(changed))).result.ok
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
@@ -80,27 +101,6 @@ def test_decoding_the_reference_packets_gives_the_pc_trace(
 ) -> None:
     packets = file(image, f"{configuration}.te_inst_raw").read_bytes()
     assert decode(packets, load(configuration, xlen), image) == expected(image)
-
-
-@pytest.mark.parametrize("configuration", [*CONFIGURATIONS, None])
-@pytest.mark.parametrize(("image", "xlen"), TRAPPED)
-def test_encode_then_decode_gives_the_rows_back(
-    image: str, xlen: int, configuration: str | None
-) -> None:
-    """Traps in M, S and U; None: our defaults, with the standard encapsulation."""
-    chosen = load(configuration, xlen) if configuration else parameters.load(None, xlen)
-    packets = encode(csvin.chunks(str(file(image, "ingress.csv.gz"))), chosen)
-    assert decode(packets, chosen, image) == expected(image)
-
-
-@pytest.mark.parametrize(("image", "xlen"), MACHINE_MODE)
-def test_running_the_firmware_gives_the_pc_trace(image: str, xlen: int) -> None:
-    """Emulated, encoded and decoded; the golden run ends at the first jump back to `tohost`."""
-    configuration = parameters.load(None, xlen)
-    machine = Machine([elf.load(str(file(image, "elf")))])
-    packets = encode(machine.run(), configuration)
-    assert machine.exit_code == 0
-    assert decode(packets, configuration, image) == expected(image)
 
 
 def invoke(*arguments: str | Path, code: int = 0) -> str:

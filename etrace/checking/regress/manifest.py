@@ -24,6 +24,7 @@ from typing import Any
 
 from emu import ExitReason
 from etrace.checking.diff.compare import IGNORABLE
+from etrace.checking.reference import writable
 from etrace.errors import EtraceError, os_error, printable
 from etrace.recording.choices import FRAMINGS
 from etrace.recording.encoding import MODES
@@ -138,7 +139,7 @@ def _twice(cases: Sequence[Case]) -> Iterator[str]:
         if case.reference.endswith(".flow"):
             continue  # one flow, whatever the configuration
         first = references.setdefault(os.path.abspath(case.reference), case)
-        if first is not case and _makes_other(first, case):
+        if first is not case and _makes_other(first, case) and writable(case.reference):
             yield (
                 f'{where}: reference {case.reference} is that of case "{first.name}" as well; put '
                 "{name} or {config} into it"
@@ -324,9 +325,6 @@ class _Manifest:
                 found[key] = _KEYS[key](value)
             except _WrongError as error:
                 self._say(table, key, f"{key}: {error}", label)
-            except ParametersError as error:
-                for problem in error.problems:
-                    self._say(table, key, problem, label)
         return found
 
     def _case(
@@ -369,11 +367,29 @@ class _Manifest:
             for key in _RUN_ONLY:
                 if getattr(case, key) not in (None, ()):
                     self._say(table, key, f"{key}: is for a program, this case has a stream", name)
+        if isinstance(case.params, Mapping):
+            for problem in _wrong_parameters(case):
+                self._say(table, "params", problem, name)
         for path in case.inputs:
             if not os.path.exists(path):
                 self._say(table, _key_of(case, path), f"{path}: no such file", name)
         if case.semihosting is not None and not os.path.isdir(case.semihosting):
             self._say(table, "semihosting", f"{case.semihosting}: no such directory", name)
+
+
+def _wrong_parameters(case: Case) -> list[str]:
+    """What is wrong with the tables of parameters, which may come from several places."""
+    assert isinstance(case.params, Mapping)
+    widths = case.params.get("parameters")
+    wide = widths.get("iaddress_width_p", 64) if isinstance(widths, Mapping) else 64
+    values = dict(case.params)
+    if case.protocol is not None:
+        values["protocol"] = case.protocol
+    try:
+        from_dict(values, 32 if isinstance(wide, int) and wide <= 32 else 64, "params")
+    except ParametersError as error:
+        return error.problems
+    return []
 
 
 #: Keys that say how a program runs.
@@ -484,10 +500,7 @@ def _positive(value: Any) -> float:
 def _params(value: Any) -> str | dict[str, Any]:
     if not isinstance(value, Mapping):
         return _text(value)
-    widths = value.get("parameters", {})
-    wide = isinstance(widths, Mapping) and widths.get("iaddress_width_p", 64)
-    from_dict(dict(value), 64 if not isinstance(wide, int) or wide > 32 else 32, "params")
-    return dict(value)
+    return dict(value)  # checked as a whole: what is missing may stand in another table
 
 
 def _address(value: Any) -> int | str:

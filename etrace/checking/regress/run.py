@@ -145,7 +145,10 @@ class _Running:
         params = self._case.params
         if not isinstance(params, Mapping):
             return params
-        return from_dict(dict(params), self._xlen(), "params")
+        values = dict(params)
+        if self._case.protocol is not None:
+            values["protocol"] = self._case.protocol
+        return from_dict(values, self._xlen(), "params")
 
     def _xlen(self) -> int:
         if not self._case.elf:
