@@ -8,6 +8,7 @@ import hashlib
 import os
 import tempfile
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -62,6 +63,7 @@ def run_there(
                 client = stack.enter_context(Client(scheduler, timeout=_PATIENCE))
             except (OSError, ValueError, TimeoutError) as error:
                 raise InputError(f"--scheduler {scheduler}: {one_line(error)}") from None
+        warnings.filterwarnings("ignore", "Sending large graph", module="distributed")
         shipped = _Shipped(client)
         futures = {}
         for number, case in enumerate(cases):
@@ -124,8 +126,15 @@ class _Shipped:
             digest = hashlib.sha256(data).hexdigest()
             self._digests[path] = digest
             if digest not in self._futures:
-                self._futures[digest] = self._client.scatter(data, hash=True)
+                # a task, not scattered data: the scheduler can have it made again
+                key = f"etrace-{digest}"
+                self._futures[digest] = self._client.submit(_contents, data, key=key)
         return self._futures[self._digests[path]]
+
+
+def _contents(data: bytes) -> bytes:
+    """In a worker: a file."""
+    return data
 
 
 def _run_shipped(case: Case, files: Mapping[str, bytes], update: bool, timeout: float) -> Finished:

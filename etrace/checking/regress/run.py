@@ -263,7 +263,7 @@ class _Running:
         _, more = self._verified(trace)
         if self._wrong or status == Status.PASSED:
             return self._plainly(found, text + more)
-        packed = reference.packed(self._named(trace), case.reference)
+        packed = reference.packed(self._named(trace), self._user(case.reference))
         return Finished(self._result(status, what, text, found), packed)
 
     def _by_hand(self, trace: Trace) -> str:

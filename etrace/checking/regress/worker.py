@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -171,12 +172,22 @@ def _read(descriptor: int, size: int, deadline: float | None) -> bytes:
     return bytes(data)
 
 
+def _end_with(cases: int) -> None:
+    """End this process when there is nobody any more who would send cases, or take a result."""
+    poll = select.poll()
+    poll.register(cases, 0)
+    while not any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll()):
+        time.sleep(1)
+    os._exit(1)
+
+
 def main() -> None:
     """The process: cases from standard input, until it ends."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     cases = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    threading.Thread(target=_end_with, args=(cases,), daemon=True).start()
     while True:
         try:
             case, update, names = _receive(cases, 0)
