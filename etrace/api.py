@@ -15,7 +15,7 @@ from typing import Literal
 
 from etrace import files
 from etrace.arguments import checked
-from etrace.checking.diff.compare import Log
+from etrace.checking.diff.compare import LogFile
 from etrace.checking.diff.compare import diff as compare_sides
 from etrace.checking.diff.outcome import Diff
 from etrace.errors import EtraceError
@@ -28,7 +28,7 @@ from etrace.recording.recorder import Progress, Sink, Summary
 from etrace.recording.recorder import encode as encode_stream
 from etrace.recording.recorder import record as record_run
 from etrace.recording.sideband import Telling
-from etrace.sources.pctrace import is_log
+from etrace.sources.logs import is_log
 from etrace.trace.dumps import Dump
 from etrace.trace.header import Header
 from etrace.trace.program import Code, load_programs
@@ -218,8 +218,8 @@ def diff(
     )
 
 
-def _side(path: str) -> Trace | Log:
-    return Log(path) if is_log(path) else open(path)
+def _side(path: str) -> Trace | LogFile:
+    return LogFile(path) if is_log(path) else open(path)
 
 
 def _paths(given: PathLike | Sequence[PathLike]) -> list[PathLike]:

@@ -15,14 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from etrace import __version__
-from etrace.checking.diff.compare import Log, checked_names, different_parameters, programs_differ
+from etrace.checking.diff.compare import (
+    LogFile,
+    checked_names,
+    different_parameters,
+    programs_differ,
+)
 from etrace.checking.diff.compare import diff as compare_sides
 from etrace.checking.diff.outcome import Diff, Divergence, Place, Verdict, What
 from etrace.checking.diff.packets import first_difference, mix_of, same_bytes
 from etrace.errors import EtraceError, TraceError, os_error
 from etrace.expand import expanded
 from etrace.files import open_input
-from etrace.sources.pctrace import is_log
+from etrace.sources.logs import is_log
 from etrace.trace.flowhash import PREFIX, FlowHash, from_values
 from etrace.trace.flowhash import flow_hash as hash_flows
 from etrace.trace.header import Header, ImageReference, ProgramReference, Reference
@@ -154,7 +159,7 @@ def compare(trace: Trace, reference: str, ignore: Iterable[str] = ()) -> Diff:
     if reference.startswith(PREFIX):
         return _by_hash(trace, reference)
     if is_log(reference):
-        return compare_sides(Log(reference), trace, ignore=ignored)
+        return compare_sides(LogFile(reference), trace, ignore=ignored)
     kept = _flow_reference(reference)
     if kept is not None:
         return _by_flow(trace, kept)

@@ -5,12 +5,15 @@ from contextlib import closing
 from pathlib import Path
 
 from etrace.checking.comparison import compare
+from etrace.checking.diff.compare import LogFile, diff
+from etrace.checking.diff.outcome import What
 from etrace.errors import InputError
 from etrace.recording.beside import Beside
+from etrace.sources.logs import open_log
 from etrace.trace.ending import CUT_SHORT
 from etrace.trace.fields import Fields
 from etrace.trace.header import Header
-from etrace.trace.outcome import Verification
+from etrace.trace.outcome import Comparison, Difference, Verification
 from etrace.trace.stretch import Stretch, flow_stretches
 from etrace.trace.trace import Trace
 from specs.interfaces.flow import Flow
@@ -18,9 +21,12 @@ from specs.interfaces.flow import Flow
 
 def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -> Verification:
     """See `Trace.verify`."""
+    log = None if against is None else open_log(against, trace.header.xlen)
+    if log is not None and not log.traps_told:
+        return _by_instructions(trace, log.name, against or "")
     flow = _UpToGap(trace)
     width = trace.configuration.parameters.iaddress_width_p
-    expected = _expected(trace, against, semihosting)
+    expected = _rerun(trace, semihosting) if log is None else log.stretches
     with closing(Beside("decoder", trace.configuration, trace.header.xlen)) as beside:
         comparison = compare(
             expected,
@@ -94,11 +100,42 @@ class _UpToGap:
             yield flow
 
 
-def _expected(trace: Trace, against: str | None, semihosting: Path | None) -> Iterator[Stretch]:
-    if against is not None:
-        from etrace.sources import pctrace
+def _by_instructions(trace: Trace, name: str, path: str) -> Verification:
+    """Against a log that tells no traps: what executed is compared, as by `etrace diff`."""
+    found = diff(LogFile(path), trace)
+    gaps, difference, remark = Flow().gaps, None, ""
+    if found.divergences:
+        first = found.divergences[0]
+        if first.what == What.GAP:
+            gaps = next((flow.gaps[:1] for flow in trace.flows() if len(flow.gaps)), gaps)
+        elif first.what == What.END:
+            ends, on = (name, "the trace") if first.a.ended else ("the trace", name)
+            remark = f"{ends} ends here, {on} goes on"
+        else:
+            difference = Difference(
+                first.instruction,
+                first.text.replace("in A", "in the log").replace("in B", "in the trace"),
+                [],
+                list(first.a.pcs),
+                list(first.b.pcs),
+                first.b.packet,
+                first.b.offset,
+            )
+    ended = bool(found.divergences) and found.divergences[0].b.ended
+    comparison = Comparison(found.instructions, found.traps, difference, ended or found.same, True)
+    cut_short = found.same and not trace.ended
+    return Verification(
+        found.instructions,
+        found.traps,
+        comparison,
+        gaps,
+        CUT_SHORT if cut_short else remark,
+        found.same and not cut_short,
+        cut_short,
+    )
 
-        return pctrace.stretches(against)
+
+def _rerun(trace: Trace, semihosting: Path | None) -> Iterator[Stretch]:
     if trace.header.source != "record" or not trace.code.programs:
         raise InputError(
             f"{trace.name}: not recorded from a program, so it cannot be run again; "

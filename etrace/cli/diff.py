@@ -15,7 +15,7 @@ from etrace.errors import InputError
 from etrace.files import STDIO
 
 if TYPE_CHECKING:
-    from etrace.checking.diff.compare import Log
+    from etrace.checking.diff.compare import LogFile
     from etrace.trace.reading import Reading
     from etrace.trace.trace import Trace
 
@@ -104,16 +104,16 @@ def command(
 
 
 @contextmanager
-def _side(reading: "Reading", packets_only: bool) -> "Iterator[Trace | Log]":
+def _side(reading: "Reading", packets_only: bool) -> "Iterator[Trace | LogFile]":
     """The side while it is open. Standard input is kept in a file: it is read more than once."""
-    from etrace.checking.diff.compare import Log
+    from etrace.checking.diff.compare import LogFile
     from etrace.cli.source import opened
     from etrace.files import kept
-    from etrace.sources.pctrace import is_log
+    from etrace.sources.logs import is_log
 
     with kept(reading.trace) as path:
         if is_log(path):
-            yield Log(path)
+            yield LogFile(path)
             return
         given = replace(reading, trace=path)
         if not _is_bare(path):

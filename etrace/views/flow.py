@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from etrace.sources.pctrace import COLUMNS
+from etrace.sources.logs.csv import COLUMNS
 from etrace.trace.fields import Fields
 from etrace.trace.reasons import gap_text, loop_text, reason_name
 from etrace.trace.stretch import Expand, pieces, positions
@@ -139,7 +139,7 @@ class PcWriter:
 
 
 class CsvWriter:
-    """A pc trace as `etrace.sources.pctrace` reads it. A row with VALID 0 is a gap or, if its TVAL
+    """A pc trace as `etrace.sources.logs.csv` reads it. A row with VALID 0 is a gap or, if its TVAL
     is not 0, a loop: so many instructions from ADDRESS, an unknown number of times."""
 
     def __init__(self, listing: Listing, fields: TellFields = _all_fields) -> None:

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etrace.errors import InputError
-from etrace.sources import pctrace
+from etrace.sources.logs import open_log
+from etrace.sources.logs.csv import COLUMNS
 
-HEADER = ",".join(pctrace.COLUMNS)
+HEADER = ",".join(COLUMNS)
 
 
 def write(tmp_path: Path, *rows: str, header: str = HEADER) -> str:
@@ -28,7 +29,7 @@ def test_rows_and_traps(tmp_path: Path) -> None:
         "1,1008,0,3,1,7,0,1",
         "1,80000000,13,0,0,0,0,0",
     )
-    (stretch,) = pctrace.stretches(path)
+    (stretch,) = open_log(path).stretches
     assert stretch.pcs.tolist() == [0x1000, 0x8000_0000]
     assert stretch.privs.tolist() == [3, 0]
     assert stretch.words is not None
@@ -40,9 +41,9 @@ def test_rows_and_traps(tmp_path: Path) -> None:
 
 
 def test_positions_count_through_the_pieces(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("etrace.files._PIECE", 50)
+    monkeypatch.setattr("etrace.sources.logs.text._PIECE", 50)
     rows = ["1,1000,13,3,0,0,0,0", "1,1004,73,3,1,b,0,0"] * 20
-    found = list(pctrace.stretches(write(tmp_path, *rows)))
+    found = list(open_log(write(tmp_path, *rows)).stretches)
     assert len(found) > 5
     assert [p for s in found for p in s.traps["position"].tolist()] == list(range(1, 21))
     assert sum(len(stretch.pcs) for stretch in found) == 20
@@ -51,7 +52,7 @@ def test_positions_count_through_the_pieces(tmp_path: Path, monkeypatch) -> None
 def test_the_golden_one(traps_pc_trace: Path) -> None:
     with gzip.open(traps_pc_trace, "rt") as file:
         rows = [line.rstrip("\n").split(",") for line in file][1:]
-    found = list(pctrace.stretches(str(traps_pc_trace)))
+    found = list(open_log(str(traps_pc_trace)).stretches)
     pcs = [pc for stretch in found for pc in stretch.pcs.tolist()]
     assert pcs == [int(row[1], 16) for row in rows if row[4] == "0"]
     assert sum(len(stretch.traps) for stretch in found) == sum(row[4] == "1" for row in rows)
@@ -69,7 +70,7 @@ def test_the_golden_one(traps_pc_trace: Path) -> None:
 )
 def test_bad_files_are_named_with_line(tmp_path: Path, header: str, row: str, word: str) -> None:
     with pytest.raises(InputError, match=word):
-        list(pctrace.stretches(write(tmp_path, row, header=header)))
+        list(open_log(write(tmp_path, row, header=header)).stretches)
 
 
 @given(st.binary(max_size=100))
@@ -77,6 +78,6 @@ def test_no_bytes_make_it_crash(tmp_path_factory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzz_pc.csv"
     path.write_bytes(HEADER.encode() + b"\n1,1000,13,3,0,0,0,0\n" + data)
     try:
-        assert next(pctrace.stretches(str(path))).pcs[0] == 0x1000
+        assert next(open_log(str(path)).stretches).pcs[0] == 0x1000
     except InputError as error:
         assert str(error).startswith(f"{path}: line ")

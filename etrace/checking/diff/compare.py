@@ -15,7 +15,7 @@ from etrace.checking.diff.packets import first_difference, mix_of, same_bytes
 from etrace.checking.diff.side import LogSide, Side, TraceSide
 from etrace.errors import InputError
 from etrace.files import shown
-from etrace.sources import pctrace
+from etrace.sources.logs import open_log
 from etrace.trace.lines import Lines
 from etrace.trace.program import Code
 from etrace.trace.trace import Trace
@@ -31,15 +31,15 @@ _AROUND = 5
 
 
 @dataclass(frozen=True)
-class Log:
+class LogFile:
     """A side that is a pc log: the path of a file that `etrace.sources.logs` reads."""
 
     path: str
 
 
 def diff(
-    a: Trace | Log,
-    b: Trace | Log,
+    a: Trace | LogFile,
+    b: Trace | LogFile,
     *,
     ignore: Iterable[str] = (),
     align: bool = False,
@@ -74,7 +74,7 @@ def checked_names(ignore: Iterable[str]) -> frozenset[str]:
 class _Pair:
     """The two sides, and what they are said to be."""
 
-    def __init__(self, a: Trace | Log, b: Trace | Log, ignore: frozenset[str]) -> None:
+    def __init__(self, a: Trace | LogFile, b: Trace | LogFile, ignore: frozenset[str]) -> None:
         self._sides = (a, b)
         self._ignore = ignore
         traces = [each for each in self._sides if isinstance(each, Trace)]
@@ -207,10 +207,10 @@ def _same_code(a: Trace, b: Trace) -> bool:
     )
 
 
-def _side(side: Trace | Log, xlen: int) -> Side:
+def _side(side: Trace | LogFile, xlen: int) -> Side:
     if isinstance(side, Trace):
         return TraceSide(side)
-    return LogSide(shown(side.path), pctrace.stretches(side.path), xlen)
+    return LogSide(open_log(side.path, xlen), xlen)
 
 
 class _Listing:
@@ -232,7 +232,7 @@ class _Listing:
 class _Finder:
     """Goes through the places where flows part, and describes each."""
 
-    def __init__(self, sides: tuple[Trace | Log, Trace | Log], flows: Flows) -> None:
+    def __init__(self, sides: tuple[Trace | LogFile, Trace | LogFile], flows: Flows) -> None:
         self._flows = flows
         traces = [each if isinstance(each, Trace) else None for each in sides]
         #: A log is shown with the program of the other side.

@@ -142,7 +142,7 @@ class Flows:
             here = (marks["position"] == other.position) & (marks["kind"] == TRAP)
             for n in np.flatnonzero(here & (marks["interrupt"] == 0)).tolist():
                 if int(log.peek(1)[0][0]) == int(marks["epc"][n]):
-                    log.leave_out(1)
+                    log.pass_over()
                     other.marks = marks[n + 1 :]
                     return True
         return False

@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from etrace.kernels import compare as kernel
 from etrace.kernels.compare import Place, Runs
+from etrace.sources.logs.text import Log
 from etrace.trace.fields import Fields
 from etrace.trace.marks import GAP, MARK, TRAP, Marks, flow_marks, none
-from etrace.trace.stretch import REPORT, ROUNDS, Stretch, flow_loops, flow_reports
+from etrace.trace.stretch import REPORT, ROUNDS, flow_loops, flow_reports
 from etrace.trace.trace import Trace
 from specs.interfaces.flow import RUN, Flow, Reason
 from specs.interfaces.records import words
@@ -141,6 +142,12 @@ class Side:
             self._drop()
         self._renumber(count - left, forget)
 
+    def pass_over(self) -> None:
+        """Pass one by that is no instruction of the flow: it did not retire."""
+        self.leave_out(1)
+        self.skipped -= 1
+        self._read -= 1
+
     def _renumber(self, count: int, forget: bool) -> None:
         at = self.position
         self.skipped += count
@@ -257,12 +264,13 @@ class TraceSide(Side):
 
 
 class LogSide(Side):
-    """A pc log. `stretches`: what it holds; its words are compared with those of the other side."""
+    """A pc log. Its words, if it has any, are compared with those of the other side."""
 
-    def __init__(self, name: str, stretches: Iterator[Stretch], xlen: int) -> None:
-        super().__init__(name, CodeMap([], xlen))
-        self._stretches = stretches
-        self.words_told = True
+    def __init__(self, log: Log, xlen: int) -> None:
+        super().__init__(log.name, CodeMap([], xlen))
+        self._stretches = log.stretches
+        self.words_told = log.words_told
+        self.traps_told = log.traps_told
 
     def _take(self) -> None:
         stretch = next(self._stretches, None)

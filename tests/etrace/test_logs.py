@@ -1,0 +1,329 @@
+"""Logs of other simulators: their lines, and whole runs written in each format."""
+
+import gzip
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import etrace
+from etrace.errors import InputError
+from etrace.sources.logs import FORMATS, is_log, open_log
+from etrace.trace.stretch import UNKNOWN_PRIV, Stretch
+from etrace.trace.trace import Trace
+from specs.isa.causes import cause_name
+from specs.isa.disassemble import disassemble
+from tests.etrace.conftest import Run
+
+LIMITS = """\
+core   0: 0x0000000080000054 (0x00000073) ecall
+core   0: exception trap_machine_ecall, epc 0x0000000080000054
+core   0: >>>>  handler
+core   0: 0x00000000800000f4 (0x34102e73) csrr    t3, mepc
+core   1: 0x00000000800000f4 (0x34102e73) csrr    t3, mepc
+core   0: 0x0000000080000062 (0x0000000b) unknown
+core   0: exception trap_illegal_instruction, epc 0x0000000080000062
+core   0:           tval 0x000000000000000b
+core   0: 0x00000000800000f8 (0x00009002) c.ebreak
+core   0: exception interrupt #7, epc 0x00000000800000fa
+core   0: exception trap_instruction_access_fault, epc 0x0000000000000010
+core   0:           tval 0x0000000000000010
+core   0: 0x00000000800000fc (0x00000013) nop
+"""
+BOTH = """\
+core   0: 0x80000052 (0x00004401) c.li    s0, 0
+core   0: 3 0x80000052 (0x4401) x8  0x00000000
+core   0: 0x80000054 (0x00000073) ecall
+core   0: exception trap_user_ecall, epc 0x80000054
+core   0: >>>>  handler
+core   0: 0x800000f4 (0x34102e73) csrr    t3, mepc
+core   0: 3 0x800000f4 (0x34102e73) x28 0x80000054 c768_mstatus 0x00001800
+"""
+COMMITS = """\
+core   0: 3 0xffffffff80000052 (0x4401) x8  0x0000000000000000
+core   0: 0 0xffffffff80000054 (0x0182b283) x5  0x0000000080000000 mem 0x0000000000001018
+core   1: 3 0xffffffff80000054 (0x00028067)
+core   0: 1 0xffffffff80000058 (0x00a2b023) mem 0x0000000080001000 0x00000001
+"""
+EXECLOG = """\
+0, 0x1000, 0x297, "auipc           t0,0                    # 0x1000"
+0, 0x1004, 0x28613, "addi            a2,t0,40"
+1, 0x1004, 0x28613, "addi            a2,t0,40"
+0, 0x8000000c, 0x1a503, "lh              a0,0(gp)", load, 0x80002000, RAM
+"""
+
+
+def read(tmp_path: Path, text: str, xlen: int = 64, hart: int = 0) -> list[Stretch]:
+    path = tmp_path / "log"
+    path.write_text(text)
+    return list(open_log(str(path), xlen, hart).stretches)
+
+
+def pcs(stretches: list[Stretch]) -> list[int]:
+    return np.concatenate([each.pcs for each in stretches]).tolist()
+
+
+def traps(stretches: list[Stretch]) -> list[tuple[int, ...]]:
+    names = ("position", "epc", "cause", "interrupt", "tval")
+    return [tuple(int(row[n]) for n in names) for each in stretches for row in each.traps]
+
+
+def test_spike_l(tmp_path: Path) -> None:
+    found = read(tmp_path, LIMITS)
+    assert pcs(found) == [0x800000F4, 0x800000F8, 0x800000FC]
+    assert traps(found) == [
+        (0, 0x80000054, 11, 0, 0),
+        (1, 0x80000062, 2, 0, 11),
+        (2, 0x800000FA, 7, 1, 0),
+        (2, 0x10, 1, 0, 0x10),
+    ]
+    words = np.concatenate([each.words for each in found if each.words is not None])
+    assert words.tolist() == [0x34102E73, 0x9002, 0x13]
+    assert {int(priv) for each in found for priv in each.privs} == {UNKNOWN_PRIV}
+    assert pcs(read(tmp_path, LIMITS, hart=1)) == [0x800000F4]
+
+
+def test_spike_l_and_commits(tmp_path: Path) -> None:
+    found = read(tmp_path, BOTH, xlen=32)
+    assert pcs(found) == [0x80000052, 0x800000F4]
+    assert traps(found) == [(1, 0x80000054, 8, 0, 0)]
+    assert [int(priv) for each in found for priv in each.privs] == [3, 3]
+    log = tmp_path / "log"
+    assert open_log(str(log)).traps_told
+
+
+def test_spike_commits(tmp_path: Path) -> None:
+    found = read(tmp_path, COMMITS, xlen=32)
+    assert pcs(found) == [0x80000052, 0x80000054, 0x80000058]
+    assert [int(priv) for each in found for priv in each.privs] == [3, 0, 1]
+    assert not open_log(str(tmp_path / "log")).traps_told
+    assert pcs(read(tmp_path, COMMITS))[0] == 0xFFFF_FFFF_8000_0052
+
+
+def test_execlog(tmp_path: Path) -> None:
+    found = read(tmp_path, EXECLOG)
+    assert pcs(found) == [0x1000, 0x1004, 0x8000000C]
+    log = open_log(str(tmp_path / "log"))
+    assert log.words_told and not log.traps_told
+
+
+@pytest.mark.parametrize("piece", [1, 7, 40, 100, 1000])
+def test_pieces_of_any_size(piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line, or a trap and what is told of it, may lie in two of them."""
+    whole = {text: read(tmp_path, text) for text in (LIMITS, BOTH, COMMITS, EXECLOG)}
+    monkeypatch.setattr("etrace.sources.logs.text._PIECE", piece)
+    for text, expected in whole.items():
+        # the format is known by the first block: let that be several lines
+        found = read(tmp_path, text)
+        if text is BOTH and piece < 100:
+            continue
+        assert pcs(found) == pcs(expected) and traps(found) == traps(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        (LIMITS + "core   0: nonsense\n", 14, "not as Spike writes it"),
+        (LIMITS + "core   0: exception trap_nonsense, epc 0x10\n", 14, "no exception"),
+        (LIMITS + "core   0: exception trap_breakpoint\n", 14, "not as Spike"),
+        (LIMITS + "core   0: 0x00000000800000fc (0x000\n", 14, "not as Spike"),
+        (LIMITS + "core   0: 0x1123456789abcdef0 (0x13) nop\n", 14, "not as Spike"),
+        (LIMITS + "hello\n", 14, "not as Spike"),
+        (LIMITS + "core   0:\n", 14, "not as Spike"),
+        (LIMITS + "\0\0\n", 14, "not as Spike"),
+        (EXECLOG + "0, 0x10\n", 5, "not as execlog"),
+        (EXECLOG + "0, 0x10, 0x13, nop\n", 5, "not as execlog"),
+        ("80000000\n80000004\nx\n", 1, "begins no log"),
+        ("hello\n", 1, "begins no log"),
+        ("\n", 1, "begins no log"),
+    ],
+)
+def test_lines_that_cannot_be(text: str, line: int, what: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=what) as caught:
+        read(tmp_path, text)
+    assert f"log: line {line}: " in str(caught.value)
+    assert len(str(caught.value)) < 500 + len(str(tmp_path))
+
+
+def test_a_list_of_addresses(tmp_path: Path) -> None:
+    text = "".join(f"{0x80000000 + 4 * n:x}\n" for n in range(30_000))
+    assert pcs(read(tmp_path, text))[:2] == [0x80000000, 0x80000004]
+    with pytest.raises(InputError, match="line 30001: 'x' is not a hexadecimal address"):
+        read(tmp_path, text + "x\n")
+
+
+def test_what_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    for data in (b"", b"\0" * 100_000, b"x" * 100_000, bytes(range(256)) * 100):
+        path.write_bytes(data)
+        with pytest.raises(InputError):
+            list(open_log(str(path)).stretches)
+        assert not is_log(str(path))
+    path.write_bytes(LIMITS.encode() + b"core   0: " + b"x" * 100_000_000)
+    with pytest.raises(InputError, match="too long"):
+        list(open_log(str(path)).stretches)
+    for text in (LIMITS, BOTH, COMMITS, EXECLOG):
+        path.write_text(text.replace("\n", "\r\n"))
+        assert is_log(str(path)) and len(pcs(list(open_log(str(path)).stretches)))
+        path.write_bytes(gzip.compress(text.encode()))
+        assert is_log(str(path)) and len(pcs(list(open_log(str(path)).stretches)))
+        path.write_text(text[:-5])  # cut within the last line
+        list(open_log(str(path)).stretches)
+    assert list(FORMATS) == ["csv", "spike", "execlog", "pc"]
+
+
+# whole runs
+
+NAMES = {
+    0: "instruction_address_misaligned", 1: "instruction_access_fault", 2: "illegal_instruction",
+    3: "breakpoint", 4: "load_address_misaligned", 5: "load_access_fault",
+    6: "store_address_misaligned", 7: "store_access_fault", 8: "user_ecall", 11: "machine_ecall",
+}  # fmt: skip
+
+
+class Told:
+    """A run as rows: instructions (pc, word, text), and traps."""
+
+    def __init__(self, trace: Trace) -> None:
+        flow = trace.decode()
+        self.digits = trace.header.xlen // 4
+        code, width = trace.code.map, trace.header.xlen
+        ends = np.concatenate([[0], np.cumsum(flow.runs["count"], dtype=np.int64)])
+        at = {}
+        for trap in flow.traps:
+            at.setdefault(int(ends[int(trap["run"])]), []).append(trap)
+        self.rows: list[tuple] = []
+        for number, pc in enumerate([*trace.pcs(flow).tolist(), None]):
+            for trap in at.get(number, ()):
+                epc = int(trap["epc"])
+                slot = code.slot(epc)
+                word = int(code.word[slot]) if slot >= 0 and code.size[slot] else None
+                self.rows.append(("trap", trap, epc, word))
+            if pc is not None:
+                word = int(code.word[code.slot(pc)])
+                self.rows.append(("run", pc, word, " ".join(disassemble(word, pc, width).split())))
+
+    def hex(self, value: int) -> str:
+        return f"0x{value:0{self.digits}x}"
+
+
+def as_spike(told: Told, shown: bool, retired: bool) -> Iterator[str]:
+    for row in told.rows:
+        if row[0] == "run":
+            _, pc, word, text = row
+            if shown:
+                yield f"core   0: {told.hex(pc)} (0x{word:08x}) {text}"
+            if retired:
+                size = 8 if word & 3 == 3 else 4
+                yield f"core   0: 3 {told.hex(pc)} (0x{word:0{size}x}) x5  {told.hex(word)}"
+            continue
+        _, trap, epc, word = row
+        if not shown:
+            continue
+        cause = int(trap["cause"])
+        if trap["interrupt"]:
+            yield f"core   0: exception interrupt #{cause}, epc {told.hex(epc)}"
+            continue
+        if word is not None:
+            yield f"core   0: {told.hex(epc)} (0x{word:08x}) x"
+        yield f"core   0: exception trap_{NAMES[cause]}, epc {told.hex(epc)}"
+        if trap["tval"]:
+            yield f"core   0:           tval {told.hex(int(trap['tval']))}"
+
+
+def as_execlog(told: Told) -> Iterator[str]:
+    for row in told.rows:
+        if row[0] == "run":
+            yield f'0, {row[1]:#x}, {row[2]:#x}, "{row[3]}"'
+        elif not row[1]["interrupt"] and row[3] is not None:
+            yield f'0, {row[2]:#x}, {row[3]:#x}, "x", load, 0x10'
+
+
+def as_pcs(told: Told) -> Iterator[str]:
+    yield from (f"{row[1]:x}" for row in told.rows if row[0] == "run")
+
+
+WRITERS: dict[str, Callable[[Told], Iterator[str]]] = {
+    "-l": lambda told: as_spike(told, True, False),
+    "--log-commits": lambda told: as_spike(told, False, True),
+    "both": lambda told: as_spike(told, True, True),
+    "execlog": as_execlog,
+    "pc": as_pcs,
+}
+RUNS = ("golden/rv64-traps/rv64-traps", "golden/rv32-traps/rv32-traps", "firmware/storm-rv64")
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def recorded(request: pytest.FixtureRequest) -> Trace:
+    path = Path(__file__).resolve().parents[1] / f"{request.param}.elf"
+    xlen = 32 if "rv32" in request.param else 64
+    from specs.configuration.parameters import from_dict
+
+    # each round of a loop, so that the log ends where the trace does
+    return etrace.record(path, params=from_dict({"encoder": {"loops": "exact"}}, xlen))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_run_in_each_format(name: str, recorded: Trace, run: Run, tmp_path: Path) -> None:
+    told = Told(recorded)
+    assert any(cause_name(int(row[1]["cause"]), False) for row in told.rows if row[0] == "trap")
+    trace, log = tmp_path / "run.etrace", tmp_path / "run.log"
+    trace.write_bytes(recorded.header.pack() + b"".join(recorded.chunks()))
+    lines = list(WRITERS[name](told))
+    log.write_text("\n".join(lines) + "\n")
+    run("verify", trace, "--against", log)
+    assert "the flows are the same" in run("diff", log, trace).stdout
+    run("diff", trace, log)
+    # one instruction is missing; the one behind it is another
+    retired = [n for n, row in enumerate(told.rows) if row[0] == "run"]
+    wanted = next(
+        at
+        for at in range(len(retired) // 2, len(retired))
+        if told.rows[retired[at] + 1][0] == "run"
+        and told.rows[retired[at] - 1][0] == "run"
+        and told.rows[retired[at]][1] != told.rows[retired[at] + 1][1]
+    )
+    changed = Told.__new__(Told)
+    changed.digits = told.digits
+    changed.rows = [row for n, row in enumerate(told.rows) if n != retired[wanted]]
+    log.write_text("\n".join(WRITERS[name](changed)) + "\n")
+    found = json.loads(run("diff", trace, log, "--json", code=1).stdout)
+    assert (found["instruction"], found["what"]) == (wanted, "instruction")
+    verified = json.loads(run("verify", trace, "--against", log, "--json", code=1).stdout)
+    assert verified["difference"]["instruction"] == wanted
+
+
+def test_a_word_that_differs(recorded: Trace, run: Run, tmp_path: Path) -> None:
+    """Formats with words tell another program."""
+    trace, log = tmp_path / "run.etrace", tmp_path / "run.log"
+    trace.write_bytes(recorded.header.pack() + b"".join(recorded.chunks()))
+    told = Told(recorded)
+    wanted = next(n for n, row in enumerate(told.rows) if n > 20 and row[0] == "run")
+    number = sum(row[0] == "run" for row in told.rows[:wanted])
+    _, pc, word, text = told.rows[wanted]
+    told.rows[wanted] = ("run", pc, word ^ 0x100, text)
+    log.write_text("\n".join(WRITERS["execlog"](told)) + "\n")
+    found = json.loads(run("diff", trace, log, "--json", code=1).stdout)
+    assert (found["instruction"], found["what"]) == (number, "word")
+    run("diff", trace, log, "--ignore", "word")
+
+
+@pytest.mark.skipif(
+    shutil.which("spike") is None or shutil.which("dtc") is None, reason="no spike here"
+)
+@pytest.mark.parametrize("options", [["-l"], ["--log-commits"], ["-l", "--log-commits"]])
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_spike_itself(
+    options: list[str], xlen: int, golden: Path, run: Run, tmp_path: Path
+) -> None:
+    elf = golden / f"rv{xlen}-flow" / f"rv{xlen}-flow.elf"
+    log, trace = tmp_path / "spike.log", tmp_path / "run.etrace"
+    subprocess.run(
+        ["spike", f"--isa=rv{xlen}imac", *options, f"--log={log}", str(elf)], check=True, timeout=60
+    )
+    run("record", elf, "-o", trace)
+    run("diff", log, trace, "--ignore", "end")
