@@ -62,7 +62,8 @@ soak: $(STAMP)
 	ETRACE_CONTEXT_TRIALS=$(MODES_TRIALS) HYPOTHESIS_PROFILE=soak $(PYTEST) $(PYTEST_ARGS) \
 	  tests/test_product_roundtrip.py tests/test_product_encode.py tests/test_product_modes.py \
 	  tests/test_model_roundtrip.py tests/test_model_modes.py tests/test_model_gaps.py \
-	  tests/decoder/test_model_gaps.py tests/encoder/test_qualify.py tests/specs tests/emu
+	  tests/decoder/test_model_gaps.py tests/encoder/test_qualify.py tests/test_passages.py \
+	  tests/specs tests/emu
 
 # Not part of `make test`: some minutes.
 mutants: $(STAMP)

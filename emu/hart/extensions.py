@@ -33,6 +33,18 @@ def extensions() -> dict[str, tuple[str, ...]]:
     return {name: found[name] for name in sorted(found, key=_canonical)}
 
 
+def everything(xlen: int) -> str:
+    """What the emulator executes as the manual writes it: RV64IMACB_Zicond_Zicsr. Leaves out what
+    another name stands for: Zba, where there is B.
+    """
+    has = extensions()
+    parts = {part for each in has.values() if len(each) > 1 for part in each}
+    said = [name for name in has if has[name] and name not in parts and name != "zca"]
+    letters = "".join(name for name in said if len(name) == 1)
+    longer = [name.capitalize() for name in said if len(name) > 1]
+    return "_".join([f"RV{xlen}{letters.upper()}", *longer])
+
+
 def names(isa: str) -> tuple[int, list[str]]:
     """Width and extension names of an ISA string, version numbers dropped ("rv64i2p1_m2p0").
 

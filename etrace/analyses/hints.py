@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emu.devices.clint import CLINT_BASE, CLINT_SIZE
+from emu.hart.extensions import everything
 from etrace.analyses.devices import device_at
 from etrace.trace.places import Place, Places
 from specs.isa.causes import (
@@ -83,10 +84,7 @@ def _illegal(word: int, around: Surroundings) -> str:
         number = word >> 20
         return f"this hart has no CSR {csr_name(number, around.xlen)}, or it cannot be written"
     if decode(word, around.xlen) is None:
-        return (
-            f"no instruction of this hart (RV{around.xlen} IMAC_Zicsr_Zifencei): "
-            f"compile with {march}"
-        )
+        return f"no instruction of this hart ({everything(around.xlen)}): compile with {march}"
     return "an instruction that is left out by --isa, or needs a privilege level that is not there"
 
 

@@ -172,7 +172,7 @@ def around(words: dict[int, int] | None = None, **others: Any) -> Surroundings:
         (0x00000000, 64, "empty memory"),
         (0xFFFFFFFF, 64, "erased flash"),
         (0xC0001073, 64, "on purpose"),
-        (0x0AB51533, 64, "no instruction of this hart (RV64 IMAC"),  # clmul
+        (0x0AB51533, 64, "no instruction of this hart (RV64IMACB_Zicond_Zicsr_Zifencei)"),  # clmul
         (0x02A58533, 64, "--isa"),  # mul, so it was left out
     ],
 )
