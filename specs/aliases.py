@@ -7,7 +7,7 @@ the one module `specs.interfaces.events`.
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import ExecutionLoader, MetaPathFinder
+from importlib.abc import ExecutionLoader, InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec
 from types import CodeType, ModuleType
@@ -63,7 +63,7 @@ class _Aliases(MetaPathFinder, ExecutionLoader):
 
     def get_source(self, fullname: str) -> str | None:
         loader = _home(fullname).loader
-        return loader.get_source(ALIASES[fullname]) if hasattr(loader, "get_source") else None
+        return loader.get_source(ALIASES[fullname]) if isinstance(loader, InspectLoader) else None
 
     def is_package(self, fullname: str) -> bool:
         return False
