@@ -253,7 +253,9 @@ class Encoder:
         if left < len(data):
             packets += self._packets(data[left:], range(self._untold, now + 1), now)
             self._untold = now + 1 if self._core.told else now
-        self._untold = min(self._untold, now)
+        else:
+            # a trap in the row of the block before it is to be told, too
+            self._untold = min(self._untold, now)
 
     def _packets(self, data: bytes, told: range, last: int = 0) -> list[Packet]:
         """The packets in `data`; the first stands for the rows `told`, the others for the `last`

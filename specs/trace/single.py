@@ -9,9 +9,9 @@ has the bytes from the right (chapter "Instruction Trace Encoder Output Packets"
 """
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from specs.isa.privilege import fits, letters
@@ -63,7 +63,7 @@ NAMES = {
 FLAGS = {Column.ioptions: IOPTIONS}
 
 #: A configuration, a parameter file, or None for the defaults.
-Params: TypeAlias = "Configuration | str | Path | None"
+Params: TypeAlias = "Configuration | str | os.PathLike[str] | None"
 
 #: The codes that a *privilege* of one bit stands for.
 _ONE_BIT = (0, 3)
@@ -344,7 +344,9 @@ def _table(number: int, configuration: "Configuration") -> Format:
 def _configuration(params: Params) -> "Configuration":
     from specs.configuration.parameters import Configuration, load
 
-    return params if isinstance(params, Configuration) else load(params)
+    if params is None or isinstance(params, Configuration):
+        return params or load(None)
+    return load(os.fspath(params))
 
 
 def _bits(number: int) -> str:
