@@ -367,3 +367,45 @@ def test_a_step_takes_less_than_30_us(name: str) -> None:
         if best < 30e-6:
             break
     assert best < 30e-6
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    itype=st.sampled_from([0, 1, 2, 4]),
+    iaddr=st.integers(0, 7) | st.sampled_from([(1 << 32) - 2, 1 << 32, (1 << 64) - 4]),
+    tval=st.sampled_from([0, (1 << 32) - 1, 1 << 32]),
+    cause=st.sampled_from([0, 15, 16, 31, 32]),
+    priv=st.integers(0, 7),
+    iretire=st.integers(0, 1),
+    ilastsize=st.integers(0, 2),
+    lsb=st.integers(0, 2),
+    privilege=st.integers(1, 3),
+)
+def test_what_is_refused_is_what_the_encoder_refuses(
+    lsb: int, privilege: int, **signals: int
+) -> None:
+    """The quick look at a block takes nothing that the encoder of arrays does not take."""
+    chosen = changed(
+        parameters={
+            "iaddress_width_p": 32,
+            "iaddress_lsb_p": lsb,
+            "privilege_width_p": privilege,
+            "ecause_width_p": 5,
+        }
+    )
+    each = model.Encoder(chosen)
+    block = Block(**signals)
+    try:
+        retired, trap = each._reading.parts(*block[:7], 0)
+    except Exception as error:
+        assert "nothing retired" in str(error)
+        return
+    quick = each._fits(retired, trap)
+    each._core.block[0] = retired or (0, 2, 1, 1, 0, 3)
+    each._core.trap[0] = trap or (0, 0, 0, 3, 1)
+    try:
+        each._core.check(retired is not None, trap is not None)
+    except IngressError:
+        assert not quick
+    else:
+        assert quick
