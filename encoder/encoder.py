@@ -63,7 +63,7 @@ _NO_TABLES = Tables(
         for table in (ingress.BLOCK, ingress.TRAP, ingress.SIDEBAND)
     ),
 )
-_NO_PASSAGES = Passages(
+NO_PASSAGES = Passages(
     *passages.tables(ingress.Chunk(np.zeros(0, np.uint32))), np.zeros(0, np.uint32)
 )
 
@@ -262,7 +262,7 @@ class Encoder:
         )
 
     def _encode(
-        self, tables: Tables, begin: int, short: Passages = _NO_PASSAGES
+        self, tables: Tables, begin: int, short: Passages = NO_PASSAGES
     ) -> tuple[int, bytes]:
         """Encode refs[begin:] until the buffer is full: (references taken, bytes)."""
         history = self._history

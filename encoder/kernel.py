@@ -76,7 +76,11 @@ def write_queue(work, history, out, position):
     state, queue = work.state, work.queue
     i = START
     queued = s64(state[slot.queued])
+    left = s64(state[slot.left])
+    state[slot.left_end] = u64(position)
     while i < queued:
+        if i <= left:
+            state[slot.left_end] = u64(position)
         writes = True
         if queue[i, column.table] >= FIRST_OP:
             writes = resumes(work, i)
@@ -92,6 +96,8 @@ def write_queue(work, history, out, position):
         if writes:
             position = accept(work, i, out, position)
         i += 1
+    if i <= left:
+        state[slot.left_end] = u64(position)
     state[slot.queued] = U0
     if state[slot.broken] != U0:
         state[slot.broken] = U0

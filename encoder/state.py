@@ -98,6 +98,8 @@ class Slot(IntEnum):
     highest = auto()  # up to this; 0: there were none
     since_sync = auto()  # bytes since the last synchronisation sequence
     queued = auto()  # packets decided on, not written yet
+    left = auto()  # of those: for the row in hand, before the reference was taken into hand
+    left_end = auto()  # position in the output behind them
     # sideband waiting for its reference
     side_notify = auto()
     side_ctype = auto()

@@ -105,7 +105,7 @@ _HOMES = {
 
 
 #: Modules whose names stand in calls: `etrace.record(elf, encoding=etrace.encoding.Encoding(...))`.
-_MODULES = {"encoding", "filtering", "sideband"}
+_MODULES = {"encoding", "filtering", "model", "sideband"}
 
 
 def __getattr__(name: str) -> Any:

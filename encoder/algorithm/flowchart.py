@@ -418,6 +418,7 @@ def walk(work, history, tables, i):
     after = U0
     if leaves:
         after = leave(work, history, following)
+    state[slot.left] = state[slot.queued]
     if is_block:
         begin_block(work, history, block, after)
     elif is_trap:

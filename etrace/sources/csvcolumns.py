@@ -22,18 +22,20 @@ _KNOWN = {*_REPLICATED, *_CYCLE, *_CYCLE_OPTIONAL}
 _MOST_BLOCKS = 8
 _HEXADECIMAL = {"tval", "iaddr"}
 
-#: Largest value of a column.
-_LIMITS = {
+#: Largest values of columns; that of `trigger` for one block a cycle.
+LIMITS = {
     "itype": 15,
     "priv": 7,
     "iretire": (1 << 32) - 1,
     "ilastsize": 2,
     "ctype": 3,
+    "trigger": 7,
     "sijump": 1,
     "halted": 1,
     "reset": 1,
 }
-_LIMIT = (1 << 64) - 1
+#: That of the others.
+LIMIT = (1 << 64) - 1
 
 #: The names of a cycle's signals and of block 0's, and their values.
 Row = dict[str, int]
@@ -108,7 +110,7 @@ def read_header(line: bytes, name: str, blocks_p: int) -> Columns:
     missing = [named(*each) for each in wanted if each not in found]
     if missing:
         raise InputError(f"{where}missing column {', '.join(missing)}")
-    limits = _LIMITS | {"trigger": (4 << blocks) - 1}
+    limits = LIMITS | {"trigger": (4 << blocks) - 1}
     return Columns(
         tuple(
             each
@@ -116,7 +118,7 @@ def read_header(line: bytes, name: str, blocks_p: int) -> Columns:
                 named(*each),
                 *each,
                 16 if each[0] in _HEXADECIMAL else 10,
-                limits.get(each[0], _LIMIT),
+                limits.get(each[0], LIMIT),
             )
             for each in found
         ),

@@ -29,19 +29,15 @@ import numpy as np
 from etrace.errors import InputError
 from etrace.files import shown, text_blocks
 from etrace.sources.csvcolumns import Columns, Row, named, read_header
+from etrace.sources.retirement import TRAPS, Reading, RetirementError, sideband, tells
 from etrace.sources.streamcheck import Fault
 from specs.interfaces import ingress
 
-_LIMIT = (1 << 64) - 1
 #: Bytes of a reference.
 _REFERENCE = 4
 
-_EXCEPTION, _INTERRUPT, _RESERVED = 1, 2, 7
-_TRAPS = (_EXCEPTION, _INTERRUPT)
 #: Of one block.
 _PULSES = ingress.TRIGGER_ON | ingress.TRIGGER_OFF | ingress.TRIGGER_NOTIFY
-#: breakpoint and the environment calls from U, S, VS and M.
-_NEVER_RETIRES = {3, 8, 9, 10, 11}
 
 #: Distinct rows remembered; a program has fewer, only hostile input has more.
 _MAX_ROWS = 1 << 18
@@ -92,6 +88,30 @@ def chunks(
         raise InputError(f"{name}: empty file; a header line with the column names was expected")
 
 
+def rows(path: str) -> Iterator[Row]:
+    """The rows of the CSV file `path` that are not empty, of one block each, as they are.
+
+    Raises `InputError` naming file and line.
+    """
+    name = shown(path)
+    columns: Columns | None = None
+    number = 0
+    for lines in text_blocks(path):
+        for line in lines:
+            number += 1
+            if columns is None:
+                columns = read_header(line, name, 1)
+            elif line.strip():
+                (row,) = columns.parse(line.strip().split(b","), _at(name, number))
+                apart = row.get("halted") or row.get("reset")
+                if row["iretire"] or row["itype"] or apart:
+                    yield row
+
+
+def _at(name: str, line: int) -> Callable[[str], Exception]:
+    return lambda reason: InputError(f"{name}: line {line}: {reason}")
+
+
 class _RowError(Exception):
     def __init__(self, line: bytes, reason: str) -> None:
         super().__init__(reason)
@@ -104,8 +124,7 @@ class _Rows(dict[bytes, bytes]):
     def __init__(self, columns: Columns, single: bool, ecall_retires: bool, sideband: bool) -> None:
         super().__init__()
         self._columns = columns
-        self._single = single
-        self._ecall_retires = ecall_retires
+        self._reading = Reading(single, ecall_retires)
         #: Whether rows tell their context: from the first one on that has any.
         self.sideband = sideband
         self._given = 0
@@ -173,7 +192,7 @@ class _Rows(dict[bytes, bytes]):
         cycle = blocks[0]
         refs: list[int] = []
         for n in valid:
-            if blocks[n]["itype"] in _TRAPS and n != valid[-1]:
+            if blocks[n]["itype"] in TRAPS and n != valid[-1]:
                 raise _RowError(
                     line,
                     f"{named('itype', n)} is {blocks[n]['itype']}, but a trap ends the newest "
@@ -189,75 +208,45 @@ class _Rows(dict[bytes, bytes]):
 
     def _block(self, line: bytes, cycle: Row, row: Row, number: int) -> list[int]:
         """Block `number`, which is not empty: what retires, and the trap behind it."""
-        itype, size = row["itype"], 1 << row["ilastsize"]
-        retired = self._half_words(line, row, size, number)
-        trap = itype in _TRAPS
-        if itype == _RESERVED:
-            raise _RowError(line, f"{named('itype', number)} 7 is reserved")
-        if not retired and not trap:
-            raise _RowError(
-                line,
-                f"{named('itype', number)} {itype} but nothing retired "
-                f"({named('iretire', number)} is 0)",
-            )
-        if retired and trap and self._is_unretired_call(itype, cycle["cause"]):
-            retired = 0
-        refs = []
-        if retired:
-            block = (
-                row["iaddr"],
-                retired,
-                row["ilastsize"],
-                row["ilastsize"] if retired == size else ingress.UNKNOWN_SIZE,
-                row.get("sijump", 0),
+        try:
+            block, trap = self._reading.parts(
+                row["itype"],
+                cycle["cause"],
+                cycle["tval"],
                 cycle["priv"],
+                row["iaddr"],
+                row["iretire"],
+                row["ilastsize"],
+                row.get("sijump", 0),
+                number,
             )
-            refs.append(self._blocks.add(block) << ingress.CODE_BITS | (0 if trap else itype))
-        if trap:
-            epc = (row["iaddr"] + 2 * retired) & _LIMIT
-            # iaddr of an interrupt is not specified; 0 is what sources write that do not know it.
-            known = itype == _EXCEPTION or bool(retired) or epc != 0
-            tval = cycle["tval"] if itype == _EXCEPTION else 0
-            values = (epc, tval, cycle["cause"], cycle["priv"], int(known))
-            refs.append(self._traps.add(values) << ingress.CODE_BITS | itype)
+        except RetirementError as error:
+            raise _RowError(line, str(error)) from None
+        refs = []
+        if block is not None:
+            code = 0 if trap is not None else row["itype"]
+            refs.append(self._blocks.add(block) << ingress.CODE_BITS | code)
+        if trap is not None:
+            refs.append(self._traps.add(trap) << ingress.CODE_BITS | row["itype"])
         return refs
-
-    def _half_words(self, line: bytes, row: Row, size: int, number: int) -> int:
-        iretire = row["iretire"]
-        name = named("iretire", number)
-        if self._single:
-            if iretire > 1:
-                raise _RowError(
-                    line, f"{name} {iretire}, but retires_p is 1; set retires_p for blocks"
-                )
-            return size * iretire
-        if 0 < iretire < size:
-            raise _RowError(
-                line,
-                f"{name} {iretire} is less than {named('ilastsize', number)} says ({size})",
-            )
-        return iretire
-
-    def _is_unretired_call(self, itype: int, cause: int) -> bool:
-        return (
-            self._single
-            and not self._ecall_retires
-            and itype == _EXCEPTION
-            and cause in _NEVER_RETIRES
-        )
 
     def _sideband_of(self, cycle: Row, trigger: int) -> list[int]:
         """What comes with the first reference of a cycle; `trigger` is for that one."""
-        values = tuple(cycle.get(name, 0) for name in ("context", "time", "ctype"))
-        apart = ingress.HALTED * cycle.get("halted", 0) | ingress.RESET * cycle.get("reset", 0)
+        values = sideband(
+            cycle.get("context"),
+            cycle.get("time"),
+            cycle.get("ctype", 0),
+            trigger,
+            cycle.get("halted", 0),
+            cycle.get("reset", 0),
+        )
         if not self.sideband:
-            if not any(values) and not trigger and not apart:
+            if not tells(values):
                 return []
             # From here on every row says its context: also those seen, and kept, without one.
             self.sideband = True
             self.clear()
-        flags = ("context" in cycle) * ingress.HAS_CONTEXT | ("time" in cycle) * ingress.HAS_TIME
-        return [self._sideband((*values, trigger, flags | apart))]
+        return [self._sideband(values)]
 
     def _sideband(self, values: tuple[int, ...]) -> int:
         return self._sidebands.add(values) << ingress.CODE_BITS | ingress.SIDEBAND_CODE

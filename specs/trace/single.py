@@ -1,16 +1,18 @@
 """Single packets in Python: fields, bits, bytes, words, by the tables of `specs.trace.packets`.
 
-What `specs.trace.packing` does with many packets in kernels, bitstring does here with one; a test
-compares the two. Not for loops over a stream: some 0.1 ms a packet.
+What `specs.trace.packing` does with many packets in kernels is done here with one; a test compares
+the two. Not for loops over a stream: some 10 us a packet.
 
 `bits` are written as a number is: the first field, whose bits go out first, stands at the right. So
 the fields are joined in reverse, and what is missing to whole bytes is put at the left; the stream
 has the bytes from the right (chapter "Instruction Trace Encoder Output Packets").
 """
 
+import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from specs.isa.privilege import fits, letters
 from specs.trace.packets import (
@@ -60,8 +62,12 @@ NAMES = {
 #: Fields whose bits have names, from bit 0.
 FLAGS = {Column.ioptions: IOPTIONS}
 
+#: A configuration, a parameter file, or None for the defaults.
+Params: TypeAlias = "Configuration | str | os.PathLike[str] | None"
+
 #: The codes that a *privilege* of one bit stands for.
 _ONE_BIT = (0, 3)
+_PRIVILEGE = Column.privilege.name
 
 
 class PacketError(ValueError):
@@ -71,20 +77,39 @@ class PacketError(ValueError):
 @dataclass(frozen=True)
 class Packet:
     """A packet: `table`, the format; by the spec's names and in the order of transmission the
-    `fields` that have bits, and their `widths`.
+    `fields` that have bits, and their `widths` in bits.
+
+    Each field is an attribute, too: `packet.branches`. `packet.format` is the name of the format,
+    "3.1"; the numbers that are sent for it are `packet.fields["format"]` and `packet.subformat`.
+    Packets are equal if format and fields are. `rows`: the input rows that it stands for, where an
+    `etrace.model.Encoder` made it.
     """
 
     table: Format
     fields: dict[str, int]
-    widths: dict[str, int]
+    widths: dict[str, int] = dataclasses.field(compare=False)
+    rows: range | None = dataclasses.field(default=None, compare=False)
+
+    def __hash__(self) -> int:
+        return hash((self.table, *self.fields.items()))
+
+    def __getattr__(self, name: str) -> int:
+        # only asked for what is not found elsewhere
+        fields: dict[str, int] = self.__dict__.get("fields", {})
+        if name in fields:
+            return fields[name]
+        if name in Column.__members__ and fields:
+            has = ", ".join(fields)
+            raise AttributeError(f"this packet of format {self.format} has no {name}; it has {has}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @classmethod
-    def make(
-        cls, table: Format, values: Mapping[str, int], configuration: "Configuration"
-    ) -> "Packet":
+    def make(cls, table: Format, values: Mapping[str, int], params: Params = None) -> "Packet":
         """A packet of these values; those of fields without bits, and of the format, may be left
-        out. Raises `PacketError` for what is missing, unknown, or does not fit.
+        out. `params`: a configuration or a parameter file; None: the defaults. Raises `PacketError`
+        for what is missing, unknown, or does not fit, and `ParametersError`.
         """
+        configuration = _configuration(params)
         known = {field.name for field in TABLES[table]}
         if unknown := sorted(set(values) - known):
             raise PacketError(f"format {FORMAT_NAMES[table]} has no field {unknown[0]}")
@@ -105,40 +130,57 @@ class Packet:
         return cls(table, {name: fields[name] for name in widths}, widths)
 
     @classmethod
-    def of(cls, row: Sequence[int], configuration: "Configuration") -> "Packet":
+    def of(cls, row: Sequence[int], params: Params = None) -> "Packet":
         """The packet that a reader gave as a row of `Column`. Raises `PacketError`."""
         table = Format(int(row[Column.table]))
         values = {field.name: int(row[field.column]) for field in TABLES[table]}
-        return cls.make(table, values, configuration)
+        return cls.make(table, values, params)
 
     @classmethod
-    def parse(cls, payload: "bytes | Bits", configuration: "Configuration") -> "Packet":
+    def parse(cls, payload: "bytes | bytearray | Bits", params: Params = None) -> "Packet":
         """The packet of a payload: bytes as they are in the stream, or bits from the right.
 
         Raises `PacketError` where a reader says BAD_PACKET.
         """
-        from bitstring import Bits
+        if isinstance(payload, bytes | bytearray):
+            number, length = int.from_bytes(payload, "little"), 8 * len(payload)
+        else:
+            length = len(payload)
+            number = int(payload.u) if length else 0
+        return cls.read(number, length, params)
 
-        bits = Bits.from_bytes(payload[::-1]) if isinstance(payload, bytes) else payload
-        if not len(bits):
+    @classmethod
+    def read(
+        cls, number: int, length: int, params: Params = None, rows: range | None = None
+    ) -> "Packet":
+        """`parse` of `length` bits as a number, the first bit sent being its lowest."""
+        if length < 1:
             raise PacketError("an empty payload")
-        sign = Bits([bits[0]])
-        table = _table(sign * _MOST_SELECTORS + bits, configuration)
-        # What sign-based compression has left out (chapter "Instruction Trace Encoder Output
-        # Packets"), as far as a packet of this format can go.
-        widths = [field.bits(configuration) for field in TABLES[table]]
-        whole = sign * sum(31 if n == MAP_WIDTH else n for n in widths) + bits
+        sizes = _sizes(params)
+        if number >> (length - 1):
+            # What sign-based compression has left out (chapter "Instruction Trace Encoder Output
+            # Packets"): a negative number has ones without end.
+            number -= 1 << length
+        table = _table(number, sizes.configuration)
+        fields: dict[str, int] = {}
+        widths: dict[str, int] = {}
+        # what has no bits is 0, and other fields may depend on it
         values: dict[str, int] = {}
         position = 0
-        for field in TABLES[table]:
-            width = field_bits(field, values, configuration)
-            value = take(whole, position, width)
-            one_bit = field.column == Column.privilege and width == 1
-            values[field.name] = _ONE_BIT[value] if one_bit else value
-            position += width
-        if len(bits) // 8 > -(-position // 8):
-            raise PacketError(f"{_bits(len(bits))}, and the fields have but {position}")
-        return cls.make(table, values, configuration)
+        for name, width, when in sizes.tables[table]:
+            if when and not _is_there(when, values, sizes.implicit_exception):
+                width = 0
+            elif width == MAP_WIDTH:
+                width = _map_bits(values["branches"])
+            value = values[name] = number >> position & (1 << width) - 1
+            if width:
+                if width == 1 and name == _PRIVILEGE:
+                    value = values[name] = _ONE_BIT[value]
+                fields[name], widths[name] = value, width
+                position += width
+        if length // 8 > -(-position // 8):
+            raise PacketError(f"{_bits(length)}, and the fields have but {position}")
+        return cls(table, fields, widths, rows)
 
     @property
     def format(self) -> str:
@@ -179,6 +221,30 @@ class Packet:
             position += width
         return tuple(found)
 
+    def differences(self, other: "Packet") -> dict[str, tuple[int | None, int | None]]:
+        """The fields, by the spec's names, in which `other` differs: both values, None where one
+        has no such field. In the order of transmission; empty if they are equal.
+        """
+        names = [name for table in (self, other) for name in table.fields]
+        pairs = {name: (self.fields.get(name), other.fields.get(name)) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+    def difference(self, other: "Packet") -> str:
+        """What is different in `other`, in words, field by field; "" if they are equal."""
+        parts = []
+        if self.table != other.table:
+            parts.append(
+                f"format {self.format} ({TITLES[self.format]}), "
+                f"not {other.format} ({TITLES[other.format]})"
+            )
+        for name in self.differences(other):
+            if self.table == other.table or name not in ("format", "subformat"):
+                parts.append(f"{name} {self._told(name)}, not {other._told(name)}")
+        return "; ".join(parts)
+
+    def _told(self, name: str) -> str:
+        return self._value(name) if name in self.fields else "absent"
+
     def __str__(self) -> str:
         """What `etrace dump` shows of it: the format, then `field=value/bits`."""
         parts = [f"{self.format:<3} {TITLES[self.format]:<15}"]
@@ -212,47 +278,81 @@ def field_bits(field: Field, values: Mapping[str, int], configuration: "Configur
 
     `specs.trace.packing.field_width` for kernels.
     """
-    if field.when == When.EXCEPTION and values["interrupt"]:
-        return 0
-    if field.when == When.TRAP_ADDRESS and (
-        configuration.modes.implicit_exception and values["thaddr"]
-    ):
-        return 0
-    if field.when == When.SOME_BRANCHES and not values["branches"]:
-        return 0
-    if field.when == When.COUNT_ADDRESS and values["branch_fmt"] < 2:
+    if not _is_there(field.when, values, configuration.modes.implicit_exception):
         return 0
     width = field.bits(configuration)
-    if width != MAP_WIDTH:
-        return width
-    branches = values["branches"]
+    return _map_bits(values["branches"]) if width == MAP_WIDTH else width
+
+
+def _is_there(when: int, values: Mapping[str, int], implicit_exception: bool) -> bool:
+    if when == When.EXCEPTION:
+        return not values["interrupt"]
+    if when == When.TRAP_ADDRESS:
+        return not (implicit_exception and values["thaddr"])
+    if when == When.SOME_BRANCHES:
+        return values["branches"] != 0
+    return when != When.COUNT_ADDRESS or values["branch_fmt"] >= 2
+
+
+def _map_bits(branches: int) -> int:
     return (1 << branches.bit_length()) - 1 if branches else 31
 
 
-def _table(bits: "Bits", configuration: "Configuration") -> Format:
+class _Sizes:
+    """The tables with their widths in one configuration: name, width, `When` (0: always)."""
+
+    def __init__(self, configuration: "Configuration") -> None:
+        self.configuration = configuration
+        self.implicit_exception = configuration.modes.implicit_exception
+        self.tables = [
+            [(each.name, each.bits(configuration), int(each.when)) for each in table]
+            for table in TABLES
+        ]
+
+
+def _sizes(params: Params) -> _Sizes:
+    """Of one configuration, at most, they are kept: many packets of it are read in a row."""
+    global _kept
+    kept = _kept
+    if kept is None or kept.configuration is not params:
+        kept = _Sizes(_configuration(params))
+        _kept = kept
+    return kept
+
+
+_kept: _Sizes | None = None
+
+
+def _table(number: int, configuration: "Configuration") -> Format:
     """The format of a payload, by its first bits."""
-    number = take(bits, 0, 2)
-    if number == 3:
-        return Format(Format.SYNC + take(bits, 2, 2))
-    if number:
-        return Format.BRANCH_MAP if number == 1 else Format.ADDRESS
+    form = number & 3
+    if form == 3:
+        return Format(Format.SYNC + (number >> 2 & 3))
+    if form:
+        return Format.BRANCH_MAP if form == 1 else Format.ADDRESS
     modes = configuration.modes
     width = configuration.parameters.f0s_width_p
     if not width:  # "inferred from the options field in the support packet"
         only_cache = modes.jump_target_cache and not modes.branch_prediction
         return Format.JUMP_TARGET_INDEX if only_cache else Format.BRANCH_COUNT
-    subformat = take(bits, 2, width)
+    subformat = number >> 2 & (1 << width) - 1
     if subformat > 1:
         raise PacketError(f"format 0 has no subformat {subformat}")
     return Format(subformat)
+
+
+def _configuration(params: Params) -> "Configuration":
+    from specs.configuration.parameters import Configuration, load
+
+    if params is None or isinstance(params, Configuration):
+        return params or load(None)
+    return load(os.fspath(params))
 
 
 def _bits(number: int) -> str:
     return f"{number} bit" + ("" if number == 1 else "s")
 
 
-#: Bits that tell the format: `format` and, of format 0, `f0s_width_p` more.
-_MOST_SELECTORS = 2 + 2
 #: What the format of a table is told by.
 _SELECTORS: dict[Format, dict[str, int]] = {
     table: dict(zip(("format", "subformat"), map(int, name.split(".")), strict=False))

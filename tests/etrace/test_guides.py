@@ -56,3 +56,26 @@ def test_in_python(
     names: dict[str, object] = {}
     exec(compile(example, page, "exec"), names)
     assert names["trace"]
+
+
+def test_the_model(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What docs/guides/model.md shows is what its example prints; and the other way round."""
+    page = "docs/guides/model.md"
+    (tmp_path / "chip.toml").write_text(
+        "[parameters]\niaddress_width_p = 32\necause_width_p = 5\n", encoding="utf-8"
+    )
+    (tmp_path / "fw.elf").write_bytes((ROOT / "tests/firmware/nested-rv32.elf").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    text = section(page, "A block at a time")
+    (example,) = blocks(text, "python")
+    (shown,) = re.findall(r"^```\n(0 range.*?)^```", text, re.M | re.S)
+    names: dict[str, object] = {}
+    exec(compile(example, page, "exec"), names)
+    assert capsys.readouterr().out == shown
+    (other,) = blocks(section(page, "The other way"), "python")
+    encoder = names["model"].Encoder("chip.toml")  # type: ignore[attr-defined]
+    names["encoder_packets"] = encoder.step(names["events"])
+    exec(compile(other, page, "exec"), names)
+    assert "Retired(pc=2147483648, priv=3)" in capsys.readouterr().out

@@ -1,6 +1,11 @@
 """Single packets by bitstring against the packing kernels, and what they say of mistakes."""
 
+import copy
+import itertools
+import pickle
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,3 +183,115 @@ def test_bytes_that_are_no_packet() -> None:
     two = replace(BASE, parameters=Parameters(f0s_width_p=2, bpred_size_p=4))
     with pytest.raises(PacketError, match="format 0 has no subformat 3"):
         Packet.parse(b"\x0c", two)
+
+
+def systematic() -> Iterator[Configuration]:
+    """Each mode, protocol and optional field on and off, at several widths."""
+    for protocol, implicit, cache, f0s, time, lsb, privilege in itertools.product(
+        ("2.0", "2.1"), (False, True), (False, True), (0, 1), (0, 1), (0, 1, 2), (1, 2, 4)
+    ):
+        yield replace(
+            BASE,
+            protocol=protocol,
+            modes=Modes(implicit_exception=implicit, jump_target_cache=cache, implicit_return=True),
+            parameters=Parameters(
+                iaddress_width_p=32 << (lsb == 1),
+                iaddress_lsb_p=lsb,
+                privilege_width_p=privilege,
+                notime_p=1 - time,
+                nocontext_p=time,
+                bpred_size_p=0 if cache else 4,
+                cache_size_p=6 if cache else 0,
+                return_stack_size_p=5,
+                f0s_width_p=f0s,
+            ),
+        )
+
+
+@pytest.mark.parametrize("table", Format)
+def test_every_format_in_every_configuration(table: Format) -> None:
+    """Zeros, ones and stripes through the kernels and back."""
+    made = 0
+    for configuration in systematic():
+        only_cache = configuration.modes.jump_target_cache
+        unreachable = Format.BRANCH_COUNT if only_cache else Format.JUMP_TARGET_INDEX
+        if table == unreachable and not configuration.parameters.f0s_width_p:
+            continue
+        layout = Layout(configuration).array
+        for pattern in (0, (1 << 64) - 1, 0x5555_5555_5555_5555):
+            values: dict[str, int] = {}
+            number, _, subformat = FORMAT_NAMES[table].partition(".")
+            values |= {"format": int(number)} | ({"subformat": int(subformat)} if subformat else {})
+            for field in TABLES[table]:
+                if field.name not in values:
+                    width = field_bits(field, values, configuration)
+                    value = pattern & (1 << width) - 1
+                    one_bit = field.column == Column.privilege and width == 1
+                    values[field.name] = 3 * value if one_bit else value
+            packet = Packet.make(table, values, configuration)
+            words = np.zeros(packing.WORDS, np.uint64)
+            length = int(packing.pack(layout, int(table), row_of(packet), 0, words, 0))
+            assert packet.bits == from_words(words, length)
+            packing.sign_extend(words, length)
+            size = -(-int(packing.significant_bits(words, 0, length)) // 8)
+            assert packet.payload == words.astype("<u8").tobytes()[:size]
+            for told in (packet.bits, packet.payload, bytearray(packet.payload)):
+                assert Packet.parse(told, configuration) == packet
+            for name, value in packet.fields.items():
+                if name != "format":
+                    assert getattr(packet, name) == value
+            made += 1
+    assert made >= 400
+
+
+def test_fields_are_attributes() -> None:
+    packet = Packet.make(Format.BRANCH_MAP, {"branches": 0, "branch_map": 5})
+    assert (packet.format, packet.branches, packet.branch_map) == ("1", 0, 5)
+    words = "this packet of format 1 has no address; it has format, branches, branch_map"
+    with pytest.raises(AttributeError, match=words):
+        packet.address  # noqa: B018
+    with pytest.raises(AttributeError, match="'Packet' object has no attribute 'adress'"):
+        packet.adress  # noqa: B018
+    sync = Packet.make(Format.SYNC, {"branch": 1, "privilege": 3, "address": 8})
+    assert (sync.format, sync.subformat, sync.fields["format"]) == ("3.0", 0, 3)
+    for each in (copy.deepcopy(packet), pickle.loads(pickle.dumps(packet))):
+        assert each == packet and hash(each) == hash(packet)
+    own = {"table", "fields", "widths", "rows", "bits", "payload", "differing"}
+    assert not own & {field.name for table in TABLES for field in table}
+
+
+def test_what_is_different_in_another_packet() -> None:
+    one = Packet.make(Format.SYNC, {"branch": 1, "privilege": 3, "address": 8})
+    same = Packet.parse(one.payload)
+    assert one == same and one.differences(same) == {} and one.difference(same) == ""
+    other = Packet.make(Format.SYNC, {"branch": 0, "privilege": 0, "address": 9})
+    assert one != other
+    assert one.differences(other) == {"branch": (1, 0), "privilege": (3, 0), "address": (8, 9)}
+    words = "branch 1, not 0; privilege 3(M), not 0(U); address 0x8, not 0x9"
+    assert one.difference(other) == words
+    branches = Packet.make(Format.BRANCH_MAP, {"branches": 0, "branch_map": 5})
+    assert branches.differences(one)["branches"] == (0, None)
+    assert branches.differences(one)["address"] == (None, 8)
+    words = branches.difference(one)
+    assert words.startswith("format 1 (branch map), not 3.0 (synchronisation); branches 0, not ab")
+    assert "; address absent, not 0x8" in words
+    # where it came from is not what it is
+    assert Packet.read(int(one.bits.u), len(one.bits), None, range(3)) == one
+
+
+def test_parameters_may_be_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "chip.toml"
+    path.write_text("[parameters]\niaddress_width_p = 32\n")
+    narrow = Packet.make(Format.SYNC, {"branch": 1, "privilege": 3, "address": 8}, path)
+    assert narrow.widths["address"] == 31
+    for params in (path, str(path)):
+        assert Packet.parse(narrow.bits, params) == narrow
+    assert Packet.parse(narrow.payload).widths["address"] == 63
+
+
+def test_equality_is_by_format_and_fields() -> None:
+    """Of two widths: the same numbers are the same packet."""
+    narrow = replace(BASE, parameters=Parameters(iaddress_width_p=32))
+    values = {"branch": 1, "privilege": 3, "address": 8}
+    one, other = (Packet.make(Format.SYNC, values, each) for each in (BASE, narrow))
+    assert one == other and one.widths != other.widths and len({one, other}) == 1
