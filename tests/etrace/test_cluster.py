@@ -1,7 +1,10 @@
 """`etrace regress --scheduler`: the same cases on a Dask cluster of this machine."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -92,6 +95,54 @@ def test_a_lost_workers_cases_run_again(tmp_path: Path, counting_elf: Path) -> N
         assert [worker.pid for worker in own.workers.values()] != [first]
     ((number, finished),) = found
     assert number == 0 and finished.result.ok, finished.result
+
+
+def test_cases_that_waited_at_a_lost_worker(counting_elf: Path) -> None:
+    """Dask blames them all: each is tried alone before it is an error."""
+    dask = pytest.importorskip("dask")
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=50,
+        ) as own,
+    ):
+        hanging = Case(name="hanging", elf=(str(counting_elf),), timeout=4.0)
+        (worker,) = [each.pid for each in own.workers.values()]
+        killing = threading.Timer(2, os.kill, (worker, signal.SIGKILL))
+        killing.start()
+        fine = Case(name="fine", elf=(str(LISTS),))
+        found = dict(run_there([hanging, fine], own.scheduler_address, 1, False, 60))
+        killing.join()
+    assert "timed out after 4 s" in found[0].result.reason, found[0].result
+    assert found[1].result.ok, found[1].result
+
+
+def test_a_scheduler_that_is_lost(run: Run, tmp_path: Path) -> None:
+    """Its cases are errors with a reason, in a line each."""
+    place = tmp_path / "scheduler.json"
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard"]
+    with subprocess.Popen(
+        [*command, "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(place)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as scheduler:
+        for _ in range(300):
+            if place.exists() and place.read_text().rstrip().endswith("}"):
+                break
+            time.sleep(0.1)
+        address = json.loads(place.read_text())["address"]
+        suite = tmp_path / "s.toml"
+        suite.write_text(f'[[case]]\nname = "lists"\nelf = "{LISTS}"\n')
+        killing = threading.Timer(2, scheduler.kill)
+        killing.start()
+        found = run("regress", suite, "--scheduler", address, code=1)
+        killing.join()
+    assert "error   lists" in found.stdout and "1 case: 1 error" in found.stdout
+    assert "scheduler" in found.stdout and not found.stderr
 
 
 def test_no_such_cluster(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -395,6 +395,48 @@ def test_what_is_no_manifest(text: str, run: Run, write: Write) -> None:
     assert all(each.startswith(f"etrace: {suite}: ") for each in told.splitlines())
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"params.{'.'.join('a' * 100_000)} = 1",
+        f"[defaults]\nparams.{'.'.join('a' * 60)} = 1\nparams.b = {'{a.b.c = ' * 40}1{'}' * 40}",
+    ],
+)
+def test_nested_too_deeply(text: str, run: Run, write: Write) -> None:
+    begun = time.monotonic()
+    suite = write(text + f"\n[[case]]\nname = 'a'\nelf = '{LISTS}'\n")
+    told = run("regress", suite, code=2).stderr
+    assert told.startswith(f"etrace: {suite}: ") and told.endswith("nested too deeply\n")
+    assert time.monotonic() - begun < 10
+
+
+def test_too_many_cases_and_problems(
+    run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small file with a million cases, or with a million problems, is refused at once."""
+    tables = "".join(f"[matrix.m{number}]\n" for number in range(1000))
+    cases = "".join(
+        f"[[case]]\nname = 'c{number}'\nelf = '{LISTS}'\nmatrix = true\n" for number in range(1000)
+    )
+    monkeypatch.setattr("etrace.checking.regress.manifest._MOST_CASES", 1500)
+    told = run("regress", write(tables + cases), "--list", code=2).stderr
+    assert told.count("\n") == 1
+    assert 'line 1005: case "c1": more than 1,500 cases; split the suite' in told
+    told = run(
+        "regress", write("".join(f"[[case]]\nx{n} = 1\n" for n in range(999))), code=2
+    ).stderr
+    assert told.count("\n") == 201 and "200 problems; no more are looked for" in told
+
+
+def test_lines_of_quoted_tables(run: Run, write: Write) -> None:
+    suite = write(
+        f"[matrix.\"2.1\"]\nmode = 3\n[matrix.'a [x]']\n\nmode = 3\n"
+        f"[[case]]\nname = 'a'\nelf = '{LISTS}'\n"
+    )
+    told = run("regress", suite, code=2).stderr
+    assert 'line 2: case "2.1": ' in told and 'line 5: case "a [x]": ' in told
+
+
 def test_a_manifest_that_is_no_text(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_bytes(b"\xff\xfe\x00")

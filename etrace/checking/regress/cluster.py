@@ -5,6 +5,7 @@ A worker that is lost has its cases run again by others.
 """
 
 import hashlib
+import logging
 import os
 import tempfile
 import threading
@@ -64,22 +65,49 @@ def run_there(
             except (OSError, ValueError, TimeoutError) as error:
                 raise InputError(f"--scheduler {scheduler}: {one_line(error)}") from None
         warnings.filterwarnings("ignore", "Sending large graph", module="distributed")
+        # what goes wrong is told with the case that it concerns
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         shipped = _Shipped(client)
-        futures = {}
-        for number, case in enumerate(cases):
+
+        def submit(number: int, shipped: _Shipped) -> Any:
+            case = cases[number]
+            seconds = case.timeout or timeout
             files = shipped.files(case)
-            future = client.submit(
-                _run_shipped, case, files, update, case.timeout or timeout, pure=False, retries=0
-            )
-            futures[future] = number
+            return client.submit(_run_shipped, case, files, update, seconds, pure=False, retries=0)
+
+        futures = {submit(number, shipped): number for number in range(len(cases))}
+        suspects: list[int] = []
         for future in as_completed(list(futures)):
             number = futures.pop(future)
-            failure = future.exception()
-            if failure is None:
-                yield number, future.result()
+            found = _outcome(future, cases[number])
+            if found is None:
+                suspects.append(number)
             else:
-                yield number, _lost(cases[number], failure)
+                yield number, found
+        # Dask blames all that was at a worker that is lost, files too: alone a case can be judged.
+        for number in sorted(suspects):
+            future = submit(number, _Shipped(client, f"-{number}"))
+            found = _outcome(future, cases[number])
+            yield number, found or _lost(cases[number], future.exception())
+
+
+def _outcome(future: Any, case: Case) -> Finished | None:
+    """What came of a case; None if it was lost with its worker too often."""
+    from distributed import CancelledError
+    from distributed.scheduler import KilledWorker
+
+    try:
+        failure = future.exception()
+        if isinstance(failure, KilledWorker):
+            return None
+        if failure is None:
+            found: Finished = future.result()
             future.release()
+            return found
+    except CancelledError as error:  # nobody asked for that: the scheduler is gone
+        failure = error
+    future.release()
+    return _lost(case, failure)
 
 
 def _lost(case: Case, error: BaseException) -> Finished:
@@ -100,8 +128,10 @@ def _lost(case: Case, error: BaseException) -> Finished:
 class _Shipped:
     """Files on the cluster, each once, however many cases need it."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, mark: str = "") -> None:
         self._client = client
+        #: Of these keys: a task that has failed is not tried again.
+        self._mark = mark
         self._futures: dict[str, Any] = {}
         self._digests: dict[str, str] = {}
 
@@ -127,7 +157,7 @@ class _Shipped:
             self._digests[path] = digest
             if digest not in self._futures:
                 # a task, not scattered data: the scheduler can have it made again
-                key = f"etrace-{digest}"
+                key = f"etrace-{digest}{self._mark}"
                 self._futures[digest] = self._client.submit(_contents, data, key=key)
         return self._futures[self._digests[path]]
 

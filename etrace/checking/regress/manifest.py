@@ -35,8 +35,11 @@ from specs.configuration.parameters import ParametersError, from_dict
 ENDS = tuple(each.name.lower() for each in ExitReason)
 _PLATFORMS = ("spike",)
 _TIMES = ("instret", "mtime", "cycles")
-#: Bytes of a manifest, and cases of all together.
-_MOST_BYTES, _MOST_CASES = 1 << 24, 100_000
+#: Bytes of a manifest, cases of all together, and problems that are told of one.
+_MOST_BYTES, _MOST_CASES, _MOST_PROBLEMS = 1 << 22, 20_000, 200
+#: Tables in tables. A dotted key may not be longer either: reading it takes quadratic time.
+_DEEPEST = 64
+_LONG_KEY = re.compile(rf"(?<![\w\"'-])(?:[\w\"'-]++\s*+\.\s*+){{{_DEEPEST}}}")
 
 
 class ManifestError(EtraceError):
@@ -114,12 +117,10 @@ def load(paths: Iterable[str]) -> list[Case]:
     cases: list[Case] = []
     problems: list[str] = []
     for path in paths:
-        manifest = _Manifest(path)
+        manifest = _Manifest(path, _MOST_CASES - len(cases))
         cases += manifest.cases()
         problems += manifest.problems
     problems += _twice(cases)
-    if len(cases) > _MOST_CASES:
-        problems.append(f"{len(cases):,} cases, at most {_MOST_CASES:,} are run")
     if problems:
         raise ManifestError(problems)
     return cases
@@ -165,7 +166,7 @@ class _Lines:
                 quote = "" if quote in line else quote
                 continue
             if header := _HEADER.match(line):
-                name = header[2].strip()
+                name = header[2].strip().replace('"', "").replace("'", "")
                 if header[1] == "[[" and name == "case":
                     self.cases.append(number)
                     name = f"case {len(self.cases) - 1}"
@@ -184,13 +185,19 @@ class _Lines:
         return self.keys.get((table, key), self.table.get(table, 1))
 
 
-_HEADER = re.compile(r"^\s*(\[\[?)([^\[\]]+)\]\]?\s*(?:#.*)?$")
+_HEADER = re.compile(r"""^\s*(\[\[?)((?:"[^"]*"|'[^']*'|[^\[\]"'])+)\]\]?\s*(?:#.*)?$""")
 _KEY = re.compile(r"^\s*([\w\"'-]+)\s*(?:\.[\w\"'.-]+\s*)?=")
 
 
+class _EnoughError(Exception):
+    """There are so many problems, or cases, that no more are looked at."""
+
+
 class _Manifest:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, most: int) -> None:
         self._path = path
+        #: Cases that it may have.
+        self._most = most
         self._directory = os.path.dirname(path)
         self.problems: list[str] = []
         self._lines = _Lines("")
@@ -209,7 +216,13 @@ class _Manifest:
             return
         try:
             text = data.decode("utf-8-sig")
+            if long := _LONG_KEY.search(text):
+                number = text.count("\n", 0, long.start()) + 1
+                self.problems.append(f"{self._path}: line {number}: nested too deeply")
+                return
             self._values = tomllib.loads(text)
+            if _depth_over(self._values, _DEEPEST):
+                raise RecursionError
         except UnicodeDecodeError as error:
             self.problems.append(f"{self._path}: byte {error.start}: not UTF-8 text")
         except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
@@ -224,11 +237,20 @@ class _Manifest:
     def _say(self, table: str, key: str, what: str, name: str = "") -> None:
         case = f'case "{printable(name)[:60]}": ' if name else ""
         self.problems.append(f"{self._path}: line {self._lines.of(table, key)}: {case}{what}")
+        if len(self.problems) >= _MOST_PROBLEMS:
+            self.problems.append(f"{self._path}: {_MOST_PROBLEMS} problems; no more are looked for")
+            raise _EnoughError
 
     def cases(self) -> list[Case]:
         """The cases, as far as they can be understood."""
         if self.problems:
             return []
+        try:
+            return self._understood()
+        except _EnoughError:
+            return []
+
+    def _understood(self) -> list[Case]:
         for key in self._values:
             if key not in ("defaults", "matrix", "case"):
                 self._say("", key, f"no such table: {_near(key, ('defaults', 'matrix', 'case'))}")
@@ -244,7 +266,12 @@ class _Manifest:
             if not isinstance(values, Mapping):
                 self._say(table, "", "a [[case]] table was expected")
                 continue
-            found += self._expanded(table, values, defaults, matrix)
+            for case in self._expanded(table, values, defaults, matrix):
+                found.append(case)
+                if len(found) > self._most:
+                    many = f"more than {_MOST_CASES:,} cases; split the suite"
+                    self._say(table, "", many, str(values["name"]))
+                    raise _EnoughError
         return found
 
     def _matrix(self) -> dict[str, dict[str, Any]]:
@@ -435,10 +462,29 @@ def _file_name(text: str) -> str:
     return re.sub(r"[^\w.+-]+", "_", text).strip("_.") or "_"
 
 
+#: Names that a message lists.
+_MOST_NAMED = 40
+
+
+def _depth_over(value: Any, most: int) -> bool:
+    """Whether tables and lists stand in each other more than `most` deep."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            each
+            for above in level
+            for each in (above.values() if isinstance(above, Mapping) else above)
+            if isinstance(each, Mapping | list)
+        ]
+    return bool(level)
+
+
 def _near(name: str, known: Iterable[str]) -> str:
     names = list(known)
     close = get_close_matches(name, names, 1)
-    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
+    more = ", ..." if len(names) > _MOST_NAMED else ""
+    known_ = f"known: {', '.join(names[:_MOST_NAMED])}{more}"
+    hint = f"did you mean {close[0]}?" if close else known_
     return f"{printable(name)[:40]!r}; {hint}"
 
 
