@@ -153,25 +153,24 @@ def _at(piece: tuple[Rows, Configuration] | None, number: int) -> _Row:
 
 
 def _divergence(number: int, one: _Row, other: _Row) -> PacketDivergence:
-    texts: list[str] = []
-    fields: list[dict[str, int]] = []
-    offsets: list[int | None] = []
-    for row in (one, other):
-        offsets.append(None if row is None else row[0][Column.offset])
-        if row is None or row[0][Column.reason]:
-            texts.append("" if row is None else f"no packet: {reason_name(row[0][Column.reason])}")
-            fields.append({})
-        else:
-            packet = Packet.of(*row)
-            texts.append(str(packet))
-            fields.append(packet.fields)
-    names = list(dict.fromkeys([*fields[0], *fields[1]]))
-    differing: dict[str, tuple[int | None, int | None]] = {
-        name: (fields[0].get(name), fields[1].get(name))
-        for name in names
-        if fields[0].get(name) != fields[1].get(name)
-    }
-    corrupt = any(row is not None and row[0][Column.reason] for row in (one, other))
+    rows = (one, other)
+    packets = [
+        None if row is None or row[0][Column.reason] else Packet.of(row[0], row[1]) for row in rows
+    ]
+    texts = [
+        str(packet)
+        if packet is not None
+        else ("" if row is None else f"no packet: {reason_name(row[0][Column.reason])}")
+        for packet, row in zip(packets, rows, strict=True)
+    ]
+    mine, theirs = packets
+    if mine is not None and theirs is not None:
+        differing = mine.differences(theirs)
+    else:
+        differing = {name: (value, None) for name, value in (mine.fields if mine else {}).items()}
+        differing |= {n: (None, value) for n, value in (theirs.fields if theirs else {}).items()}
+    offsets = [None if row is None else row[0][Column.offset] for row in rows]
+    corrupt = any(row is not None and row[0][Column.reason] for row in rows)
     return PacketDivergence(
         number, (offsets[0], offsets[1]), differing, texts[0], texts[1], corrupt
     )
