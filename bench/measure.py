@@ -160,6 +160,32 @@ def expanding(budget: int | None) -> Result:
     return {"cpu": cpu, "wall": wall, "units": units}
 
 
+def comparing(budget: int | None) -> Result:
+    """Two traces of one run, one resynchronised more often than the other: where do their flows
+    part? In turns with decoding one of them, on average; `one` is how long that takes."""
+    import etrace
+    from specs.configuration.parameters import from_dict
+
+    configuration = from_dict({"resync": {"unit": "packets", "period": 64}}, 64)
+    traces = [
+        etrace.record(PROGRAM, params=params, max_instructions=budget)
+        for params in (BASELINE, configuration)
+    ]
+    units = 0
+    one: list[float] = []
+    both: list[float] = []
+    for _ in range(3):
+        start = clock()
+        for trace in traces:
+            units = sum(flow.instructions for flow in trace.flows())
+        one.append(since(start)["cpu"] / 2)
+        start = clock()
+        found = etrace.diff(*traces, ignore=["parameters", "packets"])
+        both.append(since(start)["cpu"])
+        assert found.same
+    return {"cpu": min(both), "one": min(one), "units": units}
+
+
 MEASUREMENTS: dict[str, Callable[[int | None], Result]] = {
     each.__name__: each
     for each in (
@@ -171,6 +197,7 @@ MEASUREMENTS: dict[str, Callable[[int | None], Result]] = {
         decoding,
         decoding_modes,
         expanding,
+        comparing,
     )
 }
 

@@ -86,6 +86,7 @@ def speeds(runs: int, instructions: int | None) -> list[Figure]:
         "decoding",
         "decoding_modes",
         "expanding",
+        "comparing",
     )
     # Round by round, so that a disturbance does not hit all runs of one measurement.
     rounds = [{name: measure(name, instructions) for name in names} for _ in range(runs)]
@@ -123,6 +124,10 @@ def speeds(runs: int, instructions: int | None) -> list[Figure]:
         figure("the same, of the baseline", "pct of M insn/s", 50, against_baseline("decoding")),
         figure("expanding to a pc array (CPU)", "M insn/s", 100, rate("expanding", "cpu")),
         figure(
+            "comparing two flows, of decoding one", "% / 100", 2.2,
+            lambda each: each["comparing"]["cpu"] / each["comparing"]["one"],
+        ),
+        figure(
             "trace size", "bits/insn", None,
             lambda each: 8 * each["traced"]["bytes"] / each["traced"]["units"],
         ),
@@ -131,7 +136,7 @@ def speeds(runs: int, instructions: int | None) -> list[Figure]:
         figure(
             f"peak memory, {name}", "MB", MEMORY_LIMIT, lambda each, name=name: each[name]["rss"]
         )
-        for name in ("untraced", "traced", "recorded", "decoding")
+        for name in ("untraced", "traced", "recorded", "decoding", "comparing")
     ]
     return figures
 

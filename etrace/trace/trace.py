@@ -64,6 +64,8 @@ class Trace:
     ended: bool = False
     #: Packets by format name, as far as the flow has been decoded.
     packet_counts: dict[str, int] | None = None
+    #: Instructions of the flow, as far as it has been decoded.
+    decoded: int = 0
     #: The first bytes of the stream, if it was read from a file.
     head: bytes = b""
 
@@ -153,8 +155,11 @@ class Trace:
                     self.progress(machine.statistics.instructions, machine.statistics.bytes)
                 self._learned = machine.configuration
                 self.packet_counts = machine.statistics.packets
+                self.decoded = machine.statistics.instructions
                 yield flow
-        yield from machine.finish()
+        for flow in machine.finish():
+            self.decoded = machine.statistics.instructions
+            yield flow
         self.packet_counts = machine.statistics.packets
         self.ended = machine.ended
 

@@ -260,7 +260,7 @@ class TraceSide(Side):
             "loops": flow_loops(flow, self._read),
         }
         self._traps += len(flow.traps)
-        self._add(flow.runs, flow.instructions, tables)
+        self._add(flow.runs, self.trace.decoded - self._read, tables)
 
 
 class LogSide(Side):
