@@ -186,6 +186,22 @@ def comparing(budget: int | None) -> Result:
     return {"cpu": min(both), "one": min(one), "units": units}
 
 
+def stepping(budget: int | None) -> Result:
+    """`etrace.model`: a block at a time."""
+    from etrace import model
+
+    path = BENCH.parent / "tests" / "golden" / "rv64-flow" / "rv64-flow.ingress.csv.gz"
+    given = list(model.blocks(path))
+    encoder = model.Encoder()
+    for block in given[:1000]:
+        encoder.step(block)
+    encoder.reset()
+    start = clock()
+    for block in given:
+        encoder.step(block)
+    return {**since(start), "units": len(given)}
+
+
 MEASUREMENTS: dict[str, Callable[[int | None], Result]] = {
     each.__name__: each
     for each in (
@@ -198,6 +214,7 @@ MEASUREMENTS: dict[str, Callable[[int | None], Result]] = {
         decoding_modes,
         expanding,
         comparing,
+        stepping,
     )
 }
 

@@ -87,6 +87,7 @@ def speeds(runs: int, instructions: int | None) -> list[Figure]:
         "decoding_modes",
         "expanding",
         "comparing",
+        "stepping",
     )
     # Round by round, so that a disturbance does not hit all runs of one measurement.
     rounds = [{name: measure(name, instructions) for name in names} for _ in range(runs)]
@@ -94,7 +95,7 @@ def speeds(runs: int, instructions: int | None) -> list[Figure]:
     def figure(
         name: str, unit: str, target: float | None, value: Callable[[dict[str, Any]], float]
     ) -> Figure:
-        at_least = not unit.startswith(("%", "MB", "bits"))
+        at_least = not unit.startswith(("%", "MB", "bits", "us", "times"))
         return Figure(name, unit, target, at_least, [value(each) for each in rounds])
 
     def rate(name: str, clock: str) -> Callable[[dict[str, Any]], float]:
@@ -124,8 +125,12 @@ def speeds(runs: int, instructions: int | None) -> list[Figure]:
         figure("the same, of the baseline", "pct of M insn/s", 50, against_baseline("decoding")),
         figure("expanding to a pc array (CPU)", "M insn/s", 100, rate("expanding", "cpu")),
         figure(
-            "comparing two flows, of decoding one", "% / 100", 2.2,
+            "comparing two flows, of decoding one", "times", 2.2,
             lambda each: each["comparing"]["cpu"] / each["comparing"]["one"],
+        ),
+        figure(
+            "etrace.model, a block (CPU)", "us", 30,
+            lambda each: 1e6 * each["stepping"]["cpu"] / each["stepping"]["units"],
         ),
         figure(
             "trace size", "bits/insn", None,

@@ -1,12 +1,10 @@
 """`etrace.model`: encoder and decoder a step at a time, against the ones that take arrays."""
 
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -351,22 +349,6 @@ def test_what_is_no_packet() -> None:
     each = model.Decoder(elf=place("rv64-flow", "elf"))
     with pytest.raises(etrace.InputError, match="is given Packets, not bytes"):
         each.step([b"\x02"])  # type: ignore[list-item]
-
-
-@pytest.mark.parametrize("name", ["default", "modes-2.0"])
-def test_a_step_takes_less_than_30_us(name: str) -> None:
-    each = model.Encoder(CONFIGURATIONS[name])
-    given_blocks = blocks("rv64-flow")[:2000]
-    best = np.inf
-    for _ in range(20):
-        each.reset()
-        begin = time.perf_counter()
-        for block in given_blocks:
-            each.step(block)
-        best = min(best, (time.perf_counter() - begin) / len(given_blocks))
-        if best < 30e-6:
-            break
-    assert best < 30e-6
 
 
 @settings(max_examples=300, deadline=None)
