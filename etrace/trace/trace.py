@@ -7,7 +7,7 @@ from importlib import import_module
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ from specs.interfaces.flow import CONTEXT, GAP, LOOP, PAUSE, RUN, TRAP, Flow, Re
 from specs.interfaces.records import join
 from specs.trace.packets import Column
 from specs.trace.single import Packet
+
+if TYPE_CHECKING:
+    from decoder import Decoder
 
 #: `Header.source` of a bare stream.
 BARE = "stream"
@@ -144,12 +147,15 @@ class Trace:
             with open_trace(self.name, self.dump) as stream:
                 yield from stream.chunks()
 
-    def flows(self) -> Iterator[Flow]:
-        """The instruction flow in chunks."""
+    def flows(self, begun: "Decoder | None" = None) -> Iterator[Flow]:
+        """The instruction flow in chunks. `begun`: a decoder that has had the first bytes of the
+        stream, and told what they give; it goes on from there."""
         from decoder import Decoder  # not needed to record
 
-        machine = Decoder(self.configuration, self.code.map, offset=self.lead_in)
-        for chunk in self.chunks():
+        machine = begun or Decoder(self.configuration, self.code.map, offset=self.lead_in)
+        passed = machine.statistics.bytes
+        for whole in self.chunks():
+            chunk, passed = whole[passed:], max(passed - len(whole), 0)
             for flow in machine.feed(chunk):
                 if self.progress is not None:
                     self.progress(machine.statistics.instructions, machine.statistics.bytes)

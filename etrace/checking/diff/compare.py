@@ -11,8 +11,8 @@ import numpy as np
 from etrace.checking.diff.flows import TRAP_FIELDS, Flows, Parting
 from etrace.checking.diff.locate import Locator
 from etrace.checking.diff.outcome import Diff, Divergence, Place, Verdict, What
-from etrace.checking.diff.packets import first_difference, mix_of, same_bytes
-from etrace.checking.diff.side import LogSide, Side, TraceSide
+from etrace.checking.diff.packets import first_difference, mix_of, unequal_byte
+from etrace.checking.diff.side import LogSide, Side, Start, TraceSide
 from etrace.errors import InputError
 from etrace.files import shown
 from etrace.sources.logs import open_log
@@ -26,6 +26,8 @@ from specs.configuration.parameters import Configuration
 IGNORABLE = (*(each.value for each in What), *TRAP_FIELDS)
 #: Divergences that are listed, with `align`.
 LIMIT = 20
+#: Bytes that both begin with, from which on it is worth while to decode them once.
+_WORTH = 1 << 14
 #: Instructions shown around a divergence.
 _AROUND = 5
 
@@ -110,15 +112,19 @@ class _Pair:
 
     def flows(self, align: bool, limit: int) -> Diff:
         """The flows; if they agree, the packets."""
-        identical = self._identical()
-        sides = [_side(each, self._xlen) for each in self._sides]
+        identical, size = self._alike()
+        start = None
+        if size >= _WORTH and self._traces is not None:
+            start = Start(self._traces[0], size)
+        sides = [_side(each, self._xlen, start) for each in self._sides]
         if identical:
             sides[1] = sides[0]
             flows = Flows(sides[0], sides[0], self._ignore, alike=True)
             flows.count()
         else:
-            flows = Flows(sides[0], sides[1], self._ignore, alike=not self._parameters)
-        finder = _Finder(self._sides, flows)
+            alike = not self._parameters
+            flows = Flows(sides[0], sides[1], self._ignore, alike, start)
+        finder = _Finder(self._sides, flows, start)
         divergences = [] if identical else finder.divergences(align, limit)
         mixes = (sides[0].packets, sides[1].packets)
         if divergences:
@@ -145,12 +151,16 @@ class _Pair:
             return mixes
         return mix_of(self._traces[0])[0], mix_of(self._traces[1])[0]
 
-    def _identical(self) -> bool:
-        """Whether both are one and the same trace, so that decoding one of them is enough."""
+    def _alike(self) -> tuple[bool, int]:
+        """Whether both are one and the same trace, so that decoding one of them is enough; if not,
+        how many of their first bytes need be decoded but once."""
         if self._traces is None or self._parameters or self._remarks:
-            return False
+            return False, 0
         a, b = self._traces
-        return a.header.xlen == b.header.xlen and _same_code(a, b) and same_bytes(a, b)
+        if a.header.xlen != b.header.xlen or a.lead_in != b.lead_in or not _same_code(a, b):
+            return False, 0
+        place = unequal_byte(a, b)
+        return (True, 0) if place is None else (False, place - a.lead_in)
 
     def _diff(self, verdict: Verdict, equal: int = 0, traps: int = 0, **more: Any) -> Diff:
         return Diff(
@@ -207,9 +217,9 @@ def _same_code(a: Trace, b: Trace) -> bool:
     )
 
 
-def _side(side: Trace | LogFile, xlen: int) -> Side:
+def _side(side: Trace | LogFile, xlen: int, start: Start | None) -> Side:
     if isinstance(side, Trace):
-        return TraceSide(side)
+        return TraceSide(side, start)
     return LogSide(open_log(side.path, xlen), xlen)
 
 
@@ -232,8 +242,14 @@ class _Listing:
 class _Finder:
     """Goes through the places where flows part, and describes each."""
 
-    def __init__(self, sides: tuple[Trace | LogFile, Trace | LogFile], flows: Flows) -> None:
+    def __init__(
+        self,
+        sides: tuple[Trace | LogFile, Trace | LogFile],
+        flows: Flows,
+        start: Start | None,
+    ) -> None:
         self._flows = flows
+        self._begun = None if start is None else start.machine
         traces = [each if isinstance(each, Trace) else None for each in sides]
         #: A log is shown with the program of the other side.
         known = [trace or traces[0] or traces[1] for trace in traces]
@@ -282,6 +298,6 @@ class _Finder:
         trace = self._traces[side]
         if trace is None:
             return None, None
-        locator = self._locators[side] or Locator(trace)
+        locator = self._locators[side] or Locator(trace, self._begun)
         self._locators[side] = locator
         return locator.packet(number) if known else locator.last()

@@ -12,21 +12,23 @@ import numpy.typing as npt
 
 from etrace.checking.diff.meeting import meeting
 from etrace.checking.diff.outcome import What
-from etrace.checking.diff.side import Side, is_lost
+from etrace.checking.diff.side import Side, Start, bundle, is_lost
 from etrace.checking.diff.words import gap_words, trap_words
 from etrace.kernels import compare as kernel
 from etrace.trace.fields import Fields
 from etrace.trace.marks import GAP, TRAP, Marks
 from etrace.trace.stretch import UNKNOWN_PRIV
-from specs.interfaces.flow import RUN
 from specs.isa.control import CodeMap
 from specs.isa.privilege import letters
 
 #: Instructions expanded at a time where they are compared one by one.
 _PIECE = 1 << 16
 
-#: Runs that are kept of a stretch that is behind.
-_KEPT = 16
+#: More instructions than there are.
+_FAR = 1 << 62
+
+#: Stretches that are kept behind: few, for they keep what they are of in memory, and in the cache.
+_KEPT = 2
 
 #: Fields of a trap that `--ignore` can leave out.
 TRAP_FIELDS = ("cause", "tval", "epc")
@@ -51,11 +53,14 @@ class Parting:
 class Flows:
     """Compares the flows of `a` and `b`; `ignore` are names of `What` and of `TRAP_FIELDS`.
 
-    `alike`: both were made with one configuration, so that context and time must be reported in the
-    same places, not only agree where both report them.
+    `start`: what both have alike, and neither side has. `alike`: both were made with one
+    configuration, so that context and time must be reported in the same places, not only agree
+    where both report them.
     """
 
-    def __init__(self, a: Side, b: Side, ignore: frozenset[str], alike: bool) -> None:
+    def __init__(
+        self, a: Side, b: Side, ignore: frozenset[str], alike: bool, start: Start | None = None
+    ) -> None:
         self.a = a
         self.b = b
         self.traps = 0
@@ -63,7 +68,11 @@ class Flows:
         self._alike = alike
         self._mask = np.uint64(a.tval_mask & b.tval_mask)
         #: Stretches that are behind: runs, the place where it began, how many instructions.
-        self._behind: deque[tuple[kernel.Runs, npt.NDArray[np.uint64], int]] = deque(maxlen=16)
+        self._behind: deque[tuple[kernel.Runs, npt.NDArray[np.uint64], int]] = deque(maxlen=_KEPT)
+        if start is not None:
+            self.traps = start.machine.statistics.traps
+            before = bundle(start.runs, a.code)
+            self._behind.append((before, before.place.copy(), int(start.runs["count"].sum())))
         self._by_runs = same_sizes(a.code, b.code)
         self._words = (a.words_told or b.words_told) and What.WORD not in ignore
 
@@ -118,10 +127,8 @@ class Flows:
     def _here(self) -> Parting | None:
         """What differs in the next instructions, if the kernel stopped for that."""
         a, b = self.a, self.b
-        a.fill()
-        b.fill()
-        if a.ended or b.ended or self._at_loop():
-            return None
+        if not a.in_hand or not b.in_hand or self._at_loop():
+            return None  # it may just have come to the end of what was in hand
         (pcs, privs), (there, privs_there) = a.peek(1), b.peek(1)
         if pcs[0] != there[0]:
             if self._untold_trap():
@@ -169,23 +176,10 @@ class Flows:
     def _moved(self, runs: kernel.Runs, start: npt.NDArray[np.uint64], count: int) -> None:
         """Both sides have gone on by `count` instructions, which on side a were `runs` from place
         `start` on."""
-        if not count:
-            return
-        # a copy of the last ones: whole chunks would be kept in memory, out of the cache
-        now = int(runs.place[kernel.Place.RUN])
-        first = int(start[kernel.Place.RUN])
-        if now - first > _KEPT:
-            first = now - _KEPT
-            start = np.array([first, 0, 0], np.uint64)
-            whole = runs.runs[first * kernel.RUN_WORDS : now * kernel.RUN_WORDS].view(RUN)
-            count_kept = int(whole["count"].sum()) + int(runs.place[kernel.Place.SKIP])
-        else:
-            count_kept = count
-        start[kernel.Place.RUN] -= np.uint64(first)
-        kept = runs.runs[first * kernel.RUN_WORDS : (now + 1) * kernel.RUN_WORDS].copy()
-        self._behind.append((runs._replace(runs=kept), start, count_kept))
-        self.a.moved(count)
-        self.b.moved(count)
+        if count:
+            self._behind.append((runs, start, count))
+            self.a.moved(count)
+            self.b.moved(count)
 
     def around(self, parting: Parting, few: int) -> tuple[list[int], list[int], list[int]]:
         """Addresses of the last instructions before a parting, and of the next ones on either side,
@@ -244,6 +238,8 @@ class Flows:
     def _until_loop(self) -> int:
         """Instructions before a loop that only one side has, or has otherwise."""
         a, b = self.a, self.b
+        if not len(a.loops) and not len(b.loops):
+            return _FAR
         both = min(len(a.loops), len(b.loops))
         unequal = np.zeros(both, np.bool_)
         for name in ("position", "start", "count"):
@@ -251,7 +247,7 @@ class Flows:
         same = int(np.argmax(unequal)) if both and unequal.any() else both
         a.loops, b.loops = a.loops[same:], b.loops[same:]
         ahead = [int(side.loops["position"][0]) for side in (a, b) if len(side.loops)]
-        return min(ahead, default=a.position + (1 << 62)) - a.position
+        return min(ahead, default=a.position + _FAR) - a.position
 
     def _at_loop(self) -> bool:
         return self._until_loop() <= 0

@@ -13,10 +13,16 @@ _PIECE = 1 << 14
 class Locator:
     """Finds packets of one trace, for instructions in ascending order."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, begun: Decoder | None = None) -> None:
+        """`begun`: a decoder that has had the first bytes of the stream, and no instruction that
+        will be asked for."""
         self._trace = trace
-        self._machine = Decoder(trace.configuration, trace.code.map, offset=trace.lead_in)
-        self._pieces = _pieces(trace.chunks())
+        self._machine = (
+            Decoder(trace.configuration, trace.code.map, offset=trace.lead_in)
+            if begun is None
+            else begun.fork()
+        )
+        self._pieces = _pieces(trace.chunks(), self._machine.statistics.bytes)
         self._before = self._machine
         self._piece = b""
 
@@ -64,7 +70,9 @@ def _feed(machine: Decoder, data: bytes, instruction: int) -> None:
             break
 
 
-def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
+def _pieces(chunks: Iterator[bytes], passed: int) -> Iterator[bytes]:
+    """The bytes behind the first `passed`, a few at a time."""
+    for whole in chunks:
+        chunk, passed = whole[passed:], max(passed - len(whole), 0)
         for at in range(0, len(chunk), _PIECE):
             yield chunk[at : at + _PIECE]

@@ -25,7 +25,7 @@ _Row = tuple[list[int], Configuration] | None
 def first_difference(a: Trace, b: Trace) -> PacketDivergence | None:
     """The first packet that differs, by what packets say: not by offsets, nor by framing."""
     if a.configuration == b.configuration and a.lead_in == b.lead_in:
-        place = _unequal_byte(a, b)
+        place = unequal_byte(a, b)
         if place is None:
             return None
         # what is before that byte is the same: only its packet has to be looked at
@@ -49,10 +49,10 @@ def mix_of(trace: Trace) -> tuple[dict[str, int], int]:
 
 def same_bytes(a: Trace, b: Trace) -> bool:
     """Whether both streams have the very same bytes."""
-    return a.lead_in == b.lead_in and _unequal_byte(a, b) is None
+    return a.lead_in == b.lead_in and unequal_byte(a, b) is None
 
 
-def _unequal_byte(a: Trace, b: Trace) -> int | None:
+def unequal_byte(a: Trace, b: Trace) -> int | None:
     """Offset of the first byte that differs; of the end of the shorter stream."""
     one, other = a.chunks(), b.chunks()
     mine = theirs = memoryview(b"")

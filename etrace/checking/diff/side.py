@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from decoder import Decoder
 from etrace.kernels import compare as kernel
 from etrace.kernels.compare import Place, Runs
 from etrace.sources.logs.text import Log
@@ -18,6 +19,9 @@ from specs.interfaces.records import words
 from specs.isa.control import CodeMap
 
 Numbers = npt.NDArray[np.uint64]
+
+#: Runs that are kept of what both traces have alike.
+_FEW = 16
 
 
 class Side:
@@ -53,6 +57,11 @@ class Side:
     def own_position(self) -> int:
         """Instructions behind, all of this side's."""
         return self.position + self.skipped
+
+    @property
+    def in_hand(self) -> bool:
+        """Whether the next instruction has been read."""
+        return bool(self._chunks)
 
     @property
     def ended(self) -> bool:
@@ -182,40 +191,72 @@ class Side:
         words_there: npt.NDArray[np.uint32] | None = None,
     ) -> None:
         for name, table in tables.items():
-            if len(table):
-                table["position"] -= self.skipped
-                setattr(self, name, np.concatenate([getattr(self, name), table]))
+            if not len(table):
+                continue
+            table["position"] -= self.skipped
+            before = getattr(self, name)
+            setattr(self, name, np.concatenate([before, table]) if len(before) else table)
         self._read += count
         if len(runs):
-            code = self.code
-            self._chunks.append(
-                Runs(
-                    code.region_base,
-                    code.region_end,
-                    code.region_slot,
-                    code.size,
-                    words(runs, RUN),
-                    np.zeros(len(Place), np.uint64),
-                )
-            )
+            self._chunks.append(bundle(runs, self.code))
             self._words.append(words_there)
 
 
-class TraceSide(Side):
-    """The decoded flow of a trace."""
+def bundle(runs: npt.NDArray[np.void], code: CodeMap) -> Runs:
+    """Runs as kernels take them, the place at their beginning."""
+    return Runs(
+        code.region_base,
+        code.region_end,
+        code.region_slot,
+        code.size,
+        words(runs, RUN),
+        np.zeros(len(Place), np.uint64),
+    )
 
-    def __init__(self, trace: Trace) -> None:
+
+class Start:
+    """What two traces have alike: the first `size` bytes of `trace`, decoded once for both."""
+
+    def __init__(self, trace: Trace, size: int) -> None:
+        self.machine = Decoder(trace.configuration, trace.code.map, offset=trace.lead_in)
+        self.gaps = self.lost = 0
+        #: The last runs, to show what is before a difference.
+        self.runs = np.zeros(0, RUN)
+        for chunk in trace.chunks():
+            for flow in self.machine.feed(chunk[: size - self.machine.statistics.bytes]):
+                gaps, lost = _gaps(trace, flow)
+                self.gaps += gaps
+                self.lost += lost
+                self.runs = flow.runs[-_FEW:].copy() if len(flow.runs) else self.runs
+            if self.machine.statistics.bytes >= size:
+                break
+
+
+def _gaps(trace: Trace, flow: Flow) -> tuple[int, int]:
+    """Gaps of a flow that are no mere edge of a bare stream; of these, those of lost packets."""
+    lost = int(np.count_nonzero(flow.gaps["reason"] == Reason.TRACE_LOST))
+    return len(flow.gaps) - trace.edges(flow), lost
+
+
+class TraceSide(Side):
+    """The decoded flow of a trace, from `start` on if it has that in common with the other one."""
+
+    def __init__(self, trace: Trace, start: Start | None = None) -> None:
         super().__init__(trace.name, trace.code.map)
         self.trace = trace
         self.fields = Fields.of(trace.configuration)
         width = trace.configuration.parameters.iaddress_width_p
         self.tval_mask = (1 << min(width, trace.header.xlen)) - 1
-        self._flows: Iterator[Flow] = trace.flows()
+        machine = None if start is None else start.machine.fork()
+        self._flows: Iterator[Flow] = trace.flows(machine)
         self._traps = 0
-        #: Gaps that are no mere edge of a bare stream, and of these those that say that the encoder
-        #: lost packets.
-        self.gaps = 0
-        self.lost = 0
+        #: As of `_gaps`.
+        self.gaps = self.lost = 0
+        if start is not None:
+            statistics = start.machine.statistics
+            self._read = self.position = statistics.instructions
+            self._traps = statistics.traps
+            self.gaps, self.lost = start.gaps, start.lost
 
     @property
     def remark(self) -> str:
@@ -251,9 +292,10 @@ class TraceSide(Side):
             self._exhausted = True
             return
         self.fields = self.trace.fields
-        edges = self.trace.edges(flow)
-        self.gaps += len(flow.gaps) - edges
-        self.lost += int(np.count_nonzero(flow.gaps["reason"] == Reason.TRACE_LOST))
+        if len(flow.gaps):
+            gaps, lost = _gaps(self.trace, flow)
+            self.gaps += gaps
+            self.lost += lost
         tables = {
             "marks": flow_marks(flow, self._read),
             "reports": flow_reports(flow, self._read, self._traps),
