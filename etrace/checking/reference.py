@@ -24,7 +24,7 @@ from etrace.checking.diff.compare import (
 from etrace.checking.diff.compare import diff as compare_sides
 from etrace.checking.diff.outcome import Diff, Divergence, Place, Verdict, What
 from etrace.checking.diff.packets import first_difference, mix_of, same_bytes
-from etrace.errors import EtraceError, TraceError, os_error
+from etrace.errors import EtraceError, InputError, TraceError, os_error
 from etrace.expand import expanded
 from etrace.files import open_input
 from etrace.sources.logs import is_log
@@ -70,9 +70,11 @@ def packed(trace: Trace, path: str | os.PathLike[str]) -> bytes:
 
 def store(data: bytes, path: str | os.PathLike[str]) -> None:
     """Let the reference `path` be `data`, whole or not at all; directories are made."""
-    where = Path(path)
+    where = Path(os.path.realpath(path))  # of a link, what it leads to
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
+        if where.exists() and not where.is_file():
+            raise InputError(f"{path}: not a regular file; it is left as it is")
         _replace(where, data)
     except OSError as error:
         raise os_error(str(where), error) from None
@@ -84,12 +86,19 @@ def writable(reference: str) -> bool:
         return False
     if not os.path.exists(reference):
         return True
+    if not os.path.isfile(reference):
+        return False
     try:
         return not is_log(reference) and (
             _flow_reference(reference) is not None or not _is_bare(reference)
         )
     except EtraceError:
         return True
+
+
+def is_hash(path: str) -> bool:
+    """Whether the file `path` is the hash of a flow alone; raises `EtraceError` if damaged."""
+    return os.path.isfile(path) and _flow_reference(path) is not None
 
 
 def same_flow(one: bytes, other: bytes) -> bool:
@@ -158,6 +167,8 @@ def compare(trace: Trace, reference: str, ignore: Iterable[str] = ()) -> Diff:
     ignored = checked_names(ignore)
     if reference.startswith(PREFIX):
         return _by_hash(trace, reference)
+    if os.path.exists(reference) and not os.path.isfile(reference):
+        raise InputError(f"{reference}: not a regular file, and no reference")
     if is_log(reference):
         return compare_sides(LogFile(reference), trace, ignore=ignored)
     kept = _flow_reference(reference)

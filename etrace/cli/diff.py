@@ -16,6 +16,7 @@ from etrace.files import STDIO
 
 if TYPE_CHECKING:
     from etrace.checking.diff.compare import LogFile
+    from etrace.checking.diff.outcome import Diff
     from etrace.trace.reading import Reading
     from etrace.trace.trace import Trace
 
@@ -81,11 +82,14 @@ def command(
         raise InputError("standard input: cannot be both sides")
 
     from etrace.checking.diff.compare import checked_names, diff
+    from etrace.checking.reference import is_hash
 
     checked_names(ignore)
     reading = options.reading(a, elf, image, params, platform, force, input_format, None)
     other = replace(reading, trace=b, elf=elf_b or elf, params=params_b or params)
     with ExitStack() as stack:
+        if any(map(is_hash, (a, b))):
+            return _against_hash(stack, reading, other, ignore, as_json)
         sides = [stack.enter_context(_side(each, packets)) for each in (reading, other)]
         found = diff(
             sides[0],
@@ -95,12 +99,35 @@ def command(
             limit=limit,
             packets_only=packets,
         )
+    return _tell(found, as_json)
+
+
+def _tell(found: "Diff", as_json: bool) -> int:
     if as_json:
         out(json.dumps(found.values(), sort_keys=True) + "\n")
     else:
         terminal = sys.stdout is not None and sys.stdout.isatty()
         out(found.text(shutil.get_terminal_size().columns if terminal else _WIDE))
     return found.exit_code
+
+
+def _against_hash(
+    stack: ExitStack,
+    reading: "Reading",
+    other: "Reading",
+    ignore: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """A is the hash of a flow alone."""
+    from etrace.checking.reference import compare, is_hash
+    from etrace.trace.trace import Trace
+
+    if is_hash(other.trace):
+        raise InputError(f"{other.trace}: the hash of a flow can only be A; the trace is B")
+    side = stack.enter_context(_side(other, packets_only=False))
+    if not isinstance(side, Trace):
+        raise InputError(f"{other.trace}: a log cannot be held against the hash of a flow")
+    return _tell(compare(side, reading.trace, ignore), as_json)
 
 
 @contextmanager

@@ -286,6 +286,17 @@ def test_the_command(run: Run, golden: Path, tmp_path: Path) -> None:
     assert "the packets are the same" in run("diff", "--packets", a, a).stdout
 
 
+def test_a_hash_is_a_side(run: Run, golden: Path, tmp_path: Path) -> None:
+    program = golden / "rv64-traps" / "rv64-traps.elf"
+    a, b, flow = tmp_path / "a.etrace", tmp_path / "b.etrace", tmp_path / "a.flow"
+    run("record", program, "-o", a, "--mode", "all")
+    run("record", program, "-o", b, "--max-instructions", "100")
+    reference.write(etrace.open(a), flow)
+    run("diff", flow, a)
+    assert "by their hashes" in run("diff", flow, b, code=1).stdout
+    assert "can only be A" in run("diff", a, flow, code=2).stderr
+
+
 def test_standard_input_and_bare_streams(run: Run, golden: Path, tmp_path: Path) -> None:
     program = golden / "rv64-flow" / "rv64-flow.elf"
     params = golden / "basic.toml"

@@ -155,6 +155,28 @@ def test_a_hash_and_a_log_are_not_written(tmp_path: Path) -> None:
     assert log.read_bytes() == before
 
 
+def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """A device, a pipe, a directory: neither read nor replaced. Of a link, what it leads to is."""
+    pipe, directory, link = tmp_path / "pipe", tmp_path / "directory", tmp_path / "link.etrace"
+    os.mkfifo(pipe)
+    directory.mkdir()
+    trace = etrace.record(LISTS, max_instructions=100)
+    for path in (pipe, directory, Path("/dev/null"), Path("/dev/zero")):
+        before = path.stat()
+        result = run_case(case(reference=str(path)), update=True)
+        assert result.reference is None and not result.result.ok
+        assert "not a regular file" in result.result.text
+        with pytest.raises(InputError, match="not a regular file"):
+            reference.write(trace, path)
+        assert path.stat().st_mode == before.st_mode and path.stat().st_ino == before.st_ino
+    target = tmp_path / "elsewhere" / "target.etrace"
+    target.parent.mkdir()
+    reference.write(trace, target)
+    link.symlink_to(target)
+    reference.write(etrace.record(LISTS, max_instructions=200), link)
+    assert link.is_symlink() and reference.compare(trace, str(target)).instructions == 100
+
+
 def test_one_flow_for_all_configurations(tmp_path: Path) -> None:
     path = tmp_path / "lists.flow"
     first = run_case(case(reference=str(path)), update=True)
