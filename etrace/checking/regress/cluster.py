@@ -21,7 +21,7 @@ from etrace.checking.regress.outcome import Result, Status
 from etrace.checking.regress.pool import Outcomes
 from etrace.checking.regress.run import Finished
 from etrace.checking.regress.worker import Worker
-from etrace.errors import InputError, one_line, os_error
+from etrace.errors import EtraceError, InputError, one_line, os_error
 from etrace.trace.flowhash import PREFIX
 
 #: The word for a cluster on this machine.
@@ -75,7 +75,12 @@ def run_there(
             files = shipped.files(case)
             return client.submit(_run_shipped, case, files, update, seconds, pure=False, retries=0)
 
-        futures = {submit(number, shipped): number for number in range(len(cases))}
+        futures = {}
+        for number, case in enumerate(cases):
+            try:
+                futures[submit(number, shipped)] = number
+            except EtraceError as error:  # a file of it that cannot be sent
+                yield number, _lost(case, error)
         suspects: list[int] = []
         for future in as_completed(list(futures)):
             number = futures.pop(future)
@@ -142,7 +147,8 @@ class _Shipped:
             paths += [case.reference] if os.path.exists(case.reference) else []
         if case.semihosting is not None:
             paths += [str(each) for each in Path(case.semihosting).rglob("*") if each.is_file()]
-        return {path: self._future(path) for path in paths}
+        # of what is none, or is not there, the case itself will say so
+        return {path: self._future(path) for path in paths if os.path.isfile(path)}
 
     def _future(self, path: str) -> Any:
         if path not in self._digests:
