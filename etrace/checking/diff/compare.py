@@ -232,11 +232,14 @@ class _Listing:
         self._lines = Lines(str(each.path) for each in code.programs)
 
     def lines(self, number: int, pcs: list[int]) -> tuple[str, ...]:
-        """Number, address, word, disassembly, symbol and source line of each."""
-        return tuple(
-            f"{n:>10} {self._listing.line(pc)}  {self._lines.name(pc)}".rstrip()
-            for n, pc in enumerate(pcs, number)
-        )
+        """Number, address, disassembly, symbol and source line of each."""
+        return tuple(self._line(n, pc) for n, pc in enumerate(pcs, number))
+
+    def _line(self, number: int, pc: int) -> str:
+        """Short, so that two of them stand side by side."""
+        text = " ".join(self._listing.disassembly(pc).split())
+        symbol = f"<{name}>" if (name := self._listing.symbol(pc)) else ""
+        return f"{number:>9} {pc:08x} {text:<22} {symbol} {self._lines.name(pc)}".rstrip()
 
 
 class _Finder:
