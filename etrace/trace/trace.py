@@ -147,12 +147,15 @@ class Trace:
             with open_trace(self.name, self.dump) as stream:
                 yield from stream.chunks()
 
-    def flows(self, begun: "Decoder | None" = None) -> Iterator[Flow]:
-        """The instruction flow in chunks. `begun`: a decoder that has had the first bytes of the
-        stream, and told what they give; it goes on from there."""
+    def flows(self) -> Iterator[Flow]:
+        """The instruction flow in chunks."""
         from decoder import Decoder  # not needed to record
 
-        machine = begun or Decoder(self.configuration, self.code.map, offset=self.lead_in)
+        machine = Decoder(self.configuration, self.code.map, offset=self.lead_in)
+        yield from self.flows_from(machine)
+
+    def flows_from(self, machine: "Decoder") -> Iterator[Flow]:
+        """The rest of the flow, behind the bytes that `machine` has had."""
         passed = machine.statistics.bytes
         for whole in self.chunks():
             chunk, passed = whole[passed:], max(passed - len(whole), 0)

@@ -247,8 +247,9 @@ class TraceSide(Side):
         self.fields = Fields.of(trace.configuration)
         width = trace.configuration.parameters.iaddress_width_p
         self.tval_mask = (1 << min(width, trace.header.xlen)) - 1
-        machine = None if start is None else start.machine.fork()
-        self._flows: Iterator[Flow] = trace.flows(machine)
+        self._flows: Iterator[Flow] = (
+            trace.flows() if start is None else trace.flows_from(start.machine.fork())
+        )
         self._traps = 0
         #: As of `_gaps`.
         self.gaps = self.lost = 0
