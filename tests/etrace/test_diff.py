@@ -218,6 +218,13 @@ def test_all_differences_are_listed(stream: Stream) -> None:
     assert np.array_equal(mine[a : a + 16], theirs[b : b + 16])
     assert first.instruction == first_unequal(stream.trace, changed)
     assert len(diff(stream.trace, changed, align=True, limit=1).divergences) == 1
+    for each in found.divergences:  # numbers and addresses belong together
+        for line in (*each.before, *each.a.lines):
+            number, address = line.split()[:2]
+            assert int(address, 16) == mine[int(number)]
+        for line in each.b.lines:
+            number, address = line.split()[:2]
+            assert int(address, 16) == theirs[int(number)]
     only = diff(stream.trace, twice, align=True)
     assert [each.lengths for each in only.divergences] == [(0, 0)]
 

@@ -99,6 +99,8 @@ class Flows:
                 return
             for side, count in zip((self.a, self.b), lengths, strict=True):
                 side.leave_out(count)
+            if any(lengths):
+                self._behind.clear()  # what is there was executed before what is left out
 
     def count(self) -> None:
         """Go through side a alone, for both sides are the same."""
@@ -268,6 +270,7 @@ class Flows:
                 # what goes round is passed by on both sides, as far as it goes
                 other.leave_out(theirs * count, forget=False)
                 side.leave_out(mine * count, forget=False)
+                self._behind.clear()
             # else the other one has rounds too few: they part further on
         return True
 
