@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 
 from specs.kernels.njit import inlined, njit, plain
-from specs.kernels.words import U0, U4, s64, u64
+from specs.kernels.words import U0, U4, U32, s64, u64
 
 
 class Row(IntEnum):
@@ -19,8 +19,8 @@ class Row(IntEnum):
     ADDRESS = 1  # or the value of tval
     WORD = 2
     PRIV = 3
-    NAME = 4  # where the name of a cause begins in the text; the number of an interrupt
-    NAME_END = 5
+    NAME = 4  # a hash of the name of a cause; the number of an interrupt
+    NAME_AT = 5  # where that name begins in the text
 
 
 class Kind(IntEnum):
@@ -31,6 +31,7 @@ class Kind(IntEnum):
     EXCEPTION = 2
     INTERRUPT = 3
     TVAL = 4  # of the exception before
+    REPEATED = 5  # ADDRESS is how often the last instruction shown was executed in all
 
 
 class State(IntEnum):
@@ -48,7 +49,10 @@ _kind = plain(Kind, np.uint64)
 _state = plain(State)
 _SPACE, _NEWLINE, _RETURN, _COMMA, _COLON = 32, 10, 13, 44, 58
 _OPEN, _CLOSE, _MORE, _E, _T, _ZERO, _X, _QUOTE = 40, 41, 62, 101, 116, 48, 120, 34
+_UPPER_E = 69
 _BAD = -1
+#: Of FNV-1a, 64 bits.
+_PRIME = np.uint64(0x100000001B3)
 
 
 @inlined
@@ -125,6 +129,7 @@ _CORE = np.frombuffer(b"core", np.uint8).copy()
 _EXCEPTION = np.frombuffer(b"exception ", np.uint8).copy()
 _INTERRUPT = np.frombuffer(b"interrupt #", np.uint8).copy()
 _EPC = np.frombuffer(b", epc ", np.uint8).copy()
+_EXECUTED = np.frombuffer(b"Executed ", np.uint8).copy()
 _TVAL = np.frombuffer(b"tval ", np.uint8).copy()
 
 
@@ -152,6 +157,8 @@ def _spike_line(data, at, hart, value, row):
     at = _spaces(data, at)
     if data[at] == _NEWLINE or data[at] == _RETURN:
         return 0
+    if data[at] == _MORE:  # as some versions have it
+        return 0
     if not _is(data, at, _CORE):
         return _BAD
     at = _decimal(data, _spaces(data, at + 4), value)
@@ -170,11 +177,21 @@ def _spike_line(data, at, hart, value, row):
         row[_row.KIND] = _kind.TVAL
         at = _prefixed(data, at + 5, value) if _is(data, at, _TVAL) else _BAD
         row[_row.ADDRESS] = value[0]
+    elif first == _UPPER_E:
+        row[_row.KIND] = _kind.REPEATED
+        at = _decimal(data, at + 9, value) if _is(data, at, _EXECUTED) else _BAD
+        row[_row.ADDRESS] = value[0]
     else:
         at = _spike_instruction(data, at, value, row)
-    if at < 0:
+    if at < 0 or not _blank(data[at]):
         return _BAD
     return 1 if mine else 0
+
+
+@inlined
+def _blank(byte):
+    """Whether a word ends before `byte`."""
+    return byte == _SPACE or byte == _NEWLINE or byte == _RETURN or byte == 9
 
 
 @inlined
@@ -183,7 +200,7 @@ def _spike_instruction(data, at, value, row):
     row[_row.PRIV] = u64(255)
     if data[at + 1] != _X:
         at = _decimal(data, at, value)
-        if at < 0 or data[at] != _SPACE:
+        if at < 0 or data[at] != _SPACE or value[0] > u64(7):
             return _BAD
         row[_row.KIND] = _kind.RETIRED
         row[_row.PRIV] = value[0]
@@ -196,10 +213,10 @@ def _spike_instruction(data, at, value, row):
     if data[at] != _OPEN:
         return _BAD
     at = _prefixed(data, at + 1, value)
-    if at < 0 or data[at] != _CLOSE:
+    if at < 0 or data[at] != _CLOSE or value[0] >> U32 != U0:
         return _BAD
     row[_row.WORD] = value[0]
-    return at
+    return at + 1
 
 
 @inlined
@@ -216,10 +233,12 @@ def _spike_trap(data, at, value, row):
         row[_row.NAME] = value[0]
     else:
         row[_row.KIND] = _kind.EXCEPTION
-        row[_row.NAME] = u64(at)
+        row[_row.NAME_AT] = u64(at)
+        name = U0
         while data[at] != _COMMA and data[at] != _NEWLINE:
+            name = (name ^ u64(data[at])) * _PRIME
             at += 1
-        row[_row.NAME_END] = u64(at)
+        row[_row.NAME] = name
     if not _is(data, at, _EPC):
         return _BAD
     at = _prefixed(data, at + _EPC.shape[0], value)
@@ -259,12 +278,12 @@ def _execlog_line(data, at, hart, value, row):
         return _BAD
     row[_row.ADDRESS] = value[0]
     at = _prefixed(data, _spaces(data, at + 1), value)
-    if at < 0 or data[at] != _COMMA:
+    if at < 0 or data[at] != _COMMA or value[0] >> U32 != U0:
         return _BAD
     row[_row.WORD] = value[0]
     row[_row.KIND] = _kind.RETIRED
     row[_row.PRIV] = u64(255)
-    row[_row.NAME] = row[_row.NAME_END] = U0
+    row[_row.NAME] = row[_row.NAME_AT] = U0
     at = _spaces(data, at + 1)
     if data[at] != _QUOTE:
         return _BAD
@@ -272,12 +291,13 @@ def _execlog_line(data, at, hart, value, row):
 
 
 @njit
-def numbers(data, state, value, rows):
-    """Lines of hexadecimal numbers without 0x, commas between them, as many as `rows` has columns
-    at least; how many rows. What follows in a line is not looked at; an empty one gives zeros.
+def numbers(data, state, value, rows, wanted):
+    """Lines of hexadecimal numbers without 0x, commas between them; how many rows. `wanted`
+    (int64): for each number of a line the column that it goes to, -1 for none. What follows in a
+    line is not looked at; an empty one gives zeros.
     """
     filled = 0
-    columns = rows.shape[1]
+    columns = wanted.shape[0]
     at = state[_state.AT]
     while at < data.shape[0] and filled < rows.shape[0]:
         state[_state.AT] = at
@@ -295,7 +315,8 @@ def numbers(data, state, value, rows):
                     return filled
                 if n + 1 < columns:
                     at += 1
-            rows[filled, n] = value[0]
+            if wanted[n] >= 0:
+                rows[filled, wanted[n]] = value[0]
         filled += 1
         at = _line_end(data, at) + 1
         state[_state.LINE] += 1

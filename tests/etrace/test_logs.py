@@ -87,6 +87,45 @@ def test_spike_l(tmp_path: Path) -> None:
     assert pcs(read(tmp_path, LIMITS, hart=1)) == [0x800000F4]
 
 
+REPEATED = """\
+core   0: 0x00000000800000f4 (0x00000013) nop
+core   0: 0x00000000800000f8 (0x0000a001) c.j     pc + 0
+core   0: exception interrupt #7, epc 0x00000000800000f8
+core   0: >>>>  alarm
+core   0: Executed 4955 times
+core   0: 0x0000000080000140 (0x34191073) csrw    mepc, s2
+core   0: Executed 3 times
+"""
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 60, 90, 150, 200])
+def test_spike_tells_how_often(piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With -l an instruction that leads to itself stands there once, and how often it was."""
+    monkeypatch.setattr("etrace.sources.logs.text._PIECE", piece)
+    found = read(tmp_path, REPEATED)
+    assert pcs(found) == [0x800000F4, *[0x800000F8] * 4955, *[0x80000140] * 3]
+    assert traps(found) == [(4956, 0x800000F8, 7, 1, 0)]
+    # the lines for what has retired tell each of them
+    retired = "core   0: 3 0x00000000800000f8 (0xa001)\n" * 3
+    assert pcs(read(tmp_path, retired + REPEATED)) == [0x800000F8] * 3
+
+
+def test_a_count_that_cannot_be_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(REPEATED.replace("4955", "999999999"))
+    stretches = open_log(str(path)).stretches
+    for _ in range(5):
+        assert len(next(stretches).pcs) <= 1 << 16
+
+
+def test_a_header_with_many_columns_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    names = ",".join(f"X{n}" for n in range(5000))
+    header = f"{names},VALID,ADDRESS,INSN,PRIVILEGE,EXCEPTION,ECAUSE,TVAL,INTERRUPT\n"
+    path.write_text(header + "\n" * 1_000_000)
+    assert sum(len(each.pcs) for each in open_log(str(path)).stretches) == 0
+
+
 def test_spike_l_and_commits(tmp_path: Path) -> None:
     found = read(tmp_path, BOTH, xlen=32)
     assert pcs(found) == [0x80000052, 0x800000F4]
@@ -133,6 +172,11 @@ def test_pieces_of_any_size(piece: int, tmp_path: Path, monkeypatch: pytest.Monk
         (LIMITS + "core   0: 0x00000000800000fc (0x000\n", 14, "not as Spike"),
         (LIMITS + "core   0: 0x1123456789abcdef0 (0x13) nop\n", 14, "not as Spike"),
         (LIMITS + "hello\n", 14, "not as Spike"),
+        (LIMITS + "core   0: 259 0x80000000 (0x13) x\n", 14, "not as Spike"),
+        (LIMITS + "core   0: 0x80000000 (0x1122334455) x\n", 14, "not as Spike"),
+        (LIMITS + "core   0: 0x80000000 (0x00000013)x\n", 14, "not as Spike"),
+        (LIMITS + "core   0: exception trap_breakpoint, epc 0x80000000zz\n", 14, "not as Spike"),
+        (EXECLOG + '0, 0x10, 0x1122334455, "x"\n', 5, "not as execlog"),
         (LIMITS + "core   0:\n", 14, "not as Spike"),
         (LIMITS + "\0\0\n", 14, "not as Spike"),
         (EXECLOG + "0, 0x10\n", 5, "not as execlog"),
@@ -163,6 +207,8 @@ def test_what_is_no_text(tmp_path: Path) -> None:
         with pytest.raises(InputError):
             list(open_log(str(path)).stretches)
         assert not is_log(str(path))
+    path.write_text("80000000")
+    assert is_log(str(path)) and pcs(list(open_log(str(path)).stretches)) == [0x80000000]
     path.write_bytes(LIMITS.encode() + b"core   0: " + b"x" * 100_000_000)
     with pytest.raises(InputError, match="too long"):
         list(open_log(str(path)).stretches)
@@ -315,15 +361,20 @@ def test_a_word_that_differs(recorded: Trace, run: Run, tmp_path: Path) -> None:
 @pytest.mark.skipif(
     shutil.which("spike") is None or shutil.which("dtc") is None, reason="no spike here"
 )
-@pytest.mark.parametrize("options", [["-l"], ["--log-commits"], ["-l", "--log-commits"]])
 @pytest.mark.parametrize("xlen", [32, 64])
-def test_spike_itself(
-    options: list[str], xlen: int, golden: Path, run: Run, tmp_path: Path
-) -> None:
-    elf = golden / f"rv{xlen}-flow" / f"rv{xlen}-flow.elf"
-    log, trace = tmp_path / "spike.log", tmp_path / "run.etrace"
-    subprocess.run(
-        ["spike", f"--isa=rv{xlen}imac", *options, f"--log={log}", str(elf)], check=True, timeout=60
-    )
-    run("record", elf, "-o", trace)
-    run("diff", log, trace, "--ignore", "end")
+def test_spike_itself(xlen: int, golden: Path, firmware: Path, run: Run, tmp_path: Path) -> None:
+    """What it logs is what we record; one of a program that waits for interrupts, which come at
+    another time here, what it logs otherwise."""
+    options = {"l": ["-l"], "c": ["--log-commits"], "both": ["-l", "--log-commits"]}
+    trace = tmp_path / "run.etrace"
+    for elf in (golden / f"rv{xlen}-flow/rv{xlen}-flow.elf", firmware / f"idle_jump-rv{xlen}.elf"):
+        for name, chosen in options.items():
+            log = f"--log={tmp_path / name}"
+            command = ["spike", f"--isa=rv{xlen}imac", *chosen, log, str(elf)]
+            subprocess.run(command, check=True, timeout=60)
+        run("diff", tmp_path / "l", tmp_path / "c")
+        run("diff", tmp_path / "both", tmp_path / "l")
+        if "flow" in elf.name:
+            run("record", elf, "-o", trace)
+            for name in options:
+                run("diff", tmp_path / name, trace, "--ignore", "end")

@@ -152,7 +152,7 @@ class Flows:
             for n in np.flatnonzero(here & (marks["interrupt"] == 0)).tolist():
                 if int(log.peek(1)[0][0]) == int(marks["epc"][n]):
                     log.pass_over()
-                    other.marks = marks[n + 1 :]
+                    other.marks = np.delete(marks, n)
                     return True
         return False
 

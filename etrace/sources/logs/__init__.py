@@ -58,7 +58,10 @@ def is_log(path: str) -> bool:
     with open_input(path) as file:
         contents, head = expanded(file, path), b""
         try:
-            while len(head) < MAX_LINE and (more := contents.read(MAX_LINE)):
+            while len(head) < MAX_LINE:
+                if not (more := contents.read(MAX_LINE)):
+                    head += b"\n"  # that the last line may lack
+                    break
                 head += more
         except OSError as error:
             raise os_error(path, error) from None

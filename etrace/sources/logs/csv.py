@@ -6,6 +6,7 @@ ADDRESS is the instruction that would have executed next, INSN 0. Rows with VALI
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NoReturn
 
 import numpy as np
@@ -56,7 +57,9 @@ def _rows(block: Block, order: list[int], name: str) -> Rows:
             raise InputError(f"{name}: line {number}: {error}") from None
         raise InputError(f"{name}: line {number}: not a row of a pc trace")
 
-    rows = rows_of(block, kernel.numbers, max(order) + 1, 0, wrong)[:, order]
+    wanted = np.full(max(order) + 1, -1, np.int64)
+    wanted[order] = np.arange(len(COLUMNS))
+    rows = rows_of(block, partial(kernel.numbers, wanted=wanted), len(COLUMNS), 0, wrong)
     for name_, limit in _LIMITS.items():
         column = rows[:, COLUMNS.index(name_)]
         if len(column) and int(column.max()) > limit:

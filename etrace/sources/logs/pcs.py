@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import NoReturn
 
 import numpy as np
@@ -11,6 +12,8 @@ from etrace.kernels import logs as kernel
 from etrace.sources.logs.text import Block, Log, quoted, rows_of
 from etrace.trace.stretch import UNKNOWN_PRIV, Stretch
 
+#: The only column.
+_ONE = np.zeros(1, np.int64)
 _LINES = re.compile(rb"(?:[0-9a-fA-F]{1,16}\r?\n)+")
 
 
@@ -30,5 +33,5 @@ def _stretches(blocks: Iterator[Block], name: str) -> Iterator[Stretch]:
         raise InputError(f"{name}: line {number}: {quoted(line)} is not a hexadecimal address")
 
     for block in blocks:
-        pcs = rows_of(block, kernel.numbers, 1, 0, wrong)[:, 0].copy()
+        pcs = rows_of(block, partial(kernel.numbers, wanted=_ONE), 1, 0, wrong)[:, 0].copy()
         yield Stretch(pcs, np.full(len(pcs), UNKNOWN_PRIV, np.uint8))

@@ -17,9 +17,13 @@ from etrace.kernels.logs import Kind, Row
 from etrace.sources.logs.text import Block, Log, Rows, quoted, rows_of
 from etrace.trace.stretch import EVENT, UNKNOWN_PRIV, Stretch
 
-_LINE = re.compile(rb"\s*core\s+\d+: ")
+_LINE = re.compile(rb"(?:\s*>>>>[^\n]*\n)*\s*core\s+\d+: ")
 _SHOWN = re.compile(rb"^\s*core\s+\d+: 0x", re.MULTILINE)
 _RETIRED = re.compile(rb"^\s*core\s+\d+: \d+ 0x", re.MULTILINE)
+
+#: Rows that are held back at most, until it is known how often an instruction was executed; and
+#: instructions given at a time that are said to have been.
+_MOST_HELD, _PIECE = 4096, 1 << 16
 
 #: Causes by the names that Spike gives them; the numbers are those of the privileged architecture.
 _CAUSES = {
@@ -78,10 +82,42 @@ class _Reader:
             rows = rows_of(block, kernel.spike, kernel.ROW, self._hart, self._wrong)
             self._name_causes(rows, block)
             rows = np.concatenate([self._left, rows])
-            # of the last line the next one may tell more
-            self._left = rows[-1:].copy()
-            yield self._stretch(rows[:-1], rows[-1:])
-        yield self._stretch(self._left, self._left[:0])
+            settled = self._settled(rows)
+            self._left = rows[settled:].copy()
+            yield from self._parts(rows[:settled], rows[settled : settled + 1])
+        yield from self._parts(self._left, self._left[:0])
+
+    def _settled(self, rows: Rows) -> int:
+        """How many rows there are that no later line tells more about."""
+        if self._retired:
+            return max(len(rows) - 1, 0)
+        shown = np.flatnonzero(rows[:, Row.KIND] == Kind.SHOWN)
+        last = int(shown[-1]) if len(shown) else 0
+        return last if len(rows) - last < _MOST_HELD else len(rows) - 1
+
+    def _parts(self, rows: Rows, following: Rows) -> Iterator[Stretch]:
+        """Stretches of these rows. What is said to have been executed more often comes in pieces:
+        behind the instruction, before what interrupted it."""
+        begin = 0
+        again = np.flatnonzero(rows[:, Row.KIND] == Kind.REPEATED)
+        for at in [] if self._retired else again.tolist():
+            shown = np.flatnonzero(rows[begin:at, Row.KIND] == Kind.SHOWN)
+            if not len(shown):
+                continue
+            end = begin + int(shown[-1]) + 1
+            yield self._stretch(rows[begin:end], rows[end : end + 1])
+            left = int(rows[at, Row.ADDRESS]) - 1
+            while left > 0:
+                count = min(left, _PIECE)
+                self._position += count
+                yield Stretch(
+                    np.full(count, rows[end - 1, Row.ADDRESS], np.uint64),
+                    np.full(count, UNKNOWN_PRIV, np.uint8),
+                    words=np.full(count, rows[end - 1, Row.WORD], np.uint32),
+                )
+                left -= count
+            begin = end
+        yield self._stretch(rows[begin:], following)
 
     def _wrong(self, line: bytes, number: int) -> NoReturn:
         raise InputError(
@@ -91,13 +127,13 @@ class _Reader:
 
     def _name_causes(self, rows: Rows, block: Block) -> None:
         """Numbers instead of the names of causes."""
-        known: dict[bytes, int] = {}
-        for n in np.flatnonzero(rows[:, Row.KIND] == Kind.EXCEPTION).tolist():
-            begin, end = int(rows[n, Row.NAME]), int(rows[n, Row.NAME_END])
-            text = block.data[begin:end]
-            if text not in known:
-                known[text] = self._cause(text, block, begin)
-            rows[n, Row.NAME] = known[text]
+        where = np.flatnonzero(rows[:, Row.KIND] == Kind.EXCEPTION)
+        _, first, which = np.unique(rows[where, Row.NAME], return_index=True, return_inverse=True)
+        causes = []
+        for begin in rows[where[first], Row.NAME_AT].tolist():
+            end = block.data.index(b"\n", begin)
+            causes.append(self._cause(block.data[begin:end].split(b",")[0], block, begin))
+        rows[where, Row.NAME] = np.array(causes, np.uint64)[which]
 
     def _cause(self, text: bytes, block: Block, at: int) -> int:
         name = text.decode("latin-1")
