@@ -12,6 +12,9 @@ from etrace.checking import reference
 from etrace.checking.diff.compare import IGNORABLE, diff
 from etrace.checking.diff.flows import same_sizes
 from etrace.checking.diff.outcome import Verdict, What
+from etrace.checking.regress.manifest import Case
+from etrace.checking.regress.outcome import Status
+from etrace.checking.regress.run import run_case
 from etrace.errors import InputError, TraceError
 from etrace.trace.trace import Trace
 from specs.configuration.parameters import from_dict
@@ -155,6 +158,31 @@ def test_a_seeded_difference_is_found(kind: str, stream: Stream, kept: str) -> N
         assert f"instruction {instruction:,}: " in found.text()
     # and seen from the other side
     assert diff(changed, stream.trace).values()["instruction"] == instruction
+
+
+@pytest.mark.parametrize("kind", SEEDED)
+def test_a_seeded_difference_fails_a_case(kind: str, stream: Stream, elf: Path) -> None:
+    """`regress`: the reference is the one that was changed."""
+    changed, packet, instruction, kinds = SEEDED[kind](stream)
+    if instruction is None:
+        instruction = first_unequal(stream.trace, changed)
+    path = elf.with_name("changed.etrace")
+    reference.write(changed, path)
+    case = Case(
+        name="seeded",
+        elf=(str(elf),),
+        params=seeded.PARAMS,
+        context_csr="mscratch",
+        time="instret",
+        time_every=4096,
+        max_instructions=seeded.INSTRUCTIONS,
+        reference=str(path),
+    )
+    result = run_case(case).result
+    assert result.status == Status.FAILED and result.diff is not None
+    assert result.diff["instruction"] == instruction and result.diff["what"] in kinds
+    assert result.diff["a"]["packet"] == packet
+    assert result.reason.startswith(f"instruction {instruction:,}: ")
 
 
 def test_parameters_that_differ(stream: Stream, elf: Path, kept: str) -> None:
