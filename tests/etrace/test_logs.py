@@ -110,6 +110,31 @@ def test_spike_tells_how_often(piece: int, tmp_path: Path, monkeypatch: pytest.M
     assert pcs(read(tmp_path, retired + REPEATED)) == [0x800000F8] * 3
 
 
+TRAPPING = """\
+core   0: 0x00000000800000f4 (0x00000013) nop
+core   0: 0x0000000080000100 (0x0000000b) unknown
+core   0: exception trap_illegal_instruction, epc 0x0000000080000100
+core   0:           tval 0x000000000000000b
+core   0: exception trap_illegal_instruction, epc 0x0000000080000100
+core   0:           tval 0x000000000000000b
+core   0: exception interrupt #7, epc 0x0000000080000100
+core   0: >>>>  tick
+core   0: Executed 2 times
+core   0: 0x0000000080000140 (0x00000013) nop
+"""
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 60, 150, 400])
+def test_what_trapped_each_time(
+    piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How often an instruction was executed counts what trapped, too: that did not retire."""
+    monkeypatch.setattr("etrace.sources.logs.text._PIECE", piece)
+    found = read(tmp_path, TRAPPING)
+    assert pcs(found) == [0x800000F4, 0x80000140]
+    assert [trap[:2] for trap in traps(found)] == [(1, 0x80000100)] * 3
+
+
 def test_a_count_that_cannot_be_takes_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text(REPEATED.replace("4955", "999999999"))

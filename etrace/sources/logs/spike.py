@@ -106,7 +106,7 @@ class _Reader:
                 continue
             end = begin + int(shown[-1]) + 1
             yield self._stretch(rows[begin:end], rows[end : end + 1])
-            left = int(rows[at, Row.ADDRESS]) - 1
+            left = int(rows[at, Row.ADDRESS]) - _not_retired(rows[end - 1 : at])
             while left > 0:
                 count = min(left, _PIECE)
                 self._position += count
@@ -188,3 +188,12 @@ class _Reader:
         values = np.where(told, behind[:, Row.ADDRESS], 0).astype(np.uint64)
         traps["tval"][inside] = values
         return traps
+
+
+def _not_retired(rows: Rows) -> int:
+    """Of the times that the first of `rows` was executed, those that trapped; and the one that its
+    own row stands for, if that one has retired."""
+    trapped = (rows[1:, Row.KIND] == Kind.EXCEPTION) & (
+        rows[1:, Row.ADDRESS] == rows[0, Row.ADDRESS]
+    )
+    return int(np.count_nonzero(trapped)) + (0 if trapped[:1].any() else 1)
