@@ -85,6 +85,12 @@ def classify(word, xlen):
 
 
 @njit
+def makes_upper(word):
+    """Whether an instruction word is lui, auipc or c.lui."""
+    return word & 0x5F == 0x17 or word & 0xE003 == 0x6001
+
+
+@njit
 def sequentially_inferable(prev_word, word):
     """Whether lui, c.lui or auipc in `prev_word` gives the uninferable jump `word` its target."""
     jump, before = lookup(word, XLEN64), lookup(prev_word, XLEN64)
