@@ -65,6 +65,8 @@ PROFILES: dict[str, str] = {
 #: Bits of misa that say of an extension by one letter that it is there.
 MISA = "abcdfimsu"
 
+#: Names that are there where all is there that they imply.
+_TOGETHER = ("a", "b")
 #: Extensions of the tables that are conditions.
 CONDITIONS = frozenset(e.extension for e in ENTRIES if "+" in e.extension or "/" in e.extension)
 
@@ -79,8 +81,9 @@ def granted(extensions: Set[str]) -> frozenset[str]:
 
 
 def implied(names: Iterable[str], xlen: int) -> frozenset[str]:
-    """`names`, what they imply, and the conditions that hold then. C stands for Zca and, where
-    there are F and D, for Zcf (on RV32) and Zcd; Zce for Zcf likewise.
+    """`names`, what they imply, the conditions that hold then, and A and B where all of them is
+    there. C stands for Zca and, where there are F and D, for Zcf (on RV32) and Zcd; Zce for Zcf
+    likewise.
     """
     pending, found = list(names), set[str]()
     stands_for_more = "c" in pending
@@ -96,4 +99,5 @@ def implied(names: Iterable[str], xlen: int) -> frozenset[str]:
         found |= {"zcf", "zca"}
     if "c" in found:
         found.add("zca")
+    found |= {name for name in _TOGETHER if found.issuperset(IMPLIED[name])}
     return granted(found)
