@@ -1,4 +1,4 @@
-"""The emulated machine: one RV32 or RV64 M-mode hart on a platform, run in chunks."""
+"""The emulated machine: an RV32 or RV64 hart on a platform, run in chunks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emu.engine.operations import operations
-from emu.hart import csrs, state
+from emu.hart import csrs, pmp, state
 from emu.hart.extensions import allowed, misa
 from emu.hart.interrupts import mtime
 from emu.host.htif import Htif
@@ -47,6 +47,8 @@ TABLE_BLOCKS = 1 << 20
 PAUSE = 16 << 20
 
 _ALL_ONES = (1 << 64) - 1
+#: What a hart has, by extension.
+_HAS = {"s": state.HAS_S, "u": state.HAS_U, "f": state.HAS_F, "c": state.HAS_C}
 _UNLIMITED = 1 << 60
 
 
@@ -322,9 +324,13 @@ class Machine:
         cpu = self.cpu
         compressed = "c" in self._extensions
         width = (1 << self.xlen) - 1
-        cpu[state.X : state.SINK] = 0
+        cpu[state.X : state.SINK] = cpu[state.F : state.F + 32] = 0
         cpu[state.CSR_KIND : state.SIZE] = 0
-        csrs.configure(cpu, self.xlen, misa(self._extensions, self.xlen), compressed)
+        cpu[state.HAS] = 7 | sum(bit for name, bit in _HAS.items() if name in self._extensions)
+        tables = "zcmt" in self._extensions
+        csrs.configure(cpu, self.xlen, misa(self._extensions, self.xlen), compressed, tables)
+        cpu[state.CONTEXT_CSR] = cpu[state.STIMECMP] = _ALL_ONES
+        cpu[state.FCSR] = cpu[state.MIP_STORED] = cpu[state.PMP_COUNT] = 0
         self._sideband.reset()
         cpu[state.INSTRET_OFFSET] = cpu[state.CYCLE_OFFSET] = -self.instret & _ALL_ONES
         cpu[state.STUCK] = cpu[state.LAST_TRAP] = cpu[state.REST] = cpu[state.HANDLING] = 0
@@ -342,11 +348,15 @@ class Machine:
         cpu[state.ARENA_TOP] = cpu[state.ARENA]
         cpu[state.ARENA_END] = int(cpu[state.ARENA]) + state.ARENA_BYTES
         cpu[state.SIDE] = self._host_pointer(allocate(state.ARENA_BYTES))
-        cpu[state.HASH] = self._host_pointer(allocate(state.HASH_ENTRIES * 16))
+        cpu[state.HASH] = self._host_pointer(allocate(state.HASH_ENTRIES * state.HASH_ENTRY_BYTES))
         cpu[state.USED] = self._host_pointer(allocate(state.HASH_ENTRIES * 2))
-        cpu[state.JUMPS] = self._host_pointer(np.ones(state.JUMP_ENTRIES * 2, np.uint64))
-        tags = np.full(state.TLB_ENTRIES * state.TLB_ENTRY_BYTES // 8, state.NO_TAG, np.uint64)
-        cpu[state.TLB] = self._host_pointer(tags)
+        jumps = np.full(state.JUMP_ENTRIES * 2, state.NO_JUMP, np.uint64)
+        cpu[state.JUMPS] = self._host_pointer(jumps)
+        size = state.TLB_COUNT * state.TLB_ENTRIES * state.TLB_ENTRY_BYTES
+        cpu[state.TLBS] = self._host_pointer(np.full(size // 8, state.NO_TAG, np.uint64))
+        size = state.FETCH_ENTRIES * state.FETCH_ENTRY_BYTES
+        cpu[state.FETCH_TLB] = self._host_pointer(np.full(size // 8, state.NO_TAG, np.uint64))
+        cpu[state.PMP] = self._host_pointer(np.zeros(pmp.ENTRIES * pmp.PMP_BYTES // 8, np.uint64))
         cpu[state.REGIONS] = self._host_pointer(_region_table(self.memory.regions))
         cpu[state.REGION_COUNT] = len(self.memory.regions)
 

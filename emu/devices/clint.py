@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from emu.hart.interrupts import PER_TICK, end_slice, mtime, timer_changed
+from emu.hart.interrupts import PER_TICK, end_slice, mtime, timers_changed, timers_up
 from emu.hart.notes import note
 from emu.hart.state import (
     MSIP,
@@ -14,7 +14,7 @@ from emu.hart.state import (
     TIME_OFFSET,
 )
 from specs.kernels.njit import njit
-from specs.kernels.words import ALL_ONES, U0, U1, U3, U7, U8, s64
+from specs.kernels.words import ALL_ONES, U0, U1, U3, U7, U8
 
 CLINT_BASE, CLINT_SIZE = 0x200_0000, 0xC_0000
 MTIMECMP_AT, MTIME_AT = 0x4000, 0xBFF8
@@ -63,16 +63,16 @@ def write_clint(cpu: Any, address: Any, size: Any, value: Any, retired: Any) -> 
     bits = ALL_ONES if size == U8 else (U1 << (size << U3)) - U1
     old = _register(cpu, dword, retired)
     new = (old & ~(bits << shift)) | (value & bits) << shift
-    was_up = mtime(cpu, retired) >= cpu[MTIMECMP]
+    were_up = timers_up(cpu, retired)
     if dword == U0:
         if cpu[MSIP] == U0:
             cpu[MSIP_SINCE] = retired + U1
         cpu[MSIP] = new & U1
     elif dword == _MTIMECMP_AT:
         cpu[MTIMECMP] = new
-        timer_changed(cpu, s64(was_up), retired + U1)
+        timers_changed(cpu, were_up, retired + U1)
     elif dword == _MTIME_AT:
         cpu[TIME_OFFSET] = new - retired // PER_TICK
         note(cpu, retired + U1, _NOTE_TIME_OFFSET, cpu[TIME_OFFSET])
-        timer_changed(cpu, s64(was_up), retired + U1)
+        timers_changed(cpu, were_up, retired + U1)
     end_slice(cpu)

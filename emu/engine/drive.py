@@ -16,17 +16,37 @@ from emu.engine.operations import (
     FOR_HOST_CALL,
     FOR_LOOP,
     FOR_MRET,
+    FOR_SFENCE,
+    FOR_SRET,
     FOR_WFI,
     LINK_SLOT,
     REF_SLOT,
     REFERENCE_BEFORE,
     TAKEN_STUB,
 )  # fmt: skip
-from emu.engine.translate import block_at, flush, link, pc_of, short_block
+from emu.engine.translate import (
+    block_at,
+    cross,
+    enter_jump,
+    flush,
+    is_near,
+    link,
+    pc_of,
+    short_block,
+)
 from emu.hart.events import deliver
-from emu.hart.interrupts import PER_TICK, pending, timer_changed, until_timer
+from emu.hart.interrupts import (
+    PER_TICK,
+    allowed,
+    mtime,
+    pending,
+    timers_changed,
+    timers_up,
+    until_timer,
+)
+from emu.hart.modes import forget_addresses, set_mode
 from emu.hart.notes import note
-from emu.hart.passages import add_jump, close_passage, open_passage
+from emu.hart.passages import add_crossing, add_jump, close_passage, open_passage
 from emu.hart.places import block_pc, retired_at
 from emu.hart.state import (
     ADDRESS_MASK,
@@ -52,13 +72,12 @@ from emu.hart.state import (
     HOST_REQUEST,
     INDIRECT,
     IP,
-    JUMP_ENTRIES,
-    JUMPS,
     LEFT,
     LEFT_BLOCK,
     MARKED,
     MAX_BLOCK,
     MCOUNTINHIBIT,
+    MENVCFG,
     MIE,
     MSTATUS,
     MTIMECMP,
@@ -72,6 +91,7 @@ from emu.hart.state import (
     PASSAGES,
     PAUSED,
     PC,
+    PRIV,
     REACHED,
     RECORD_STEP,
     RECORD_TABLE,
@@ -86,8 +106,10 @@ from emu.hart.state import (
     RETURN_AT,
     STALE,
     STEP,
+    STIMECMP,
     STUCK,
     TIME_OFFSET,
+    TRANSIENT,
     TRAP_COUNT,
     TRAP_LIMIT,
     TRAP_LOOP,
@@ -95,20 +117,23 @@ from emu.hart.state import (
     TVAL,
     WFI_FOREVER,
 )
+from emu.hart.status import MTI, STCE, STI, TSR, TVM, TW
 from emu.hart.traps import (
     add_reference,
     end_block,
     mret,
     retire_part,
+    sret,
     take_exception,
     take_interrupt,
 )
 from specs.interfaces.ingress import RECORD
-from specs.isa.causes import INSTRUCTION_ADDRESS_MISALIGNED
+from specs.isa.causes import ILLEGAL_INSTRUCTION, INSTRUCTION_ADDRESS_MISALIGNED
 from specs.isa.itype import Itype
-from specs.kernels.memory import load8u, load32u, load64, store32, store64
+from specs.isa.privilege import Privilege
+from specs.kernels.memory import load8u, load32u, load64, store32
 from specs.kernels.njit import njit
-from specs.kernels.words import U0, U1, U2, U4, U8, s64, u64
+from specs.kernels.words import ALL_ONES, LOW32, U0, U1, U2, U4, s64, u64
 
 #: Traps in a row, with no instruction retired between, that count as endless. In M-mode the second
 #: one already finds the state that the first one left.
@@ -124,14 +149,14 @@ _STUCK_TRAPS = np.uint64(STUCK_TRAPS)
 _MARGIN = np.uint64(MARGIN)
 _BLOCK_ENDS = np.uint64(BLOCK_ENDS)
 _NOTE_TIME_OFFSET, _NOTE_WAITED = np.uint64(NOTE_TIME_OFFSET), np.uint64(NOTE_WAITED)
-_MTIE = np.uint64(1 << 7)
-_MSTATUS_MIE = np.uint64(1 << 3)
+_MTI, _STI, _STCE = np.uint64(MTI), np.uint64(STI), np.uint64(STCE)
+_TSR, _TVM, _TW = np.uint64(TSR), np.uint64(TVM), np.uint64(TW)
+_M, _U = np.uint64(Privilege.M), np.uint64(Privilege.U)
 _REFERENCE_BEFORE, _COUNT_BEFORE = np.uint64(REFERENCE_BEFORE), np.uint64(COUNT_BEFORE)
 _RECORD_BYTES = np.uint64(RECORD.itemsize)
 _COUNT, _REF, _LINK = np.uint64(COUNT_SLOT), np.uint64(REF_SLOT), np.uint64(LINK_SLOT)
 _TAKEN_PC, _FALL_PC = np.uint64(TAKEN_STUB + 8), np.uint64(FALL_STUB + 8)
 _NOT_TAKEN = np.uint64(Itype.NONTAKEN_BRANCH)
-_JUMP_MASK = np.uint64(JUMP_ENTRIES - 1)
 _EVEN = np.uint64(0xFFFF_FFFF_FFFF_FFFE)
 
 
@@ -166,9 +191,7 @@ def _indirect(cpu: Any, operations: Any, registers: Any, ip: Any) -> Any:
         add_jump(cpu, reference, load32u(block - _REFERENCE_BEFORE))
     else:
         add_reference(cpu, reference)
-    entry = cpu[JUMPS] + ((target >> U1 & _JUMP_MASK) << U4)
-    store64(entry, target)
-    store64(entry + U8, block)
+    enter_jump(cpu, target, block)
 
 
 @generated
@@ -192,11 +215,11 @@ def _branch(cpu: Any, registers: Any, ip: Any) -> Any:
 @njit
 def _can_come(cpu: Any, enabled: Any, retired: Any) -> Any:
     """Whether an interrupt of `enabled` (bits as in mie) is pending, or will be while the program
-    does nothing: msip is for the program to set, and nothing drives MEIP.
+    does nothing: all but the timers are for the program to set, and nothing drives MEIP.
     """
     if pending(cpu, retired) & enabled != U0:
         return True
-    return enabled & _MTIE != U0 and until_timer(cpu, retired) < ALL_OF_TIME
+    return until_timer(cpu, enabled, retired) < ALL_OF_TIME
 
 
 @njit
@@ -205,8 +228,7 @@ def _loop(cpu: Any, ip: Any) -> Any:
     _retire_block(cpu, ip, U0)
     cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
     cpu[PC] = load64(ip + _TAKEN_PC)
-    enabled = cpu[MIE] if cpu[MSTATUS] & _MSTATUS_MIE != U0 else U0
-    if cpu[HOST] == U0 and not _can_come(cpu, enabled, cpu[RETIRED]):
+    if cpu[HOST] == U0 and not _can_come(cpu, allowed(cpu), cpu[RETIRED]):
         return ENDLESS_LOOP
     rounds = s64(cpu[LEFT])
     if imm(ip) == U0 and rounds > 0:
@@ -223,19 +245,37 @@ def _loop(cpu: Any, ip: Any) -> Any:
 
 @njit
 def _wait(cpu: Any) -> Any:
-    """WFI: guest time passes until the timer fires, if it can end the wait; else no operation."""
+    """WFI: guest time passes until a timer fires, if it can end the wait; else no operation."""
     retired = cpu[RETIRED]
-    if pending(cpu, retired) & cpu[MIE] != U0 or cpu[MIE] & _MTIE == U0:
+    enabled = cpu[MIE]
+    if pending(cpu, retired) & enabled != U0:
         return
-    if until_timer(cpu, retired) >= ALL_OF_TIME:
+    if until_timer(cpu, enabled, retired) >= ALL_OF_TIME:
         return
-    ticks = cpu[MTIMECMP] - (retired // PER_TICK + cpu[TIME_OFFSET])
+    until = cpu[MTIMECMP] if enabled & _MTI != U0 else ALL_ONES
+    if enabled & _STI != U0 and cpu[MENVCFG] & _STCE != U0:
+        until = min(until, cpu[STIMECMP])
+    were_up = timers_up(cpu, retired)
+    ticks = until - mtime(cpu, retired)
     cpu[TIME_OFFSET] += ticks
-    timer_changed(cpu, s64(0), retired)
+    timers_changed(cpu, were_up, retired)
     note(cpu, retired, _NOTE_TIME_OFFSET, cpu[TIME_OFFSET])
     note(cpu, retired, _NOTE_WAITED, ticks * PER_TICK)
     if cpu[MCOUNTINHIBIT] & U1 == U0:
         cpu[CYCLE_OFFSET] += ticks * PER_TICK
+
+
+@njit
+def _is_forbidden(cpu: Any, why: Any) -> Any:
+    """Whether mstatus has an instruction of S-mode trap (TSR, TVM, TW)."""
+    if cpu[PRIV] == _M:
+        return False
+    status = cpu[MSTATUS]
+    if why == FOR_SRET:
+        return status & _TSR != U0
+    if why == FOR_SFENCE:
+        return status & _TVM != U0
+    return why == FOR_WFI and status & _TW != U0
 
 
 @njit
@@ -247,6 +287,11 @@ def _leave(cpu: Any, registers: Any, ip: Any) -> Any:
         return GO_ON
     if why == FOR_LOOP:
         return _loop(cpu, ip)
+    if _is_forbidden(cpu, why):
+        cpu[CAUSE] = u64(ILLEGAL_INSTRUCTION)
+        cpu[TVAL] = imm(ip) & LOW32
+        take_exception(cpu, ip)
+        return GO_ON
     if why == FOR_WFI and cpu[HOST] == U0 and not _can_come(cpu, cpu[MIE], retired_at(cpu, ip)):
         # It never retires.
         retire_part(cpu, ip)
@@ -257,12 +302,17 @@ def _leave(cpu: Any, registers: Any, ip: Any) -> Any:
     if why == FOR_MRET:
         mret(cpu, block_pc(cpu, ip))
         return GO_ON
+    if why == FOR_SRET:
+        sret(cpu, block_pc(cpu, ip))
+        return GO_ON
     if why == FOR_HOST_CALL:
         cpu[PC] = block_pc(cpu, ip)
         return HOST_CALLED
     cpu[PC] = load64(ip + _FALL_PC)
     if why == FOR_WFI:
         _wait(cpu)
+    elif why == FOR_SFENCE:
+        forget_addresses(cpu)
     elif why == FOR_FENCE_I or cpu[STALE] != U0:
         cpu[STALE] = U0
         flush(cpu)
@@ -276,8 +326,9 @@ def _slice(cpu: Any) -> Any:
     left = min(s64(cpu[RETURN_AT] - retired), s64(((cpu[REFS_END] - cpu[REFS]) >> U2) - _MARGIN))
     if cpu[PASSAGES] != U0:
         left = min(left, s64(((cpu[RECORDS_END] - cpu[RECORDS]) >> U4) - _MARGIN))
-    if cpu[MSTATUS] & _MSTATUS_MIE != U0 and cpu[MIE] & _MTIE != U0:
-        left = min(left, until_timer(cpu, retired))
+    among = allowed(cpu)
+    if among & (_MTI | _STI) != U0:
+        left = min(left, until_timer(cpu, among, retired))
     return left
 
 
@@ -354,6 +405,7 @@ def _turns(cpu: Any, operations: Any) -> Any:
         # An edge cuts a block in two and changes nothing else: what is for ends of blocks waits.
         if rest == 0 and take_interrupt(cpu):
             continue
+        set_mode(cpu)
         near = min(remaining, edge)
         left = _slice(cpu)
         behind = np.int64(0)
@@ -407,8 +459,13 @@ def _turns(cpu: Any, operations: Any) -> Any:
         if reason == RESOLVING:
             flushes = cpu[FLUSHES]
             block = block_at(cpu, operations, cpu[PC])
-            if cpu[FLUSHES] == flushes:
-                link(cpu, ip, block)
+            if cpu[FLUSHES] == flushes and cpu[TRANSIENT] == U0:
+                if is_near(cpu, ip, block):
+                    link(cpu, ip, block)
+                else:
+                    cross(ip)
+                    enter_jump(cpu, cpu[PC], block)
+                    add_crossing(cpu, load32u(block - _REFERENCE_BEFORE))
                 continue
         close_passage(cpu)
     return PAUSED

@@ -9,10 +9,11 @@ A template is a function with a chain of cases by the number of a micro-operatio
         return U0
 
 `op == NAME` is one case, for the micro-operation of that name. Sets are COMPUTE, RARE (the COMPUTE
-that are not in the hot loop), UPPER, LOAD, STORE, BRANCH, ATOMIC, CSR. In a case of a set,
-these names stand for what the instruction at hand has:
+that are not in the hot loop), UPPER, LOAD, STORE, BRANCH, ATOMIC, CSR, FLOATING. In a case of a
+set, these names stand for what the instruction at hand has:
 
-* `VALUE(x, ...)`: the value function's expression; it takes as many arguments as the function has
+* `VALUE(x, ...)`: the value function's expression; it takes as many arguments as the function has,
+  of FLOATING those of the names that it has
 * `SECOND`: `imm(ip)` or `rs2(registers, ip)`, its second operand
 * `LOADED(place)`, `STORED(place, word)`: the load or store of its size; `TAG`: the mask for it
 
@@ -51,12 +52,13 @@ STORE: Any
 BRANCH: Any
 ATOMIC: Any
 CSR: Any
+FLOATING: Any
 VALUE: Any
 SECOND: Any
 LOADED: Any
 STORED: Any
 TAG: Any
-COMPUTE = RARE = UPPER = LOAD = STORE = BRANCH = ATOMIC = CSR = None
+COMPUTE = RARE = UPPER = LOAD = STORE = BRANCH = ATOMIC = CSR = FLOATING = None
 VALUE = SECOND = LOADED = STORED = TAG = None
 
 
@@ -84,6 +86,7 @@ _SHAPES: dict[str, tuple[Shape, ...]] = {
     "BRANCH": (Shape.BRANCH,),
     "ATOMIC": (Shape.ATOMIC,),
     "CSR": (Shape.CSR, Shape.CSR_WRITE),
+    "FLOATING": (Shape.FLOATING,),
 }
 _MEMORY = "specs.kernels.memory"
 
@@ -169,7 +172,10 @@ class _Fill(ast.NodeTransformer):
         for node in ast.walk(body):
             if isinstance(node, ast.Name) and node.id not in parameters:
                 self._imports[node.id] = function.__module__
-        value = _Replace(dict(zip(parameters, arguments, strict=False))).visit(deepcopy(body))
+        values = dict(zip(parameters, arguments, strict=False))
+        if self._operation.shape is Shape.FLOATING:
+            values = {each.id: each for each in arguments if isinstance(each, ast.Name)}
+        value = _Replace(values).visit(deepcopy(body))
         return self._sign_extended(value)
 
     def _sign_extended(self, value: ast.expr) -> ast.expr:

@@ -21,11 +21,23 @@ from emu.engine.generate import (
     VALUE,
     generated,
 )
-from emu.engine.operations import CALL, CONST, FREQUENT, JALR, JUMP, LEAVE, LI, NEXT, RESOLVE
+from emu.engine.operations import (
+    CALL,
+    CONST,
+    CROSS,
+    FREQUENT,
+    JALR,
+    JUMP,
+    LEAVE,
+    LI,
+    NEXT,
+    RESOLVE,
+)
 from emu.engine.slow import slow
 from emu.hart.state import (
     ADDRESS_MASK,
     BRANCH_MAP,
+    COOKIE,
     GOAL,
     INDIRECT,
     IP,
@@ -69,6 +81,8 @@ _REFERENCE_BEFORE = np.uint64(ops.REFERENCE_BEFORE)
 _NO_BRANCHES, _NO_TARGET = np.uint64(NO_BRANCHES), np.uint64(NO_TARGET << 32)
 _NOT_TAKEN_CODE = np.uint64(4)
 _TAKEN_CODE = np.uint64(5)
+#: Of a code, to tell branches: they differ in bit 0. From the target of a record to the next one.
+_BRANCHES, _TARGET_BEFORE = np.uint64(14), np.uint64(4)
 _EVEN = np.uint64(0xFFFF_FFFF_FFFF_FFFE)
 
 
@@ -91,6 +105,7 @@ def run_slice(cpu: Any) -> Any:
     branch_map = cpu[BRANCH_MAP]
     step = cpu[STEP]
     jumps = cpu[JUMPS]
+    cookie = cpu[COOKIE]
     tlb = cpu[TLB]
     mask = cpu[ADDRESS_MASK]
     while True:
@@ -159,7 +174,7 @@ def run_slice(cpu: Any) -> Any:
         elif op == JALR:
             address = (rs1(registers, ip) + imm(ip)) & mask & _EVEN
             entry = jumps + ((address << U3) & _JUMP_ENTRY)
-            if load64(entry) != address:
+            if load64(entry) != address ^ cookie:
                 reason = INDIRECT
                 break
             left -= s64(load32u(ip + _COUNT))
@@ -193,6 +208,26 @@ def run_slice(cpu: Any) -> Any:
         elif op == LEAVE:
             reason = LEFT_BLOCK
             break
+        elif op == CROSS:
+            address = load64(ip + _OP)
+            entry = jumps + ((address << U3) & _JUMP_ENTRY)
+            if load64(entry) != address ^ cookie:
+                reason = RESOLVING
+                break
+            ip = load64(entry + _OP)
+            if step == U0:
+                record = cpu[RECORDS]
+                reference = load32u(refs)
+                if branch_map == _NO_BRANCHES and reference & _BRANCHES == _NOT_TAKEN_CODE:
+                    # it has a record, of a branch map that is full
+                    store32(record - _TARGET_BEFORE, load32u(ip - _REFERENCE_BEFORE))
+                else:
+                    retired = cpu[GOAL] - u64(left)
+                    store64(record, reference | branch_map << U32)
+                    store64(record + U8, retired & LOW32 | load32u(ip - _REFERENCE_BEFORE) << U32)
+                    cpu[RECORDS] = record + cpu[RECORD_STEP]
+                    branch_map = _NO_BRANCHES
+            continue
         if branch_map & U1 != U0:
             record = cpu[RECORDS]
             store64(record, load32u(refs) | branch_map << U32)

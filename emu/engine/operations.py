@@ -18,15 +18,19 @@ import numpy.typing as npt
 from emu.hart.trigger_registers import LOAD, STORE
 from emu.isa.kinds import Meaning, Shape, meaning_of, meanings
 from specs.isa.formats import FORMATS
+from specs.isa.privilege import Privilege
 from specs.isa.tables import BOTH, ENTRIES, Entry
 
-#: The engine's own: a successor that is not linked yet (0: zeroed memory is never a valid one);
-#: rd = imm; rd = the 8 bytes after the micro-operation; terminators, beside branches and jalr; what
-#: traps (rd: the cause, rs1: kind of tval); before an instruction: which triggers match it (rd: its
-#: access, see ACCESS; rs2: bytes), and after it: fire them (rd: 1, imm is the row of its block
-#: without a pulse); and what there is none for.
+#: The engine's own: a successor that is not linked yet (0: zeroed memory is never a valid one); one
+#: in another page of virtual memory, which never is; rd = imm; rd = the 8 bytes after the
+#: micro-operation; terminators, beside branches and jalr; what traps (rd: the cause, rs1: kind of
+#: tval); before an instruction: which triggers match it (rd: its access, see ACCESS; rs2: bytes),
+#: and after it: fire them (rd: 1, imm is the row of its block without a pulse); behind one that
+#: changed a floating-point register while mstatus.FS does not say so; floating point (the number of
+#: the operation is in its imm); and what there is none for.
 _OWN = (
-    "RESOLVE", "LI", "CONST", "JUMP", "CALL", "NEXT", "LEAVE", "TRAP", "MATCH", "FIRE", "ILLEGAL",
+    "RESOLVE", "CROSS", "LI", "CONST", "JUMP", "CALL", "NEXT", "LEAVE", "TRAP", "MATCH", "FIRE",
+    "DIRTY", "FLOAT", "ILLEGAL",
 )  # fmt: skip
 
 #: In the hot loop, in the order of its chain: that of frequency in profiles. What is not named here
@@ -35,7 +39,7 @@ _OWN = (
 FREQUENT = """
     ADDI ADD LI LB LH LW LD LBU LHU LWU SB SH SW SD BEQ BNE BLT BGE BLTU BGEU JUMP CALL JALR NEXT
     ADDIW ADDW SUB SUBW SLLI SRLI ANDI AND OR XOR MUL MULW SLLIW SRLIW SRAIW SLTU SRAI XORI
-    SLL SRL SRA SLLW SRLW SRAW MULH MULHU SLT ORI SLTI SLTIU CONST RESOLVE LEAVE
+    SLL SRL SRA SLLW SRLW SRAW MULH MULHU SLT ORI SLTI SLTIU CONST RESOLVE LEAVE CROSS
 """.split()
 
 _ACCESSES = {
@@ -45,6 +49,10 @@ _ACCESSES = {
     Shape.CONDITIONAL: STORE,
     Shape.ATOMIC: LOAD | STORE,
 }
+
+
+#: All that they have is floating point.
+FLOATING_EXTENSIONS = ("f", "d", "zfh", "zfhmin", "zfa", "zcf", "zcd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,9 @@ def _form(meaning: Meaning, entry: Entry) -> tuple[Meaning, bool, int]:
     is an immediate, the bytes of its access (funct3).
     """
     layout = FORMATS[entry.format]
-    if meaning.shape in (Shape.CSR, Shape.CSR_WRITE):
+    if meaning.shape is Shape.FLOATING:
+        immediate = False
+    elif meaning.shape in (Shape.CSR, Shape.CSR_WRITE):
         immediate = "zimm" in layout.syntax
     else:
         immediate = bool(layout.imm)
@@ -105,21 +115,36 @@ def all_operations() -> dict[str, Operation]:
     return dict(sorted(unique.items(), key=lambda item: order[item[1].meaning]))
 
 
-#: Number of each, by name.
-NUMBER: dict[str, int] = {
-    name: at
-    for at, name in enumerate(dict.fromkeys(["RESOLVE", *FREQUENT, *_OWN, *all_operations()]))
-}
+def _numbers() -> dict[str, int]:
+    """Micro-operations have a byte; floating point follows behind them."""
+    floating = [o.name for o in all_operations().values() if o.shape is Shape.FLOATING]
+    plain = dict.fromkeys(["RESOLVE", *FREQUENT, *_OWN, *all_operations()])
+    names = [name for name in plain if name not in floating]
+    assert len(names) <= FIRST_FLOATING, "a micro-operation's number has one byte"
+    numbers = {name: at for at, name in enumerate(names)}
+    return numbers | {name: FIRST_FLOATING + at for at, name in enumerate(floating)}
 
-RESOLVE, LI, CONST, JUMP, CALL, NEXT, LEAVE, TRAP, MATCH, FIRE, ILLEGAL = (
-    NUMBER[name] for name in _OWN
-)
-JALR, EBREAK = NUMBER["JALR"], NUMBER["EBREAK"]
+
+#: From here on the numbers are of floating-point operations, which all are a FLOAT.
+FIRST_FLOATING = 256
+#: Numbers, at most.
+MOST_NUMBERS = 1024
+
+#: Number of each, by name.
+NUMBER: dict[str, int] = _numbers()
+
+(
+    RESOLVE, CROSS, LI, CONST, JUMP, CALL, NEXT, LEAVE, TRAP, MATCH, FIRE, DIRTY, FLOAT, ILLEGAL,
+) = (NUMBER[name] for name in _OWN)  # fmt: skip
+JALR, EBREAK, WFI = NUMBER["JALR"], NUMBER["EBREAK"], NUMBER["WFI"]
 
 #: What LEAVE leaves the hot loop for (its rd).
 FOR_CHECK, FOR_MRET, FOR_WFI, FOR_FENCE_I, FOR_BRANCH, FOR_HOST_CALL = range(6)
 #: A jump to itself (imm: 1 if triggers fire at it, with each round).
 FOR_LOOP = 6
+FOR_SRET, FOR_SFENCE = 7, 8
+#: In the imm of a FLOAT: its third source, the rounding mode as encoded, its number.
+FLOAT_RM_SHIFT, FLOAT_NUMBER_SHIFT = 8, 16
 #: TRAP's tval (its rs1): the immediate, zero-extended; or the pc plus the immediate.
 TVAL_IS_IMM, TVAL_IS_PC = range(2)
 
@@ -129,11 +154,12 @@ TVAL_IS_IMM, TVAL_IS_PC = range(2)
 TAKEN_SLOT, FALL_SLOT, REF_SLOT, COUNT_SLOT, LINK_SLOT = 8, 16, 24, 28, 32
 TAKEN_STUB, FALL_STUB, TERMINATOR_BYTES = 40, 56, 72
 #: Before a block's first micro-operation: the reference by which it retires, as
-#: `ingress.PASSAGE.first` (32 bits, and as many unused), instruction count and log2 of the first
+#: `ingress.PASSAGE.first`, whether its instruction crosses into another page of virtual memory (32
+#: bits each), instruction count and log2 of the first
 #: one's half-words (32 bits each), and the pc.
 HEADER_BYTES = 24
 #: Bytes from there to the first micro-operation.
-REFERENCE_BEFORE, COUNT_BEFORE, FIRST_BEFORE, PC_BEFORE = 24, 16, 12, 8
+REFERENCE_BEFORE, CROSSES_BEFORE, COUNT_BEFORE, FIRST_BEFORE, PC_BEFORE = 24, 20, 16, 12, 8
 
 #: An access: LOAD, STORE (as in tdata1), CONDITIONAL for SC, and from bit 4 on its bytes.
 CONDITIONAL, ACCESS_BYTES_SHIFT = 8, 4
@@ -141,7 +167,7 @@ CONDITIONAL, ACCESS_BYTES_SHIFT = 8, 4
 
 def by_number(value: Callable[[Operation], int], kind: Any) -> npt.NDArray[Any]:
     """`value` of each operation as a table for kernels, 0 for the engine's own."""
-    table = np.zeros(256, kind)
+    table = np.zeros(MOST_NUMBERS, kind)
     for name, operation in all_operations().items():
         table[NUMBER[name]] = value(operation)
     return table
@@ -175,18 +201,35 @@ IS_RARE = by_number(lambda operation: operation.is_rare, np.bool_)
 #: rd = imm where rs1 is x0.
 IS_ADDI = by_number(lambda operation: operation.name in ("ADDI", "ADDIW"), np.bool_)
 #: What a BOUNDARY leaves the hot loop for.
-BOUNDARY_FOR = np.zeros(256, np.int64)
-for _name, _why in (("MRET", FOR_MRET), ("WFI", FOR_WFI), ("FENCE_I", FOR_FENCE_I)):
+BOUNDARY_FOR = np.zeros(MOST_NUMBERS, np.int64)
+for _name, _why in (
+    ("MRET", FOR_MRET),
+    ("SRET", FOR_SRET),
+    ("WFI", FOR_WFI),
+    ("FENCE_I", FOR_FENCE_I),
+    ("SFENCE_VMA", FOR_SFENCE),
+):
     BOUNDARY_FOR[NUMBER[_name]] = _why
+#: The lowest privilege level that may execute a BOUNDARY.
+LEVEL_FOR = np.zeros(MOST_NUMBERS, np.uint64)
+for _name, _level in (
+    ("MRET", Privilege.M),
+    ("SRET", Privilege.S),
+    ("WFI", Privilege.S),
+    ("SFENCE_VMA", Privilege.S),
+):
+    LEVEL_FOR[NUMBER[_name]] = _level
+#: By index of `specs.isa` table: whether it is illegal while mstatus.FS is off.
+NEEDS_FLOATING = np.array([entry.extension in FLOATING_EXTENSIONS for entry in ENTRIES])
 
 
-def operations(xlen: int, allowed: Container[str]) -> npt.NDArray[np.uint8]:
+def operations(xlen: int, allowed: Container[str]) -> npt.NDArray[np.uint16]:
     """Micro-operation by index of `specs.isa` table, ILLEGAL if its extension is not in `allowed`.
 
     A compressed instruction has the operation of its expansion.
     """
     of = _instructions()
-    result = np.full(len(ENTRIES), ILLEGAL, np.uint8)
+    result = np.full(len(ENTRIES), ILLEGAL, np.uint16)
     for index, entry in enumerate(ENTRIES):
         if entry.extension in allowed and (xlen, entry.expansion) in of:
             result[index] = NUMBER[of[xlen, entry.expansion].name]

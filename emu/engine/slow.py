@@ -6,10 +6,14 @@ import numpy as np
 
 from emu.devices.clint import in_clint, read_clint, write_clint
 from emu.engine.access import imm, op_of, rs1, rs2, set_rd
-from emu.engine.generate import ATOMIC, CSR, LOAD, RARE, VALUE, generated
+from emu.engine.generate import ATOMIC, CSR, FLOATING, LOAD, RARE, VALUE, generated
 from emu.engine.operations import (
     CONDITIONAL,
+    DIRTY,
     FIRE,
+    FLOAT,
+    FLOAT_NUMBER_SHIFT,
+    FLOAT_RM_SHIFT,
     HAS_IMMEDIATE,
     IS_RARE,
     MATCH,
@@ -20,16 +24,20 @@ from emu.engine.operations import (
     SIZE,
     TVAL_IS_PC,
 )
-from emu.hart.csrs import read_csr, write_csr
+from emu.hart.csrs import GUARDED, is_denied, make_dirty, read_csr, write_csr
 from emu.hart.faults import FAULT, OK, fault
+from emu.hart.paging import READ, WRITE, access_fault
 from emu.hart.places import block_pc, retired_at
-from emu.hart.regions import fill_tlb, find_region, note_store
+from emu.hart.reach import NO_MEMORY, reach
+from emu.hart.regions import note_store
 from emu.hart.state import (
     ADDRESS_MASK,
     BLOCK_ENDS,
     CAUSE,
+    FCSR,
     FIRING,
     MARKED,
+    PHYSICAL,
     RESERVED,
     XLEN,
 )
@@ -37,9 +45,8 @@ from emu.hart.trigger_registers import ACCESSES, EXECUTE
 from emu.hart.triggers import _hit, matched
 from emu.isa.kinds import Shape
 from specs.isa.causes import (
-    LOAD_ACCESS_FAULT,
+    ILLEGAL_INSTRUCTION,
     LOAD_ADDRESS_MISALIGNED,
-    STORE_ACCESS_FAULT,
     STORE_ADDRESS_MISALIGNED,
 )
 from specs.kernels.memory import load8u, load16u, load32u, load64, store8, store16, store32, store64
@@ -52,11 +59,11 @@ from specs.kernels.words import (
     U2,
     U3,
     U4,
+    U5,
     U7,
     U8,
-    U16,
-    U24,
     U32,
+    U255,
     b2u,
     s64,
     sext32,
@@ -68,6 +75,11 @@ _BLOCK_ENDS = np.uint64(BLOCK_ENDS)
 _REF = np.uint64(REF_SLOT)
 _CONDITIONAL, _ACCESSES = np.uint64(CONDITIONAL), np.uint64(ACCESSES)
 _EXECUTE = np.uint64(EXECUTE)
+_PAGE_SIZE, _OFFSET = np.uint64(4096), np.uint64(4095)
+#: What `_keep` returns besides NO_MEMORY.
+_STORED, _MISSED = np.int64(2), np.int64(3)
+_RM, _NUMBER, _CSR = np.uint64(FLOAT_RM_SHIFT), np.uint64(FLOAT_NUMBER_SHIFT), np.uint64(20)
+_LOW16 = np.uint64(0xFFFF)
 
 
 @njit
@@ -103,48 +115,112 @@ def _loaded(op: Any, word: Any) -> Any:
 
 
 @njit
+def _in_page(address: Any, size: Any) -> Any:
+    """How many of the `size` bytes at `address` are in its page."""
+    return min(size, _PAGE_SIZE - (address & _OFFSET))
+
+
+@njit
+def _low_bytes(size: Any) -> Any:
+    return ALL_ONES >> ((U8 - size) << U3)
+
+
+@njit
+def _part(host: Any, size: Any) -> Any:
+    """The little-endian number of `size` bytes, 1 to 7, at a host address."""
+    value = U0
+    for i in range(s64(size)):
+        value |= load8u(host + u64(i)) << (u64(i) << U3)
+    return value
+
+
+@njit
+def _word(cpu: Any, address: Any, size: Any, retired: Any) -> Any:
+    """The `size` bytes at the virtual `address`, which may be in two pages, zero-extended; and OK,
+    or FAULT.
+    """
+    first = _in_page(address, size)
+    host = reach(cpu, address, first, READ, U0)
+    if host > NO_MEMORY:
+        if first == size:
+            return _read(host, size), OK
+        beyond = (address + first) & cpu[ADDRESS_MASK]
+        other = reach(cpu, beyond, size - first, READ, U0)
+        if other > NO_MEMORY:
+            return _part(host, first) | _part(other, size - first) << (first << U3), OK
+        if other == NO_MEMORY:
+            access_fault(cpu, READ, beyond)
+        return U0, FAULT
+    if host == NO_MEMORY:
+        place = cpu[PHYSICAL]
+        if first == size and in_clint(place, size):
+            return read_clint(cpu, place, retired) & _low_bytes(size), OK
+        access_fault(cpu, READ, address)
+    return U0, FAULT
+
+
+@njit
 def _load(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     """A load that the TLB did not serve: a miss, misaligned, a device, or a fault."""
     address = (rs1(registers, ip) + imm(ip)) & cpu[ADDRESS_MASK]
-    size = SIZE[op]
-    region = find_region(cpu, address)
-    if region != U0:
-        end = load64(region + U8)
-        if end - address < size:
-            return fault(cpu, s64(LOAD_ACCESS_FAULT), end)
-        fill_tlb(cpu, region, address)
-        word = _read(address - load64(region) + load64(region + U16), size)
-    elif in_clint(address, size):
-        word = read_clint(cpu, address, retired_at(cpu, ip)) & ALL_ONES >> ((U8 - size) << U3)
-    else:
-        return fault(cpu, s64(LOAD_ACCESS_FAULT), address)
-    set_rd(registers, ip, _loaded(SAME_VALUE[op], word))
-    return OK
+    word, outcome = _word(cpu, address, SIZE[op], retired_at(cpu, ip))
+    if outcome == OK:
+        set_rd(registers, ip, _loaded(SAME_VALUE[op], word))
+    return outcome
+
+
+@njit
+def _keep(cpu: Any, address: Any, size: Any, value: Any) -> Any:
+    """Store the low `size` bytes of `value` at the virtual `address`, which may be in two pages: OK
+    or FAULT, and nothing is stored. `NO_MEMORY` where it is a device.
+    """
+    first = _in_page(address, size)
+    host = reach(cpu, address, first, WRITE, U0)
+    if host <= NO_MEMORY:
+        return s64(host) if host == NO_MEMORY and first == size else _missed(cpu, host, address)
+    place = cpu[PHYSICAL]
+    if first == size:
+        _write(host, size, value)
+        note_store(cpu, place, size)
+        return _STORED
+    beyond = (address + first) & cpu[ADDRESS_MASK]
+    other = reach(cpu, beyond, size - first, WRITE, U0)
+    if other <= NO_MEMORY:
+        return _missed(cpu, other, beyond)
+    for i in range(s64(size)):
+        byte, at = value >> (u64(i) << U3), u64(i)
+        store8(host + at if at < first else other + (at - first), byte)
+    note_store(cpu, place, first)
+    note_store(cpu, cpu[PHYSICAL], size - first)
+    return _STORED
+
+
+@njit
+def _missed(cpu: Any, host: Any, address: Any) -> Any:
+    """There is no memory for (a part of) a store."""
+    if host == NO_MEMORY:
+        access_fault(cpu, WRITE, address)
+    return _MISSED
 
 
 @njit
 def _store(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
-    """As `_load`; where the end of memory cuts it, the part within is not done either."""
+    """As `_load`; where it cannot be done as a whole, no part of it is."""
     address = (rs1(registers, ip) + imm(ip)) & cpu[ADDRESS_MASK]
     size = SIZE[op]
     value = rs2(registers, ip)
-    region = find_region(cpu, address)
-    if region != U0:
-        end = load64(region + U8)
-        if end - address < size:
-            return fault(cpu, s64(STORE_ACCESS_FAULT), end)
-        if load64(region + U24) == U0:
-            return fault(cpu, s64(STORE_ACCESS_FAULT), address)
-        fill_tlb(cpu, region, address)
-        _write(address - load64(region) + load64(region + U16), size, value)
-        note_store(cpu, address, size)
+    kept = _keep(cpu, address, size, value)
+    if kept == _STORED:
         return OK
-    if in_clint(address, size):
-        write_clint(cpu, address, size, value, retired_at(cpu, ip))
+    if kept == _MISSED:
+        return FAULT
+    place = cpu[PHYSICAL]
+    if in_clint(place, size):
+        write_clint(cpu, place, size, value, retired_at(cpu, ip))
         cpu[CAUSE] = _BLOCK_ENDS
         following = op_of(ip + U8)
         return OK if following == NEXT or following == FIRE else FAULT
-    return fault(cpu, s64(STORE_ACCESS_FAULT), address)
+    return access_fault(cpu, WRITE, address)
 
 
 @generated(once=True)
@@ -165,6 +241,33 @@ def _compute(registers: Any, ip: Any) -> Any:
         set_rd(registers, ip, _computed(SAME_VALUE[op], rs1(registers, ip), b))
         ip += U8
         op = op_of(ip)
+    return ip
+
+
+@generated(once=True)
+def _floated(op: Any, a: Any, b: Any, c: Any, rm: Any) -> Any:
+    """What a floating-point operation gives: the result and its flags."""
+    if op in FLOATING:
+        return VALUE(a, b, c, rm)
+    return U0, U0
+
+
+@njit
+def _float(cpu: Any, registers: Any, ip: Any) -> Any:
+    """Floating point, from `ip` on. Returns the first micro-operation that is something else."""
+    while op_of(ip) == FLOAT:
+        what = imm(ip)
+        rm = what >> _RM & U7
+        if rm == U7:
+            rm = cpu[FCSR] >> U5
+        third = load64(registers + ((what & U255) << U3))
+        number = s64(what >> _NUMBER & _LOW16)
+        value, flags = _floated(number, rs1(registers, ip), rs2(registers, ip), third, rm)
+        set_rd(registers, ip, value)
+        if flags & ~cpu[FCSR] != U0:
+            cpu[FCSR] |= flags
+            make_dirty(cpu)
+        ip += U8
     return ip
 
 
@@ -194,13 +297,16 @@ def _atomic(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     if address & (size - U1) != U0:
         cause = LOAD_ADDRESS_MISALIGNED if is_load else STORE_ADDRESS_MISALIGNED
         return fault(cpu, cause, address)
-    region = find_region(cpu, address)
-    if region == U0 or (not is_load and load64(region + U24) == U0):
-        return fault(cpu, LOAD_ACCESS_FAULT if is_load else STORE_ACCESS_FAULT, address)
-    host = address - load64(region) + load64(region + U16)
+    also = READ if kind == shape.ATOMIC else U0
+    host = reach(cpu, address, size, READ if is_load else WRITE, also)
+    if host <= NO_MEMORY:
+        if host == NO_MEMORY:
+            access_fault(cpu, READ if is_load else WRITE, address)
+        return FAULT
+    place = cpu[PHYSICAL]
     operand = rs2(registers, ip)
     if kind == shape.CONDITIONAL:
-        success = cpu[RESERVED] == address | size >> U2
+        success = cpu[RESERVED] == place | size >> U2
         cpu[RESERVED] = ALL_ONES
         set_rd(registers, ip, b2u(not success))
         if not success:
@@ -209,13 +315,13 @@ def _atomic(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     else:
         old = load64(host) if size == U8 else sext32(load32u(host))
         if is_load:
-            cpu[RESERVED] = address | size >> U2
+            cpu[RESERVED] = place | size >> U2
             set_rd(registers, ip, old)
             return OK
         new = _combined(SAME_VALUE[op], old, operand if size == U8 else sext32(operand))
         set_rd(registers, ip, old)
     _write(host, size, new)
-    note_store(cpu, address, size)
+    note_store(cpu, place, size)
     return OK
 
 
@@ -239,11 +345,14 @@ def _match(cpu: Any, registers: Any, ip: Any) -> Any:
 
 @njit
 def _csr_instruction(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
-    """CSRRW, CSRRS, CSRRC and their immediate forms. The micro-operation: imm is the CSR's address,
-    rs1 the register or immediate. The translator checked access.
+    """CSRRW, CSRRS, CSRRC and their immediate forms. The micro-operation: imm is the instruction,
+    rs1 the register or immediate. The translator checked what it can.
     """
     retired = retired_at(cpu, ip)
-    address = s64(imm(ip))
+    word = imm(ip) & LOW32
+    address = s64(word >> _CSR)
+    if GUARDED[address] and is_denied(cpu, address):
+        return fault(cpu, s64(ILLEGAL_INSTRUCTION), word)
     field = load8u(ip + U2)
     operand = field if HAS_IMMEDIATE[op] else rs1(registers, ip)
     if cpu[XLEN] == U32:
@@ -252,6 +361,7 @@ def _csr_instruction(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     if field != U0 or SHAPE[op] == shape.CSR_WRITE:
         write_csr(cpu, address, _written(SAME_VALUE[op], old, operand), retired)
     set_rd(registers, ip, sext32(old) if cpu[XLEN] == U32 else old)
+    return OK
 
 
 @njit
@@ -280,12 +390,14 @@ def _one(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     if kind == shape.ATOMIC or kind == shape.RESERVE or kind == shape.CONDITIONAL:
         return _atomic(cpu, registers, ip, op)
     if kind == shape.CSR or kind == shape.CSR_WRITE:
-        _csr_instruction(cpu, registers, ip, op)
-        return OK
+        return _csr_instruction(cpu, registers, ip, op)
     if op == MATCH:
         return _match(cpu, registers, ip)
     if op == FIRE:
         _fire(cpu, ip)
+        return OK
+    if op == DIRTY:
+        make_dirty(cpu)
         return OK
     if load8u(ip + U2) == u64(TVAL_IS_PC):
         tval = (block_pc(cpu, ip) + imm(ip)) & cpu[ADDRESS_MASK]
@@ -303,6 +415,8 @@ def slow(cpu: Any, ip: Any) -> Any:
     """
     op = op_of(ip)
     registers = u64(cpu.ctypes.data)
+    if op == FLOAT:
+        return _float(cpu, registers, ip)
     if IS_RARE[op]:
         return _compute(registers, ip)
     return ip + U8 if _one(cpu, registers, ip, op) == OK else U0

@@ -14,11 +14,18 @@ from emu.engine.operations import (
     CALL,
     CONST,
     COUNT_BEFORE,
+    CROSS,
+    CROSSES_BEFORE,
+    DIRTY,
     EBREAK,
     FALL_SLOT,
     FALL_STUB,
     FIRE,
     FIRST_BEFORE,
+    FIRST_FLOATING,
+    FLOAT,
+    FLOAT_NUMBER_SHIFT,
+    FLOAT_RM_SHIFT,
     FOR_BRANCH,
     FOR_CHECK,
     FOR_HOST_CALL,
@@ -28,9 +35,11 @@ from emu.engine.operations import (
     IS_ADDI,
     JUMP,
     LEAVE,
+    LEVEL_FOR,
     LI,
     LINK_SLOT,
     MATCH,
+    NEEDS_FLOATING,
     NEXT,
     REF_SLOT,
     REFERENCE_BEFORE,
@@ -42,9 +51,11 @@ from emu.engine.operations import (
     TRAP,
     TVAL_IS_IMM,
     TVAL_IS_PC,
+    WFI,
 )  # fmt: skip
-from emu.hart.csrs import CONTEXT, ENDS_BLOCK
-from emu.hart.regions import find_region
+from emu.hart.csrs import ENDS_BLOCK, is_floating
+from emu.hart.modes import forget_jumps
+from emu.hart.reach import code
 from emu.hart.state import (
     ADDRESS_MASK,
     ALIGN_MASK,
@@ -52,8 +63,15 @@ from emu.hart.state import (
     ARENA_END,
     ARENA_TOP,
     ARMED,
+    CAUSE,
+    CONTEXT_CSR,
+    COOKIE,
     CSR_KIND,
     FLUSHES,
+    FS_CLEAN,
+    FS_OFF,
+    HAS,
+    HAS_S,
     HASH,
     HASH_ENTRIES,
     JUMP_ENTRIES,
@@ -62,15 +80,23 @@ from emu.hart.state import (
     MARK_TRIGGER_SHIFT,
     MARKED,
     MAX_BLOCK,
+    MODE,
+    MODE_FS_SHIFT,
+    MODE_NO_FRM,
+    MODE_VIRTUAL,
+    PHYSICAL,
     PLACE_CYCLES_SHIFT,
+    PRIV,
     SEMIHOSTING,
     SEQUEL,
     SIDE,
     SINK,
     SUCCESSORS,
+    TRANSIENT,
     USED,
     USED_COUNT,
     XLEN,
+    F,
 )
 from emu.hart.traps import add_block, block_sizes
 from emu.hart.trigger_registers import EXECUTE, LOAD, LOOK, STORE
@@ -78,17 +104,17 @@ from emu.hart.triggers import firing
 from emu.isa.kinds import Shape
 from specs.isa.causes import (
     BREAKPOINT,
-    ECALL_FROM_M,
+    ECALL_FROM_U,
     ILLEGAL_INSTRUCTION,
-    INSTRUCTION_ACCESS_FAULT,
     INSTRUCTION_ADDRESS_MISALIGNED,
 )
-from specs.isa.control import classify, sequentially_inferable
-from specs.isa.decode import lookup, operands
+from specs.isa.control import classify, makes_upper, sequentially_inferable
+from specs.isa.decode import FLOATING, lookup, operands
 from specs.isa.itype import Itype
-from specs.kernels.memory import load16u, load32u, load64, store32, store64
+from specs.isa.privilege import Privilege
+from specs.kernels.memory import load16u, load32u, load64, store8, store32, store64
 from specs.kernels.njit import njit, plain
-from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U24, U32, s64, sext32, u64
+from specs.kernels.words import U0, U1, U2, U3, U4, U5, U7, U8, U16, U24, U32, s64, sext32, u64
 
 shape = plain(Shape)
 _HEADER = np.uint64(HEADER_BYTES)
@@ -101,13 +127,22 @@ _REF, _LINK = np.uint64(REF_SLOT), np.uint64(LINK_SLOT)
 _TAKEN_STUB, _FALL_STUB = np.uint64(TAKEN_STUB), np.uint64(FALL_STUB)
 _LARGEST_BLOCK = np.uint64(HEADER_BYTES + 16 * (MAX_BLOCK + 1) + TERMINATOR_BYTES)
 _HASH_MASK = np.uint64(HASH_ENTRIES - 1)
+_JUMP_MASK = np.uint64(JUMP_ENTRIES - 1)
+_VIRTUAL, _NO_FRM, _AT_FS = (
+    np.uint64(MODE_VIRTUAL), np.uint64(MODE_NO_FRM), np.uint64(MODE_FS_SHIFT),
+)  # fmt: skip
+_PAGE, _LAST_HALF, _SECOND = np.uint64(~0xFFF & (1 << 64) - 1), np.uint64(0xFFE), np.uint64(0x1000)
+_CROSSES_BEFORE = np.uint64(CROSSES_BEFORE)
+_FS_OFF, _FS_CLEAN = np.uint64(FS_OFF), np.uint64(FS_CLEAN)
+_CROSS, _DIRTY, _FLOAT = np.uint64(CROSS), np.int64(DIRTY), np.int64(FLOAT)
+_M, _S, _U = np.uint64(Privilege.M), np.uint64(Privilege.S), np.uint64(Privilege.U)
+#: Above the bits that tell instructions' addresses apart.
+_UNTOLD = 7
 _HASH_LIMIT = np.uint64(HASH_ENTRIES // 2)
 #: RISC-V unprivileged ISA, "ebreak": slli x0,x0,0x1f; ebreak; srai x0,x0,7.
 _ENTRY_MARKER, _EXIT_MARKER = np.uint64(0x01F0_1013), np.uint64(0x4070_5013)
 _EBREAK_WORD = 0x0010_0073
-_NO_PC = U1  # no jump leads there
 _SEQUEL = np.uint64(SEQUEL)
-_CONTEXT = np.uint64(CONTEXT)
 _MARK_CYCLES, _MARK_TRIGGER = np.uint64(MARK_CYCLES_SHIFT), np.uint64(MARK_TRIGGER_SHIFT)
 _PLACE_CYCLES = np.uint64(PLACE_CYCLES_SHIFT)
 _LOOK, _EXECUTE, _DATA = np.uint64(LOOK), np.uint64(EXECUTE), np.uint64(LOAD | STORE)
@@ -117,6 +152,7 @@ _PULSES = 8
 
 #: np.int64, as all that is passed to kernels: each literal int compiles the callee again.
 _NO = np.int64(0)
+_F = np.int64(F)
 _LI = np.int64(LI)
 _CONST = np.int64(CONST)
 _TRAP = np.int64(TRAP)
@@ -132,46 +168,89 @@ def flush(cpu: Any) -> Any:
     """Forget all translations."""
     used = cpu[USED]
     for _ in range(s64(cpu[USED_COUNT])):
-        store64(cpu[HASH] + (load32u(used) << U4) + U8, U0)
+        store64(cpu[HASH] + (load32u(used) << U5) + U16, U0)
         used += U4
     cpu[USED_COUNT] = U0
-    jump = cpu[JUMPS]
-    for _ in range(JUMP_ENTRIES):
-        store64(jump, _NO_PC)
-        jump += U16
+    forget_jumps(cpu)
     cpu[ARENA_TOP] = cpu[ARENA]
     cpu[FLUSHES] += U1
 
 
 @njit
-def find(cpu: Any, pc: Any) -> Any:
-    """Host pointer to the block's entry in the hash table (pc, ip), or to the free one for it."""
-    slot = pc >> U1 & _HASH_MASK
+def find(cpu: Any, pc: Any, key: Any) -> Any:
+    """Host pointer to the block's entry in the hash table, or to the free one for it; `key`: the
+    mode, with the physical page where addresses are virtual.
+    """
+    slot = (pc >> U1 ^ key >> U7) & _HASH_MASK
     while True:
-        entry = cpu[HASH] + (slot << U4)
-        if load64(entry + U8) == U0 or load64(entry) == pc:
+        entry = cpu[HASH] + (slot << U5)
+        if load64(entry + U16) == U0 or (load64(entry) == pc and load64(entry + U8) == key):
             return entry
         slot = (slot + U1) & _HASH_MASK
 
 
 @njit
+def _one_time(cpu: Any, operations: Any, pc: Any) -> Any:
+    """A block that is not to be found again: one that cannot be fetched now."""
+    block = short_block(cpu, operations, pc, s64(1))
+    cpu[TRANSIENT] = U1
+    return block
+
+
+@njit
 def block_at(cpu: Any, operations: Any, pc: Any) -> Any:
-    """Host pointer to the first micro-operation of the block at `pc`, translated if need be (which
-    may flush all others).
+    """Host pointer to the first micro-operation of the block at `pc`, as code is translated now
+    (cpu[MODE]); translated if need be, which may flush all others. TRANSIENT is set if nothing may
+    lead to it.
     """
-    entry = find(cpu, pc)
-    ip = load64(entry + U8)
+    key = cpu[MODE]
+    cpu[TRANSIENT] = U0
+    address = pc & ~_SEQUEL
+    if key & _VIRTUAL != U0:
+        if code(cpu, address) == U0:
+            return _one_time(cpu, operations, pc)
+        key |= cpu[PHYSICAL] & _PAGE
+    entry = find(cpu, pc, key)
+    ip = load64(entry + U16)
     if ip != U0:
-        return ip
-    if cpu[ARENA_END] - cpu[ARENA_TOP] < _LARGEST_BLOCK or cpu[USED_COUNT] >= _HASH_LIMIT:
+        second = load64(entry + U24)
+        if second == U0:
+            return ip
+        if code(cpu, ((address & _PAGE) + _SECOND) & cpu[ADDRESS_MASK]) == U0:
+            return _one_time(cpu, operations, pc)
+        if cpu[PHYSICAL] | U1 == second:
+            return ip
+    elif cpu[USED_COUNT] >= _HASH_LIMIT:
         flush(cpu)
-        entry = find(cpu, pc)
-    ip = translate(cpu, operations, pc, s64(MAX_BLOCK))
+        entry = find(cpu, pc, key)
+    if cpu[ARENA_END] - cpu[ARENA_TOP] < _LARGEST_BLOCK:
+        flush(cpu)
+        entry = find(cpu, pc, key)
+    block = translate(cpu, operations, pc, s64(MAX_BLOCK))
+    second = U0
+    if load32u(block - _CROSSES_BEFORE) != U0:
+        if code(cpu, ((address & _PAGE) + _SECOND) & cpu[ADDRESS_MASK]) == U0:
+            cpu[TRANSIENT] = U1
+            return block
+        second = cpu[PHYSICAL] | U1
+    if load64(entry + U16) == U0:
+        store32(cpu[USED] + (cpu[USED_COUNT] << U2), (entry - cpu[HASH]) >> U5)
+        cpu[USED_COUNT] += U1
     store64(entry, pc)
-    store64(entry + U8, ip)
-    store32(cpu[USED] + (cpu[USED_COUNT] << U2), (entry - cpu[HASH]) >> U4)
-    cpu[USED_COUNT] += U1
-    return ip
+    store64(entry + U8, key)
+    store64(entry + U16, block)
+    store64(entry + U24, second)
+    return block
+
+
+@njit
+def enter_jump(cpu: Any, pc: Any, block: Any) -> Any:
+    """Have jumps to `pc` find the block."""
+    if cpu[TRANSIENT] != U0 or u64(s64(pc << u64(_UNTOLD)) >> _UNTOLD) != pc:
+        return
+    entry = cpu[JUMPS] + ((pc >> U1 & _JUMP_MASK) << U4)
+    store64(entry, pc ^ cpu[COOKIE])
+    store64(entry + U8, block)
 
 
 @njit
@@ -180,6 +259,27 @@ def short_block(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     if cpu[ARENA_END] - cpu[ARENA_TOP] < _LARGEST_BLOCK:
         flush(cpu)
     return translate(cpu, operations, pc, limit)
+
+
+@njit
+def is_near(cpu: Any, stub: Any, block: Any) -> Any:
+    """Whether the successor that came to `stub` may go to `block` whatever happens to the mapping
+    of addresses: it is in the page in which its own block ends.
+    """
+    if cpu[MODE] & _VIRTUAL == U0:
+        return True
+    if load32u(block - _CROSSES_BEFORE) != U0:
+        return False
+    falls = load64(stub) >> U8 != _TAKEN_STUB - _TAKEN
+    behind = stub if falls else stub - _TAKEN_STUB + _FALL_STUB
+    last = (load64(behind + U8) & ~_SEQUEL) - U2
+    return (last ^ load64(stub + U8)) & cpu[ADDRESS_MASK] & _PAGE == U0
+
+
+@njit
+def cross(stub: Any) -> Any:
+    """Have a stub look for its successor each time."""
+    store8(stub, _CROSS)
 
 
 @njit
@@ -199,8 +299,9 @@ def link(cpu: Any, stub: Any, ip: Any) -> Any:
 
 @njit
 def pc_of(ip: Any) -> Any:
-    """The guest address that a successor (a block's start or a RESOLVE stub) stands for."""
-    return load64(ip + U8) if op_of(ip) == RESOLVE else load64(ip - U8)
+    """The guest address that a successor (a block's start, a RESOLVE or CROSS stub) stands for."""
+    op = op_of(ip)
+    return load64(ip + U8) if op == RESOLVE or op == CROSS else load64(ip - U8)
 
 
 @njit
@@ -230,11 +331,25 @@ def _fits32(value: Any) -> Any:
 
 
 @njit
+def _fetch(cpu: Any, at: Any) -> Any:
+    """The instruction word at `at`, and its half-words. Where it cannot be fetched, -1, and how
+    many bytes of it can; CAUSE is set.
+    """
+    host = code(cpu, at)
+    if host == U0:
+        return _NONE, U0
+    word = load16u(host)
+    if word & U3 != U3:
+        return s64(word), U1
+    host = code(cpu, (at + U2) & cpu[ADDRESS_MASK])
+    if host == U0:
+        return _NONE, U2
+    return s64(word | load16u(host) << U16), U2
+
+
+@njit
 def _word_is(cpu: Any, pc: Any, word: Any) -> Any:
-    region = find_region(cpu, pc)
-    if region == U0 or load64(region + U8) - pc < U4:
-        return False
-    return load32u(pc - load64(region) + load64(region + U16)) == word
+    return _fetch(cpu, pc)[0] == word
 
 
 @njit
@@ -251,16 +366,10 @@ def _is_host_call(cpu: Any, pc: Any, word: Any) -> Any:
 @njit
 def _is_sequel(cpu: Any, pc: Any, previous: Any) -> Any:
     """Whether `previous`, which retires before, makes the jump at `pc` sequentially inferable."""
-    region = find_region(cpu, pc)
-    if region == U0 or previous == 0:
+    if previous == 0 or not makes_upper(previous):
         return False
-    host = pc - load64(region) + load64(region + U16)
-    word = s64(load16u(host))
-    if word & 3 == 3:
-        if load64(region + U8) - pc < U4:
-            return False
-        word = s64(load32u(host))
-    return sequentially_inferable(previous, word)
+    word = _fetch(cpu, pc)[0]
+    return word >= 0 and sequentially_inferable(previous, word)
 
 
 @njit
@@ -283,44 +392,49 @@ def _counted(counts: Any, halves: Any, op: Any) -> Any:
 
 
 @njit
-def _fetch(cpu: Any, at: Any) -> Any:
-    """The instruction word at `at`, and its half-words. Where it cannot be fetched, -1, and how
-    many bytes of it can.
-    """
-    region = find_region(cpu, at)
-    if region == U0:
-        return _NONE, U0
-    host = at - load64(region) + load64(region + U16)
-    word = s64(load16u(host))
-    if word & 3 != 3:
-        return word, U1
-    if load64(region + U8) - at < U4:
-        return _NONE, U2
-    return s64(load32u(host)), U2
-
-
-@njit
 def _writes_csr(op: Any, operand: Any) -> Any:
     kind = SHAPE[op]
     return kind == shape.CSR_WRITE or (kind == shape.CSR and operand[1] != 0)
 
 
 @njit
+def _is_illegal(cpu: Any, index: Any, op: Any, operand: Any) -> Any:
+    """Whether an instruction that the hart has cannot be executed as it is now: one of a higher
+    level, of floating point that is off, an access to a CSR that there is not or that may not be.
+    """
+    mode, kind, priv = cpu[MODE], SHAPE[op], cpu[PRIV]
+    off = mode >> _AT_FS & U3 == _FS_OFF
+    if NEEDS_FLOATING[index]:
+        rm = operand[3] >> FLOAT_RM_SHIFT & 7
+        reserved = rm > 4 and (rm != 7 or mode & _NO_FRM != U0)
+        if off or (kind == shape.FLOATING and reserved):
+            return True
+    if kind == shape.CSR or kind == shape.CSR_WRITE:
+        number = operand[3]
+        if cpu[CSR_KIND + number] == U0 or (_writes_csr(op, operand) and number >> 10 == 3):
+            return True
+        return u64(number >> 8 & 3) > priv or (off and is_floating(number))
+    if kind == shape.BOUNDARY:
+        return priv < LEVEL_FOR[op] and (op != WFI or cpu[HAS] & u64(HAS_S) != U0)
+    return False
+
+
+@njit
 def _decode(cpu: Any, operations: Any, word: Any) -> Any:
-    """Micro-operation of an instruction word, and its operands (rd, rs1, rs2, immediate). ILLEGAL
-    also where it accesses a CSR that does not exist or cannot be written.
+    """Micro-operation of an instruction word, and its operands (rd, rs1, rs2, immediate) as it has
+    them: registers are slots. ILLEGAL also where it may not be executed.
     """
     index = lookup(word, s64(cpu[XLEN]))
     if index < 0:
         return _ILLEGAL, (_NO, _NO, _NO, _NO)
     op = np.int64(operations[index])
-    operand = operands(index, word)
-    kind = SHAPE[op]
-    if kind == shape.CSR or kind == shape.CSR_WRITE:
-        number = operand[3]
-        if cpu[CSR_KIND + number] == U0 or (_writes_csr(op, operand) and number >> 10 == 3):
-            op = _ILLEGAL
-    return op, operand
+    rd, first, second, immediate = operands(index, word)
+    if op != ILLEGAL and _is_illegal(cpu, index, op, (rd, first, second, immediate)):
+        op = _ILLEGAL
+    to = rd + _F * FLOATING[index, 0]
+    if to == 0:
+        to = s64(SINK)
+    return op, (to, first + _F * FLOATING[index, 1], second + _F * FLOATING[index, 2], immediate)
 
 
 @njit
@@ -333,37 +447,40 @@ def _exception(cpu: Any, op: Any, operand: Any, word: Any) -> Any:
     if op == EBREAK:
         return s64(BREAKPOINT), _NO, s64(TVAL_IS_PC)
     if SHAPE[op] == shape.RAISE:
-        return s64(ECALL_FROM_M), _NO, s64(TVAL_IS_IMM)
+        return s64(ECALL_FROM_U) + s64(cpu[PRIV]), _NO, s64(TVAL_IS_IMM)
     if SHAPE[op] == shape.JUMP and u64(operand[3]) & cpu[ALIGN_MASK] != U0:
         return s64(INSTRUCTION_ADDRESS_MISALIGNED), operand[3], s64(TVAL_IS_PC)
     return _NONE, _NO, _NO
 
 
 @njit
-def _transfer(cpu: Any, op: Any, operand: Any, here: Any) -> Any:
-    """How a block ends with the control transfer or BOUNDARY at `here`: terminator, its rd, its
-    immediate, the target if it is taken.
+def _transfer(cpu: Any, op: Any, operand: Any, here: Any, word: Any) -> Any:
+    """How a block ends with the control transfer or BOUNDARY `word` at `here`: terminator, its rd,
+    its immediate, the target if it is taken.
     """
-    rd, _first, _second, immediate = operand
-    to = s64(SINK) if rd == 0 else rd
+    to, _first, _second, immediate = operand
     target = (here + u64(immediate)) & cpu[ADDRESS_MASK]
     kind = SHAPE[op]
     if kind == shape.BRANCH and u64(immediate) & cpu[ALIGN_MASK] != U0:
         return _LEAVE, s64(FOR_BRANCH), op, target
     if kind == shape.BOUNDARY:
-        return _LEAVE, BOUNDARY_FOR[op], immediate, target
+        return _LEAVE, BOUNDARY_FOR[op], word, target
     if kind == shape.JUMP:
-        return s64(JUMP) if rd == 0 else s64(CALL), to, immediate, target
+        return s64(JUMP) if to == SINK else s64(CALL), to, immediate, target
     return op, to, immediate, target
 
 
 @njit
-def _straight(cpu: Any, ip: Any, op: Any, operand: Any, here: Any) -> Any:
+def _straight(cpu: Any, ip: Any, op: Any, operand: Any, here: Any, word: Any) -> Any:
     """Emit an instruction behind which its block can go on. Returns where the next micro-operation
     goes.
     """
-    rd, first, second, immediate = operand
-    to = s64(SINK) if rd == 0 else rd
+    to, first, second, immediate = operand
+    if op >= FIRST_FLOATING:
+        immediate = (immediate + _F) | op << FLOAT_NUMBER_SHIFT
+        op = _FLOAT
+    elif SHAPE[op] == shape.CSR or SHAPE[op] == shape.CSR_WRITE:
+        immediate = word
     if SHAPE[op] == shape.UPPER:
         value = _known(op, u64(immediate), here)
         if cpu[XLEN] == U32:
@@ -376,7 +493,11 @@ def _straight(cpu: Any, ip: Any, op: Any, operand: Any, here: Any) -> Any:
     elif IS_ADDI[op] and first == 0:
         op = _LI
     _emit(ip, op, to, first, second, immediate)
-    return ip + U8
+    ip += U8
+    if to >= _F and cpu[MODE] >> _AT_FS & U3 == _FS_CLEAN:
+        _emit(ip, _DIRTY, _NO, _NO, _NO, _NO)
+        ip += U8
+    return ip
 
 
 @njit
@@ -385,7 +506,7 @@ def _has_no_effect(op: Any, operand: Any) -> Any:
     if kind == shape.FENCE:
         return True
     # Without effect on a register, only memory and CSRs can be affected.
-    return operand[0] == 0 and (kind == shape.COMPUTE or kind == shape.UPPER)
+    return operand[0] == SINK and (kind == shape.COMPUTE or kind == shape.UPPER)
 
 
 @njit
@@ -393,7 +514,7 @@ def _needs_check(cpu: Any, op: Any, operand: Any) -> Any:
     """Whether it is a CSR instruction behind which `drive` has to look at what it wrote."""
     if not _writes_csr(op, operand):
         return False
-    return ENDS_BLOCK[operand[3]] or cpu[CSR_KIND + operand[3]] == _CONTEXT
+    return ENDS_BLOCK[operand[3]] or u64(operand[3]) == cpu[CONTEXT_CSR]
 
 
 @njit
@@ -440,6 +561,7 @@ def _finish(cpu: Any, start: Any, ip: Any, pc: Any, count: Any, first: Any) -> A
     store32(start - _COUNT_BEFORE, count)
     store32(start - _FIRST_BEFORE, first)
     store64(start - U8, pc)
+    store32(start - _CROSSES_BEFORE, U0)
     cpu[ARENA_TOP] = ip
     return start
 
@@ -447,19 +569,20 @@ def _finish(cpu: Any, start: Any, ip: Any, pc: Any, count: Any, first: Any) -> A
 @njit
 def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     """Translate the block at `pc`: straight-line code up to a control transfer, an instruction that
-    traps, one that needs a boundary after it, the end of the address space, or `limit`
-    instructions. `operations`: uint8, by instruction index (`ops.operations`). `pc` may have
-    `state.SEQUEL` set. Returns the host pointer to its first micro-operation.
+    traps, one that needs a boundary after it, the end of the address space or of a page of virtual
+    memory, or `limit` instructions. `operations`: by instruction index (`ops.operations`). `pc` may
+    have `state.SEQUEL` set. Returns the host pointer to its first micro-operation.
 
     Long: the cases that end a block, a line or two each.
     """
     mask = cpu[ADDRESS_MASK]
+    virtual = cpu[MODE] & _VIRTUAL != U0
     start = cpu[ARENA_TOP] + _HEADER
     side = cpu[SIDE] - cpu[ARENA]
     ip = start
     at = pc & ~_SEQUEL
     counts = (U0, U0, U0, U0, U0)
-    trigger = looks = U0
+    trigger = looks = crosses = U0
     previous = _NO
     stored = sijump = False
     trap = (_NONE, _NO, _NO)
@@ -469,6 +592,8 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     while s64(counts[0]) < limit:
         if at == U0 and counts[0] != U0:
             break  # address 0 follows the last one, but is no later address of the same block
+        if virtual and counts[0] != U0 and (at ^ pc) & _PAGE != U0:
+            break
         fired = firing(cpu, at) if cpu[ARMED] & _EXECUTE != U0 else U0
         if fired != U0:
             # An instruction at which a trigger fires is a block of its own.
@@ -481,8 +606,15 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
                 _emit(ip, _MATCH, s64(looks), _NO, _NO, _NO)
                 ip += U8
         word, halves = _fetch(cpu, at)
+        if virtual and halves == U2 and at & ~_PAGE == _LAST_HALF:
+            # An instruction that ends in another page is a block of its own.
+            if counts[0] != U0:
+                break
+            crosses, limit = U1, s64(1)
         if word < 0:
-            trap = (s64(INSTRUCTION_ACCESS_FAULT), s64(halves), s64(TVAL_IS_PC))
+            if virtual and counts[0] != U0:
+                break
+            trap = (s64(cpu[CAUSE]), s64(halves), s64(TVAL_IS_PC))
             break
         op, operand = _decode(cpu, operations, word)
         if op == EBREAK and cpu[SEMIHOSTING] != U0 and _is_host_call(cpu, at, word):
@@ -513,7 +645,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         here = at
         at = (at + (halves << U1)) & mask
         if _transfers(op) or SHAPE[op] == shape.BOUNDARY:
-            end = _transfer(cpu, op, operand, here)
+            end = _transfer(cpu, op, operand, here, word)
             if SHAPE[op] != shape.BRANCH:
                 code = classify(word, s64(cpu[XLEN]))[1]
                 sijump = counts[0] == U1 and pc & _SEQUEL != U0
@@ -525,7 +657,7 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
         previous = word
         behind_store, stored = stored, SHAPE[op] == shape.STORE
         if not _has_no_effect(op, operand):
-            ip = _straight(cpu, ip, op, operand, here)
+            ip = _straight(cpu, ip, op, operand, here, word)
         elif behind_store:
             # The block may end behind the store: the operation there has to say where that is.
             _emit(ip, _LI, s64(SINK), _NO, _NO, _NO)
@@ -537,7 +669,9 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     if trap[0] >= 0:
         store64(ip + side, _place(counts, (ip - start) >> U3))
         _emit(ip, _TRAP, trap[0], trap[2], _NO, trap[1])
-        return _finish(cpu, start, ip + U8, pc, count + U1, counts[2])
+        ip = _finish(cpu, start, ip + U8, pc, count + U1, counts[2])
+        store32(start - _CROSSES_BEFORE, crosses)
+        return ip
     index = _enter_rows(cpu, pc & ~_SEQUEL, counts, sijump, trigger, looks)
     if looks != U0:
         _emit(ip, _FIRE, s64(looks & _DATA != U0), _NO, _NO, s64(index))
@@ -548,4 +682,6 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     outcome = _BRANCH if SHAPE[end[0]] == shape.BRANCH else U0
     store32(start - _REFERENCE_BEFORE, reference | outcome)
     ip = _terminate(cpu, ip, end, operand, reference, at | _SEQUEL if sequel else at)
-    return _finish(cpu, start, ip, pc, count, counts[2])
+    _finish(cpu, start, ip, pc, count, counts[2])
+    store32(start - _CROSSES_BEFORE, crosses)
+    return start

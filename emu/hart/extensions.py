@@ -4,20 +4,37 @@ import re
 from functools import cache
 
 from emu.memory import MachineError
-from specs.isa.tables import ENTRIES, MISA, NAMED
+from specs.isa.names import IMPLIED, MISA, NO_INSTRUCTIONS, PROFILES, ZCM_NAMES, implied
+from specs.isa.tables import ENTRIES, RV32, ZCM
 
-#: Every machine-mode hart has these, whatever it is restricted to.
+#: Every hart has these, whatever it is restricted to.
 ALWAYS = ("i", "zicsr", "zifencei", "system")
-#: In this order, multi-letter names after all single letters, a z by its second letter first
-#: ("ISA Extension Naming Conventions").
+#: Privilege modes besides M: an ISA string that names neither leaves both.
+_MODES = ("s", "u")
+#: In this order, multi-letter names after all single letters, a z by its second letter first, an s
+#: after all of these ("ISA Extension Naming Conventions").
 _LETTERS = "iemafdqlcbkjtvph"
 #: An RV32E program is one for any RV32I hart.
 _SUBSETS = ("e",)
+_PROFILE = re.compile(r"(rv[a-z]\d\d[usm](32|64))(.*)")
 
 
 def _canonical(name: str) -> tuple[int, int, str]:
+    if name in _MODES:
+        return 0, len(_LETTERS), name
+    if name.startswith("s"):
+        return 2, 0, name
     letter = name[1] if len(name) > 1 else name
     return int(len(name) > 1), _LETTERS.find(letter) % len(_LETTERS), name
+
+
+def _lacking_instructions() -> frozenset[str]:
+    """Names of extensions that have an instruction without a meaning."""
+    from emu.isa.kinds import meaning_of  # imports Numba
+
+    lacks = {e.extension for e in ENTRIES for x in e.xlens if e.expansion not in meaning_of(x)}
+    # `zfa+d` is of Zfa, `zbb/zbkb` of both.
+    return frozenset(name for each in lacks for name in each.partition("+")[0].split("/"))
 
 
 @cache
@@ -25,42 +42,58 @@ def extensions() -> dict[str, tuple[str, ...]]:
     """What the emulator executes, by name in an ISA string, as extensions of `specs.isa.tables`:
     those whose instructions all have a meaning.
     """
-    from emu.isa.kinds import meaning_of  # imports Numba
-
-    all_of = {entry.extension for entry in ENTRIES} - {"system"}
-    lacks = {e.extension for e in ENTRIES for x in e.xlens if e.expansion not in meaning_of(x)}
-    found = {name: (name,) for name in all_of - lacks} | NAMED
-    return {name: found[name] for name in sorted(found, key=_canonical)}
+    lacks = _lacking_instructions()
+    tables = {name for e in ENTRIES for name in re.split("[+/]", e.extension)} - {"system"}
+    known = tables | IMPLIED.keys() | NO_INSTRUCTIONS
+    found = {name: implied([name], RV32) for name in known}
+    able = {name: tuple(sorted(parts)) for name, parts in found.items() if not parts & lacks}
+    return {name: able[name] for name in sorted(able, key=_canonical)}
 
 
 def everything(xlen: int) -> str:
     """What the emulator executes as the manual writes it: RV64IMACB_Zicond_Zicsr. Leaves out what
-    another name stands for: Zba, where there is B.
+    another name stands for (Zba, where there is B), what has no instructions, and the modes.
     """
-    has = extensions()
-    parts = {part for each in has.values() if len(each) > 1 for part in each}
-    said = [name for name in has if has[name] and name not in parts and name != "zca"]
+    has = allowed(None, xlen)
+    stood_for = {part for name in has for part in implied([name], xlen) - {name}}
+    parts = {part for part in stood_for if len(part) > 1} | {"zcd", "zcf"}
+    said = [n for n in extensions() if n in has - parts - NO_INSTRUCTIONS and n not in _MODES]
     letters = "".join(name for name in said if len(name) == 1)
     longer = [name.capitalize() for name in said if len(name) > 1]
     return "_".join([f"RV{xlen}{letters.upper()}", *longer])
 
 
-def names(isa: str) -> tuple[int, list[str]]:
-    """Width and extension names of an ISA string, version numbers dropped ("rv64i2p1_m2p0").
+def _plain(name: str) -> str:
+    """Without a version number: m2p0, zba1p0."""
+    return re.sub(r"\d+p\d+$", "", name)
 
-    Raises MachineError if it is not one.
+
+def names(isa: str) -> tuple[int, list[str]]:
+    """Width and extension names of an ISA string, version numbers dropped ("rv64i2p1_m2p0"); of a
+    profile's name, its mandatory extensions and what follows it ("rva22u64_zbc").
+
+    Raises MachineError if it is neither.
     """
-    match = re.fullmatch(r"rv(32|64)([a-z])(.*)", isa.strip().lower())
-    if match is None:
-        raise MachineError(f"isa {isa!r}: expected rv32... or rv64..., as in rv64imac_zicsr")
-    xlen, base, rest = int(match[1]), match[2], match[3]
-    found = ["i", "m", "a", "f", "d", "zicsr", "zifencei"] if base == "g" else [base]
-    rest = re.sub(r"^\d+(p\d+)?", "", rest)
+    isa_ = isa.strip().lower()
+    profile = _PROFILE.fullmatch(isa_)
+    if profile is not None and profile[1] in PROFILES:
+        xlen, rest = int(profile[2]), profile[3]
+        found = PROFILES[profile[1]].split()
+    else:
+        match = re.fullmatch(r"rv(32|64)([a-z])(.*)", isa_)
+        if match is None:
+            raise MachineError(f"isa {isa!r}: expected rv32... or rv64..., as in rv64imac_zicsr")
+        xlen, base, rest = int(match[1]), match[2], match[3]
+        found = ["i", "m", "a", "f", "d", "zicsr", "zifencei"] if base == "g" else [base]
+        rest = re.sub(r"^\d+(p\d+)?", "", rest)
     for part in rest.split("_"):
         # Single letters may stand together; a multi-letter name ends its part.
         while part:
+            if re.fullmatch("[su]+", part):
+                found += part
+                break
             if part[0] in "zsx":
-                found.append(re.sub(r"\d+p\d+$", "", part))
+                found.append(_plain(part))
                 break
             found.append(part[0])
             part = re.sub(r"^.(\d+(p\d+)?)?", "", part)
@@ -68,11 +101,14 @@ def names(isa: str) -> tuple[int, list[str]]:
 
 
 def allowed(isa: str | None, xlen: int) -> frozenset[str]:
-    """Extensions of `specs.isa.tables` that the machine executes: all that there are or, of them,
-    what `isa` names. Raises MachineError where that names others.
+    """Extensions of `specs.isa.tables` that the machine executes, by their names, and those without
+    instructions: all that there are (but Zcmp and Zcmt, which have encodings of Zcd) or, of them,
+    what `isa` names. Its modes are among them: both where it names neither s nor u. Raises
+    MachineError where `isa` names others, or what cannot be together.
     """
     if isa is None:
-        return frozenset(e for each in extensions().values() for e in each) | {*ALWAYS}
+        every = [name for name in extensions() if name not in (*ZCM_NAMES, "zce", "zcf", "zcd")]
+        return implied([*every, *ALWAYS], xlen)
     width, found = names(isa)
     unknown = [name for name in found if name not in extensions()]
     if unknown:
@@ -81,7 +117,22 @@ def allowed(isa: str | None, xlen: int) -> frozenset[str]:
         )
     if width != xlen:
         raise MachineError(f"isa is RV{width}, the program is RV{xlen}")
-    return frozenset(e for name in found for e in extensions()[name]) | {*ALWAYS}
+    if not any(mode in found for mode in _MODES):
+        found += [mode for mode in _MODES if mode in extensions()]
+    has = implied([*found, *ALWAYS], xlen)
+    for name in ZCM_NAMES:
+        if name in has and "zcd" in has:
+            raise MachineError(
+                f"isa {isa!r}: {name} has encodings of zcd: name zca in place of c, or leave out d"
+            )
+    if xlen != RV32 and "zcf" in has:
+        raise MachineError(f"isa {isa!r}: zcf is of RV32 alone")
+    return has
+
+
+def selection(has: frozenset[str], xlen: int) -> int:
+    """What selects the encodings of a hart: the `xlen` of `specs.isa.decode`."""
+    return xlen if has.isdisjoint(ZCM_NAMES) else xlen | ZCM
 
 
 def lacking(attribute: str | None, has: frozenset[str]) -> list[str]:
@@ -89,20 +140,23 @@ def lacking(attribute: str | None, has: frozenset[str]) -> list[str]:
     the manual writes it: F, D, Zba. Nothing where the attribute is no ISA string.
     """
     try:
-        _, found = names(attribute or "")
+        xlen, found = names(attribute or "")
     except MachineError:
         return []
     missing = [
         name
         for name in found
-        if name not in _SUBSETS
-        and not (name in extensions() and has.issuperset(extensions()[name]))
+        if name not in NO_INSTRUCTIONS.union(_SUBSETS) and not has.issuperset(implied([name], xlen))
     ]
     return [name.capitalize() for name in dict.fromkeys(missing)]
 
 
 def misa(has: frozenset[str], xlen: int) -> int:
-    """Value of the misa CSR."""
-    letters = [letter for letter, parts in MISA.items() if has.issuperset(parts)]
+    """Value of the misa CSR. C is set where there are Zcd and (on RV32) Zcf for the F and D that
+    there are ("Zca").
+    """
+    letters = [letter for letter in MISA if has.issuperset(implied([letter], xlen))]
+    if "c" in letters and not has.issuperset(implied(["c", *(has & {"f", "d"})], xlen)):
+        letters.remove("c")
     bits = sum(1 << ord(letter) - ord("a") for letter in letters)
-    return (1 if xlen == 32 else 2) << (xlen - 2) | bits
+    return (1 if xlen == RV32 else 2) << (xlen - 2) | bits

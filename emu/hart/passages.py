@@ -30,6 +30,7 @@ from emu.hart.state import (
 )
 from specs.interfaces.ingress import (
     CODE_BITS,
+    CODE_MASK,
     NO_BRANCHES,
     NO_TARGET,
     PASSAGE,
@@ -47,6 +48,8 @@ _BYTES = np.uint64(PASSAGE.itemsize)
 _RECORD_BYTES = np.uint64(RECORD.itemsize)
 _NO_BRANCHES, _NO_TARGET = np.uint64(NO_BRANCHES), np.uint64(NO_TARGET)
 _NAME = np.uint64(PASSAGE_INDEX << CODE_BITS | SIDEBAND_CODE)
+#: Of a code, to tell branches: they differ in bit 0.
+_BRANCHES = np.uint64(CODE_MASK & ~1)
 _NONTAKEN, _TAKEN = np.uint64(Itype.NONTAKEN_BRANCH), np.uint64(Itype.TAKEN_BRANCH)
 _FIELD = np.uint64(MARK_FIELD)
 _MAP, _UPTO, _TARGET = np.uint64(4), np.uint64(8), np.uint64(12)
@@ -72,6 +75,20 @@ def add_jump(cpu: Any, reference: Any, target: Any) -> Any:
     store64(cpu[RECORDS] + U8, cpu[REACHED] & LOW32 | target << U32)
     cpu[RECORDS] += _RECORD_BYTES
     cpu[BRANCH_MAP] = _NO_BRANCHES
+
+
+@njit
+def add_crossing(cpu: Any, target: Any) -> Any:
+    """The block that retired last led to the one that `target` names, in another page, as it is
+    mapped now: as `add_jump`, if a passage is open."""
+    if cpu[OPEN] == U0:
+        return
+    reference = load32u(cpu[REFS])
+    if cpu[BRANCH_MAP] == _NO_BRANCHES and reference & _BRANCHES == _NONTAKEN:
+        # it has a record, of a branch map that is full
+        store32(cpu[RECORDS] - _RECORD_BYTES + _TARGET, target)
+    else:
+        add_jump(cpu, reference, target)
 
 
 @njit

@@ -1,4 +1,4 @@
-"""Memory by guest address: its regions, and the TLB in front of them."""
+"""Memory by physical address: its regions, and the TLBs in front of them."""
 
 from typing import Any
 
@@ -19,20 +19,13 @@ from emu.hart.state import (
 )
 from specs.kernels.memory import load64, store64
 from specs.kernels.njit import njit
-from specs.kernels.words import U0, U1, U8, U16, U24, s64
+from specs.kernels.words import U0, U1, U8, U16, s64
 
 _REGION = np.uint64(REGION_BYTES)
-
 _PAGE = np.uint64(0xFFFF_FFFF_FFFF_F000)
-
 _PAGE_BITS = np.uint64(PAGE_BITS)
-
-_PAGE_SIZE = np.uint64(1 << PAGE_BITS)
-
 _ENTRY_MASK = np.uint64(TLB_ENTRIES - 1)
-
 _ENTRY_BYTES = np.uint64(TLB_ENTRY_BYTES)
-
 _NO_TAG = np.uint64(NO_TAG)
 
 
@@ -48,14 +41,23 @@ def find_region(cpu: Any, address: Any) -> Any:
 
 
 @njit
-def fill_tlb(cpu: Any, region: Any, address: Any) -> Any:
-    # A page with tohost is left out for stores: each of them comes here, and is looked at.
+def fill_tlb(cpu: Any, address: Any, host: Any, writable: Any) -> Any:
+    """Enter the page of a virtual address, which is at `host`, for reading and perhaps writing."""
     page = address & _PAGE
-    writable = load64(region + U24) != U0 and cpu[TOHOST] & _PAGE != page
     entry = cpu[TLB] + (address >> _PAGE_BITS & _ENTRY_MASK) * _ENTRY_BYTES
+    if writable:
+        store64(entry + U8, page)
+    elif load64(entry) != page:
+        store64(entry + U8, _NO_TAG)
     store64(entry, page)
-    store64(entry + U8, page if writable else _NO_TAG)
-    store64(entry + U16, load64(region + U16) - load64(region))
+    store64(entry + U16, host - address)
+
+
+@njit
+def has_tohost(cpu: Any, address: Any) -> Any:
+    """Whether tohost is in the page of a physical address. It is left out of the TLBs for stores:
+    each of them is looked at."""
+    return cpu[TOHOST] & _PAGE == address & _PAGE
 
 
 @njit

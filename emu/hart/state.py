@@ -4,8 +4,12 @@ Registers, CSRs, the bounds of the current slice and host pointers to all tables
 raw array (not a jitclass or a NamedTuple): attribute reads cost ten times as much in kernels.
 """
 
-#: x0..x31, and a write-only slot for rd = x0. RV32 keeps registers sign-extended to 64 bits.
-X, SINK = 0, 32
+#: x0..x31, a write-only slot for rd = x0, and one for what lies between the micro-operations of one
+#: instruction. RV32 keeps registers sign-extended to 64 bits.
+X, SINK, TEMPORARY = 0, 32, 33
+#: f0..f31, of 64 bits each: narrower values are NaN-boxed. (A micro-operation names a slot by a
+#: byte: registers are below 256.)
+F = 64
 
 (
     PC,  # the next instruction, when `IP` is 0; bit 0: see SEQUEL
@@ -76,12 +80,29 @@ X, SINK = 0, 32
     # windows
     EDGE,  # a block ends where RETIRED is this, and `drive` returns to Python
     REST,  # instructions left of a block that ended there for no other reason, 0: none
-    HANDLING,  # 1: no mret since the last trap, which was none that the program asked for (ecall)
+    HANDLING,  # 1: no xRET since the last trap, which was none that the program asked for (ecall)
     SUCCESSORS,  # by row of BLOCKS, see ingress.Chunk; 0: nobody wants them
-) = range(33, 33 + 63)
+    # privilege and translation (`emu.hart.modes`)
+    HAS,  # HAS_S ...
+    MODE,  # what translated code depends on, MODE_PRIV ...
+    COOKIE,  # the same, as it tells entries of JUMPS apart
+    FETCH_TLB,  # pages of code, see `emu.hart.fetch`
+    TLBS,  # host pointer to the data TLBs, one after another; TLB is the one in use
+    TLBS_USED,  # bit i: something may be in number i
+    TRANSIENT,  # 1: the block that `block_at` gave is not to be entered again
+    FCSR,  # frm and fflags
+    STIMECMP,
+    STIMER_SINCE,  # RETIRED when STIP rose by stimecmp, or will rise
+    MIP_STORED,  # the bits of mip that software sets: SSIP, STIP, SEIP
+    MIP_SINCE,  # RETIRED when one of these was last set
+    PMP,  # host pointer to the decoded entries of physical memory protection
+    PMP_COUNT,
+    CONTEXT_CSR,  # address of the CSR whose writes are the context, all ones: none
+    PHYSICAL,  # where the address last translated leads
+) = range(96, 96 + 79)
 
 #: Traps taken: exceptions by cause, then interrupts by cause.
-EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
+EXCEPTION_COUNTS, INTERRUPT_COUNTS = 256, 320
 #: The event in hand, as `specs.interfaces.events.EVENT`; its kind is 0 while there is none.
 (
     EVENT_KIND,
@@ -103,7 +124,7 @@ EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
     RETIRE_HOOKS,
     RETIRE_HOOK_COUNT,
     DELIVERED,  # host pointer to the first reference that the retirement hooks have not seen
-) = range(224, 224 + 18)
+) = range(384, 384 + 18)
 #: Passages (`emu.hart.passages`).
 (
     STEP,  # of REFS in the hot loop: REF_STEP, or 0 while it keeps a passage
@@ -120,17 +141,21 @@ EXCEPTION_COUNTS, INTERRUPT_COUNTS = 96, 160
     PASSAGES,  # table of ingress.PASSAGE, 0: there are to be none
     PASSAGE_COUNT,
     PASSAGE_LIMIT,
-) = range(242, 242 + 14)
+) = range(402, 402 + 14)
 
 #: A compiled hook: its machine code, its user pointer, its kinds.
 HOOK_BYTES = 24
 
 #: By CSR address: how it behaves, which bits can be written, and the stored value.
-CSR_KIND, CSR_MASK, CSR_VALUE = 256, 256 + 4096, 256 + 8192
-SIZE = 256 + 3 * 4096
+CSR_KIND, CSR_MASK, CSR_VALUE = 512, 512 + 4096, 512 + 8192
+SIZE = 512 + 3 * 4096
 
 MHARTID = CSR_VALUE + 0xF14
 MSTATUS, MISA, MIE, MTVEC = (CSR_VALUE + a for a in (0x300, 0x301, 0x304, 0x305))
+MEDELEG, MIDELEG, MCOUNTEREN, MENVCFG = (CSR_VALUE + a for a in (0x302, 0x303, 0x306, 0x30A))
+STVEC, SCOUNTEREN, SENVCFG = (CSR_VALUE + a for a in (0x105, 0x106, 0x10A))
+SEPC, SCAUSE, STVAL, SATP = (CSR_VALUE + a for a in (0x141, 0x142, 0x143, 0x180))
+MSECCFG, JVT = CSR_VALUE + 0x747, CSR_VALUE + 0x017
 MCOUNTINHIBIT = CSR_VALUE + 0x320
 MEPC, MCAUSE, MTVAL = (CSR_VALUE + a for a in (0x341, 0x342, 0x343))
 MCYCLE, MINSTRET = CSR_VALUE + 0xB00, CSR_VALUE + 0xB02
@@ -146,10 +171,29 @@ MAX_BLOCK = 64
 TLB_ENTRIES, TLB_ENTRY_BYTES, PAGE_BITS = 1024, 32, 12
 #: No access has this tag: bit 11 is masked out of every comparison.
 NO_TAG = 0x800
-#: Cache of indirect targets: 16 bytes an entry (pc, ip); pc 1 is none.
-JUMP_ENTRIES = 4096
-HASH_ENTRIES = 1 << 19  # 16 bytes each (pc, ip); at most half of them are used
-ARENA_BYTES = 16 << 20
+#: Cache of the targets of jumps: 16 bytes an entry (pc xor COOKIE, ip). What is not there has an
+#: address that no jump leads to in any mode.
+JUMP_ENTRIES, NO_JUMP = 4096, 1 << 62 | 1
+#: 32 bytes each: pc, mode and physical page, ip, and, where the instruction crosses into a second
+#: page, that one's physical address plus 1; at most half of them are used.
+HASH_ENTRIES, HASH_ENTRY_BYTES = 1 << 19, 32
+#: Pages of code: 32 bytes each (page and mode, host pointer, physical page, unused).
+FETCH_ENTRIES, FETCH_ENTRY_BYTES = 256, 32
+#: Data TLBs: of M-mode, of S-mode without and with SUM, of U-mode.
+TLB_M, TLB_S, TLB_SUM, TLB_U, TLB_COUNT = range(5)
+
+#: What a hart has (HAS).
+HAS_S, HAS_U, HAS_F, HAS_C = 1, 2, 4, 8
+
+#: What code is translated for (MODE): the privilege level in the lowest two bits; whether
+#: addresses are virtual; what mstatus.FS says; whether frm holds no rounding mode.
+MODE_PRIV, MODE_VIRTUAL, MODE_FS_SHIFT, MODE_NO_FRM = 3, 4, 3, 32
+#: mstatus.FS as it matters there: off; on, and not yet dirty; dirty.
+FS_OFF, FS_CLEAN, FS_DIRTY = range(3)
+#: MODE is xor'ed to the bits of an address above those that tell addresses apart, from here on:
+#: bits 57 to 62 of an instruction's address are all the same.
+COOKIE_SHIFT = 57
+ARENA_BYTES = 32 << 20
 
 #: A region: 32 bytes (base, end, host pointer of base, 1 if writable).
 REGION_BYTES = 32

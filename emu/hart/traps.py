@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from emu.hart.csrs import MSTATUS_MIE, MSTATUS_MPIE
+from emu.hart import status
 from emu.hart.events import raise_event
-from emu.hart.interrupts import pending, pending_since
+from emu.hart.interrupts import ORDER, allowed, pending, pending_since
 from emu.hart.passages import close_passage
 from emu.hart.places import block_pc, position
 from emu.hart.state import (
@@ -19,14 +19,17 @@ from emu.hart.state import (
     EXCEPTION_COUNTS,
     GOAL,
     HANDLING,
+    HAS,
+    HAS_U,
     INTERRUPT_COUNTS,
     LAST_TRAP,
     LEFT,
     MARK_CYCLES_SHIFT,
     MARKS,
     MCAUSE,
+    MEDELEG,
     MEPC,
-    MIE,
+    MIDELEG,
     MSTATUS,
     MTVAL,
     MTVEC,
@@ -39,9 +42,13 @@ from emu.hart.state import (
     REF_STEP,
     REFS,
     RETIRED,
+    SCAUSE,
+    SEPC,
     SEQUEL,
     SIDE,
     STUCK,
+    STVAL,
+    STVEC,
     TRAP_COUNT,
     TRAPS,
     TVAL,
@@ -49,13 +56,9 @@ from emu.hart.state import (
 )
 from specs.interfaces.events import EXCEPTION, INTERRUPT, TRAP_RETURN
 from specs.interfaces.ingress import BLOCK, TRAP
-from specs.isa.causes import (
-    ECALL_FROM_M,
-    MACHINE_EXTERNAL_INTERRUPT,
-    MACHINE_SOFTWARE_INTERRUPT,
-    MACHINE_TIMER_INTERRUPT,
-)
+from specs.isa.causes import ECALL_FROM_M, ECALL_FROM_U
 from specs.isa.itype import Itype
+from specs.isa.privilege import Privilege
 from specs.kernels.memory import load32u, load64, store8, store32, store64
 from specs.kernels.njit import njit
 from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U24, U255, s64, u64
@@ -83,16 +86,16 @@ _INTERRUPT_CODE = np.uint64(Itype.INTERRUPT)
 _EXCEPTION = np.uint64(EXCEPTION)
 _INTERRUPT = np.uint64(INTERRUPT)
 _TRAP_RETURN = np.uint64(TRAP_RETURN)
-_ECALL = np.uint64(ECALL_FROM_M)
-_MIE = np.uint64(MSTATUS_MIE)
-_MPIE = np.uint64(MSTATUS_MPIE)
+_ECALL_U, _ECALL_M = np.uint64(ECALL_FROM_U), np.uint64(ECALL_FROM_M)
+_MIE, _MPIE, _MPP = np.uint64(status.MIE), np.uint64(status.MPIE), np.uint64(status.MPP)
+_SIE, _SPIE, _SPP = np.uint64(status.SIE), np.uint64(status.SPIE), np.uint64(status.SPP)
+_MPRV, _MPP_SHIFT = np.uint64(status.MPRV), np.uint64(status.MPP_SHIFT)
+_M, _S, _U = np.uint64(Privilege.M), np.uint64(Privilege.S), np.uint64(Privilege.U)
 _SEQUEL = np.uint64(SEQUEL)
 _LAST_MASK = np.uint64(PLACE_LAST_MASK)
 _CYCLES, _CYCLES_MASK = np.uint64(PLACE_CYCLES_SHIFT), np.uint64(PLACE_CYCLES_MASK)
 _INDEX = np.uint64(PLACE_INDEX_SHIFT)
 _MARK_CYCLES = np.uint64(MARK_CYCLES_SHIFT)
-_MEI = np.uint64(1 << MACHINE_EXTERNAL_INTERRUPT)
-_MSI = np.uint64(1 << MACHINE_SOFTWARE_INTERRUPT)
 
 
 @njit
@@ -165,9 +168,33 @@ def _record(cpu: Any, pc: Any, cause: Any, tval: Any, code: Any) -> Any:
 
 
 @njit
+def _enter_m(cpu: Any, pc: Any, cause: Any, tval: Any) -> Any:
+    """`cause`: with the interrupt bit. Returns mtvec."""
+    old = cpu[MSTATUS]
+    enabled = (old & _MIE) << U4
+    level = cpu[PRIV] << _MPP_SHIFT
+    cpu[MSTATUS] = (old & ~(_MIE | _MPIE | _MPP)) | enabled | level
+    cpu[MEPC], cpu[MCAUSE], cpu[MTVAL] = pc, cause, tval
+    cpu[PRIV] = _M
+    return cpu[MTVEC]
+
+
+@njit
+def _enter_s(cpu: Any, pc: Any, cause: Any, tval: Any) -> Any:
+    """As `_enter_m`, for a trap that is delegated."""
+    old = cpu[MSTATUS]
+    enabled = (old & _SIE) << U4
+    level = _SPP if cpu[PRIV] == _S else U0
+    cpu[MSTATUS] = (old & ~(_SIE | _SPIE | _SPP)) | enabled | level
+    cpu[SEPC], cpu[SCAUSE], cpu[STVAL] = pc, cause, tval
+    cpu[PRIV] = _S
+    return cpu[STVEC]
+
+
+@njit
 def take_trap(cpu: Any, pc: Any, cause: Any, tval: Any, interrupt: Any) -> Any:
-    """Enter the trap handler; cpu[RETIRED] is up to date. Machine-mode CSRs, cpu[PC], records, and
-    the event.
+    """Enter the trap handler; cpu[RETIRED] is up to date. The CSRs of its level, cpu[PC], records,
+    and the event.
     """
     priv = cpu[PRIV]
     _record(cpu, pc, cause, tval, _INTERRUPT_CODE if interrupt else _EXCEPTION_CODE)
@@ -175,19 +202,17 @@ def take_trap(cpu: Any, pc: Any, cause: Any, tval: Any, interrupt: Any) -> Any:
     cpu[counts + s64(cause)] += U1
     cpu[STUCK] = cpu[STUCK] + U1 if cpu[LAST_TRAP] == cpu[RETIRED] + U1 else U0
     cpu[LAST_TRAP] = cpu[RETIRED] + U1
-    cpu[HANDLING] = U0 if not interrupt and cause == _ECALL else U1
-    status = cpu[MSTATUS]
-    enabled = (status & _MIE) << U4
-    cpu[MSTATUS] = (status & ~(_MIE | _MPIE)) | enabled
-    cpu[MEPC] = pc & cpu[EPC_MASK]
-    cpu[MTVAL] = tval
-    target = cpu[MTVEC] & ~np.uint64(3)
-    if interrupt:
-        cpu[MCAUSE] = cause | U1 << (cpu[XLEN] - U1)
-        if cpu[MTVEC] & U1 != U0:
-            target += cause << U2
+    asked = not interrupt and _ECALL_U <= cause <= _ECALL_M
+    cpu[HANDLING] = U0 if asked else U1
+    delegated = cpu[MIDELEG] if interrupt else cpu[MEDELEG]
+    what = cause | U1 << (cpu[XLEN] - U1) if interrupt else cause
+    if priv != _M and delegated >> cause & U1 != U0:
+        vector = _enter_s(cpu, pc & cpu[EPC_MASK], what, tval)
     else:
-        cpu[MCAUSE] = cause
+        vector = _enter_m(cpu, pc & cpu[EPC_MASK], what, tval)
+    target = vector & ~U3
+    if interrupt and vector & U1 != U0:
+        target += cause << U2
     cpu[PC] = target & cpu[ADDRESS_MASK]
     since = pending_since(cpu, cause) if interrupt else cpu[RETIRED]
     raise_event(cpu, _INTERRUPT if interrupt else _EXCEPTION, pc, (cause, tval), priv, since)
@@ -203,27 +228,49 @@ def take_exception(cpu: Any, ip: Any) -> Any:
 @njit
 def take_interrupt(cpu: Any) -> Any:
     """Take the interrupt of highest priority that is pending and enabled. Returns whether."""
-    if cpu[MSTATUS] & _MIE == U0 or cpu[MIE] == U0:
+    among = allowed(cpu)
+    if among == U0:
         return False
-    ready = pending(cpu, cpu[RETIRED]) & cpu[MIE]
+    ready = pending(cpu, cpu[RETIRED]) & among
     if ready == U0:
         return False
-    if ready & _MEI != U0:
-        cause = u64(MACHINE_EXTERNAL_INTERRUPT)
-    elif ready & _MSI != U0:
-        cause = u64(MACHINE_SOFTWARE_INTERRUPT)
-    else:
-        cause = u64(MACHINE_TIMER_INTERRUPT)
-    take_trap(cpu, cpu[PC] & ~_SEQUEL, cause, U0, s64(1))
-    return True
+    if ready & ~cpu[MIDELEG] != U0:
+        # those for machine mode come first
+        ready &= ~cpu[MIDELEG]
+    for cause in ORDER:
+        if ready >> cause & U1 != U0:
+            take_trap(cpu, cpu[PC] & ~_SEQUEL, cause, U0, s64(1))
+            return True
+    return False
+
+
+@njit
+def _returned(cpu: Any, pc: Any, to: Any, priv: Any) -> Any:
+    """An xRET at `pc` led to `to`, at the level `priv`."""
+    before = cpu[PRIV]
+    cpu[PRIV] = priv
+    if priv != _M:
+        cpu[MSTATUS] &= ~_MPRV
+    cpu[PC] = to & cpu[EPC_MASK]
+    cpu[HANDLING] = U0
+    raise_event(cpu, _TRAP_RETURN, pc, (U0, U0), before, cpu[RETIRED])
 
 
 @njit
 def mret(cpu: Any, pc: Any) -> Any:
-    """MRET at `pc`: MIE from MPIE, MPIE set, on to mepc. (Without U, MPP stays M.)"""
-    status = cpu[MSTATUS]
-    enabled = (status & _MPIE) >> U4
-    cpu[MSTATUS] = (status & ~_MIE) | enabled | _MPIE
-    cpu[PC] = cpu[MEPC] & cpu[EPC_MASK]
-    cpu[HANDLING] = U0
-    raise_event(cpu, _TRAP_RETURN, pc, (U0, U0), cpu[PRIV], cpu[RETIRED])
+    """MRET at `pc`: MIE from MPIE, MPIE set, the level from MPP, which becomes the lowest one; on
+    to mepc."""
+    old = cpu[MSTATUS]
+    enabled = (old & _MPIE) >> U4
+    lowest = U0 if cpu[HAS] & u64(HAS_U) != U0 else _MPP
+    cpu[MSTATUS] = (old & ~(_MIE | _MPP)) | enabled | _MPIE | lowest
+    _returned(cpu, pc, cpu[MEPC], (old & _MPP) >> _MPP_SHIFT)
+
+
+@njit
+def sret(cpu: Any, pc: Any) -> Any:
+    """SRET at `pc`: the same with SIE, SPIE, SPP and sepc."""
+    old = cpu[MSTATUS]
+    enabled = (old & _SPIE) >> U4
+    cpu[MSTATUS] = (old & ~(_SIE | _SPP)) | enabled | _SPIE
+    _returned(cpu, pc, cpu[SEPC], _S if old & _SPP != U0 else _U)

@@ -7,6 +7,7 @@ that is how software finds out. Fields of modes that the hart lacks stay 0.
 """
 
 from specs.interfaces.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
+from specs.isa.privilege import Privilege
 
 #: Triggers that software finds through tselect. Those that are set from outside have no number.
 COUNT = 4
@@ -16,10 +17,12 @@ MCONTROL, MCONTROL6, DISABLED = 2, 6, 15
 
 #: Fields that mcontrol and mcontrol6 have at the same bits of tdata1.
 ACTION_SHIFT, CHAIN_SHIFT, MATCH_SHIFT, SIZE_SHIFT, FIELD = 12, 11, 7, 16, 0xF
-M, EXECUTE, STORE, LOAD = 1 << 6, 1 << 2, 1 << 1, 1 << 0
+M, S, U, EXECUTE, STORE, LOAD = (1 << bit for bit in (6, 4, 3, 2, 1, 0))
 ACCESSES = EXECUTE | STORE | LOAD
 #: Bits that keep what is written where the trigger is legal, beside size and hit.
 KEPT = FIELD << ACTION_SHIFT | FIELD << MATCH_SHIFT | M | ACCESSES
+#: By privilege level: the bit that has the trigger match there, kept where there is that level.
+OF_LEVEL = {Privilege.M: M, Privilege.S: S, Privilege.U: U}
 #: Of mcontrol: size (its upper two bits on RV64 only), select, hit, and maskmax below the top.
 SIZELO, SIZEHI_SHIFT, SELECT_2, HIT_2, MASKMAX_BELOW = 3, 21, 1 << 19, 1 << 20, 11
 #: Of mcontrol6: size, select, and the lower bit of hit: 1, "before". The upper one is 0.
@@ -36,8 +39,11 @@ ACTIONS = {2: TRIGGER_ON, 3: TRIGGER_OFF, 4: TRIGGER_NOTIFY}
 SIZES = {0: 0, 1: 1, 2: 2, 3: 4, 5: 8}
 
 #: What a trigger does, made of tdata1; 0: it cannot fire. The pulse or BREAK in bits 0-3, match
-#: from MATCH_AT on, the accesses (as in tdata1) from ACCESSES_AT on, bytes (0: any) from BYTES_AT.
-BREAK, MATCH_AT, ACCESSES_AT, BYTES_AT = 8, 8, 16, 24
+#: from MATCH_AT on, the accesses (as in tdata1) from ACCESSES_AT on, bytes (0: any) from BYTES_AT,
+#: the levels (as in tdata1) from LEVELS_AT.
+BREAK, MATCH_AT, ACCESSES_AT, BYTES_AT, LEVELS_AT = 8, 8, 16, 24, 32
+#: All levels.
+EVERYWHERE = M | S | U
 
 #: What `firing` adds where a trigger of the hart's own matches: it is for the run to look again,
 #: for breakpoints depend on mstatus and hits are noted in tdata1.
@@ -49,4 +55,4 @@ TINFO = 1 << MCONTROL | 1 << MCONTROL6 | 1 << DISABLED | 1 << 24
 
 def what(pulse: int, accesses: int) -> int:
     """What a trigger does that gives `pulse` at any of `accesses` to an address."""
-    return pulse | EQUAL << MATCH_AT | accesses << ACCESSES_AT
+    return pulse | EQUAL << MATCH_AT | accesses << ACCESSES_AT | EVERYWHERE << LEVELS_AT

@@ -5,13 +5,19 @@ from typing import Any
 
 import numpy as np
 
+from emu.hart import status
 from emu.hart.state import (
     ADDRESS_MASK,
     ARMED,
     CAUSE,
     CSR_VALUE,
     FIRING,
+    HAS,
+    HAS_S,
+    HAS_U,
+    MEDELEG,
     MSTATUS,
+    PRIV,
     STALE,
     TRIGGER_BYTES,
     TRIGGER_COUNT,
@@ -38,6 +44,7 @@ from emu.hart.trigger_registers import (
     HIT_6,
     KEPT,
     LESS,
+    LEVELS_AT,
     LOOK,
     MASKMAX_BELOW,
     MATCH_AT,
@@ -46,6 +53,7 @@ from emu.hart.trigger_registers import (
     MCONTROL6,
     NAPOT,
     NOT_LESS,
+    OF_LEVEL,
     SELECT_2,
     SELECT_6,
     SIZE_6,
@@ -54,12 +62,15 @@ from emu.hart.trigger_registers import (
     SIZELO,
     SIZES,
     M,
+    S,
+    U,
 )
 from specs.isa.causes import BREAKPOINT
 from specs.isa.csrs import ADDRESS
+from specs.isa.privilege import Privilege
 from specs.kernels.memory import load64, store64
 from specs.kernels.njit import njit
-from specs.kernels.words import ALL_ONES, U0, U1, U2, U4, U7, U8, U16, U64, s64, u64
+from specs.kernels.words import ALL_ONES, U0, U1, U2, U4, U7, U8, U16, U64, U255, s64, u64
 
 TSELECT, TDATA1, TDATA2 = ADDRESS["tselect"], ADDRESS["tdata1"], ADDRESS["tdata2"]
 
@@ -74,14 +85,21 @@ _SIZELO, _SIZEHI, _SIZE_6 = np.uint64(SIZELO), np.uint64(SIZEHI_SHIFT), np.uint6
 _SELECT_2, _SELECT_6 = np.uint64(SELECT_2), np.uint64(SELECT_6)
 _HIT_2, _HIT_6 = np.uint64(HIT_2), np.uint64(HIT_6)
 _MASKMAX_BELOW = np.uint64(MASKMAX_BELOW)
-_M, _EXECUTE, _ACCESSES = np.uint64(M), np.uint64(EXECUTE), np.uint64(ACCESSES)
+_M, _S, _U = np.uint64(M), np.uint64(S), np.uint64(U)
+_EXECUTE, _ACCESSES = np.uint64(EXECUTE), np.uint64(ACCESSES)
 _EQUAL, _NAPOT = np.uint64(EQUAL), np.uint64(NAPOT)
 _NOT_LESS, _LESS = np.uint64(NOT_LESS), np.uint64(LESS)
 _DEBUG_MODE = np.uint64(DEBUG_MODE_ACTION)
 _BREAK, _LOOK = np.uint64(BREAK), np.uint64(LOOK)
 _MATCH_AT, _ACCESSES_AT = np.uint64(MATCH_AT), np.uint64(ACCESSES_AT)
-_BYTES_AT = np.uint64(BYTES_AT)
-_MSTATUS_MIE = np.uint64(1 << 3)
+_BYTES_AT, _LEVELS_AT = np.uint64(BYTES_AT), np.uint64(LEVELS_AT)
+_MIE, _SIE = np.uint64(status.MIE), np.uint64(status.SIE)
+_BREAKPOINT = np.uint64(BREAKPOINT)
+_LEVEL_M, _LEVEL_S = np.uint64(Privilege.M), np.uint64(Privilege.S)
+#: `OF_LEVEL` by privilege.
+_AT_LEVEL = np.zeros(4, np.uint64)
+for _level, _bit in OF_LEVEL.items():
+    _AT_LEVEL[_level] = _bit
 #: What an action does, 0: there is no such action.
 _WHAT = np.zeros(FIELD + 1, np.uint64)
 _WHAT[BREAKPOINT_ACTION] = BREAK
@@ -113,11 +131,9 @@ def _is_napot(tdata2: Any, mask: Any) -> Any:
 
 
 @njit
-def legal(value: Any, tdata2: Any, mask: Any, xlen: Any) -> Any:
-    """What tdata1 becomes when `value` is written (WARL): what there is of it, or "disabled".
-
-    `mask`: xlen ones.
-    """
+def legal(cpu: Any, value: Any, tdata2: Any) -> Any:
+    """What tdata1 becomes when `value` is written (WARL): what there is of it, or "disabled"."""
+    mask, xlen = cpu[ADDRESS_MASK], cpu[XLEN]
     shift = xlen - U4
     kind = value >> shift & _FIELD
     is_old = kind == _MCONTROL
@@ -135,13 +151,18 @@ def legal(value: Any, tdata2: Any, mask: Any, xlen: Any) -> Any:
         or (size != U0 and value & _EXECUTE != U0)
     ):
         return _DISABLED << shift
+    keeps = _KEPT
+    if cpu[HAS] & u64(HAS_S) != U0:
+        keeps |= _S
+    if cpu[HAS] & u64(HAS_U) != U0:
+        keeps |= _U
     if is_old:
         sizes = _SIZELO << _SIZE
         if xlen == U64:
             sizes |= _SIZELO << _SIZEHI
-        kept = value & (_KEPT | _HIT_2 | sizes) | (xlen - U1) << (xlen - _MASKMAX_BELOW)
+        kept = value & (keeps | _HIT_2 | sizes) | (xlen - U1) << (xlen - _MASKMAX_BELOW)
     else:
-        kept = value & (_KEPT | _HIT_6 | _SIZE_6 << _SIZE)
+        kept = value & (keeps | _HIT_6 | _SIZE_6 << _SIZE)
     return kind << shift | kept
 
 
@@ -150,9 +171,11 @@ def armed(tdata1: Any, xlen: Any) -> Any:
     """What a trigger does (`emu/hart/trigger_registers.py`), by its legal tdata1; 0 if it cannot
     fire."""
     accesses = tdata1 & _ACCESSES
-    if tdata1 >> (xlen - U4) & _FIELD == _DISABLED or tdata1 & _M == U0 or accesses == U0:
+    levels = tdata1 & (_M | _S | _U)
+    if tdata1 >> (xlen - U4) & _FIELD == _DISABLED or levels == U0 or accesses == U0:
         return U0
     how = _WHAT[s64(tdata1 >> _ACTION & _FIELD)] | (tdata1 >> _MATCH & _FIELD) << _MATCH_AT
+    how |= levels << _LEVELS_AT
     return how | accesses << _ACCESSES_AT | _bytes_of(tdata1, xlen) << _BYTES_AT
 
 
@@ -174,6 +197,24 @@ def _first(how: Any, tdata2: Any, address: Any, mask: Any) -> Any:
 
 
 @njit
+def _matches(cpu: Any, how: Any, accesses: Any) -> Any:
+    """Whether a trigger is one for these accesses, at the hart's privilege level."""
+    level = _AT_LEVEL[s64(cpu[PRIV])]
+    return how >> _ACCESSES_AT & accesses != U0 and how >> _LEVELS_AT & level != U0
+
+
+@njit
+def _can_break(cpu: Any) -> Any:
+    """Whether a breakpoint exception would not end up in the handler that it comes from (Sdtrig,
+    "Native Triggers")."""
+    if cpu[PRIV] == _LEVEL_M:
+        return cpu[MSTATUS] & _MIE != U0
+    if cpu[PRIV] == _LEVEL_S and cpu[MEDELEG] >> _BREAKPOINT & U1 != U0:
+        return cpu[MSTATUS] & _SIE != U0
+    return True
+
+
+@njit
 def firing(cpu: Any, pc: Any) -> Any:
     """Pulses (`SIDEBAND.trigger`) of the triggers that match the instruction at `pc`, and `LOOK` if
     any of them is the hart's own.
@@ -183,7 +224,7 @@ def firing(cpu: Any, pc: Any) -> Any:
     mask = cpu[ADDRESS_MASK]
     for i in range(s64(cpu[TRIGGER_COUNT])):
         how = load64(row + U16)
-        if how >> _ACCESSES_AT & _EXECUTE != U0 and _first(how, load64(row + U8), pc, mask) == U0:
+        if _matches(cpu, how, _EXECUTE) and _first(how, load64(row + U8), pc, mask) == U0:
             pulses |= how & U7
             if i < COUNT:
                 pulses |= _LOOK
@@ -199,13 +240,13 @@ def matched(cpu: Any, accesses: Any, address: Any, size: Any) -> Any:
     """
     row = cpu[TRIGGERS]
     mask = cpu[ADDRESS_MASK]
-    enabled = cpu[MSTATUS] & _MSTATUS_MIE != U0
+    enabled = _can_break(cpu)
     pulses = hits = broken = U0
     nearest = size
     for i in range(s64(cpu[TRIGGER_COUNT])):
         how = load64(row + U16)
-        wanted = how >> _BYTES_AT
-        if how >> _ACCESSES_AT & accesses != U0 and (wanted == U0 or wanted == size):
+        wanted = how >> _BYTES_AT & U255
+        if _matches(cpu, how, accesses) and (wanted == U0 or wanted == size):
             distance = _first(how, load64(row + U8), address, mask)
             if distance < size:
                 own = U1 << u64(i) if i < COUNT else U0
@@ -273,7 +314,7 @@ def write_trigger(cpu: Any, address: Any, value: Any) -> Any:
     mask, xlen = cpu[ADDRESS_MASK], cpu[XLEN]
     value &= mask
     if address == TDATA1:
-        tdata1 = legal(value, tdata2, mask, xlen)
+        tdata1 = legal(cpu, value, tdata2)
         store64(row, tdata1)
         after = armed(tdata1, xlen)
         store64(row + U16, after)

@@ -75,6 +75,8 @@ class Shape(Enum):
     BOUNDARY = 14
     #: Always traps.
     RAISE = 15
+    #: rd = f(a, b, c, rm) with flags: floating point.
+    FLOATING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ atomic = _decorator(Shape.ATOMIC)
 branch = _decorator(Shape.BRANCH)
 csr = _decorator(Shape.CSR)
 csr_write = _decorator(Shape.CSR_WRITE)
+floating = _decorator(Shape.FLOATING)
 
 
 def declare(shape: Shape, *names: str, cost: str = "") -> None:

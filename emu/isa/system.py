@@ -1,6 +1,8 @@
-"""Instructions of the privileged architecture that a machine-mode hart has."""
+"""Instructions of the privileged architecture."""
 
 from emu.isa.kinds import Shape, declare
 
 declare(Shape.BOUNDARY, "mret", cost="mret")
+declare(Shape.BOUNDARY, "sret", cost="mret")
 declare(Shape.BOUNDARY, "wfi")
+declare(Shape.BOUNDARY, "sfence.vma", cost="fence.i")

@@ -15,10 +15,12 @@ from specs.isa.kernel import (
     Slots,
     classify,
     find_slot,
+    makes_upper,
     scan,
     sequential_target,
     sequentially_inferable,
 )
+from specs.isa.tables import ZCM
 from specs.isa.transfers import (
     BRANCH,
     ENVIRONMENT,
@@ -39,6 +41,7 @@ __all__ = [
     "CodeMap",
     "Kind",
     "classify",
+    "makes_upper",
     "find_slot",
     "sequential_target",
     "sequentially_inferable",
@@ -70,7 +73,8 @@ class CodeMap:
     Built from `images`, pairs of base address and bytes. Where images overlap, the later one is
     what counts; images that touch are one region, and an instruction may lie across them. An odd
     byte at either end of a region belongs to none. Raises ValueError for an image outside of
-    memory. Takes 12 bytes for each byte of code: give it what is executable, not data.
+    memory. Takes 12 bytes for each byte of code: give it what is executable, not data. `zcm`: the
+    code is of a hart with Zcmp or Zcmt, whose encodings Zcd has elsewhere.
 
     A region r is the even addresses `region_base[r] <= a < region_end[r]` (uint64, sorted), slots
     from `region_slot[r]` (int64). Where a region ends with a 64-bit address space, its end is
@@ -85,10 +89,14 @@ class CodeMap:
     * `count` uint32: instructions from here to `end`, inclusive; 0 if size is 0
     """
 
-    def __init__(self, images: Sequence[tuple[int, bytes]], xlen: int) -> None:
+    def __init__(
+        self, images: Sequence[tuple[int, bytes]], xlen: int, *, zcm: bool = False
+    ) -> None:
         if xlen not in (32, 64):
             raise ValueError(f"xlen is {xlen}: it must be 32 or 64")
         self.xlen = xlen
+        #: What selects its encodings: the `xlen` of `decode` and `disassemble`.
+        self.selection = xlen | ZCM if zcm else xlen
         regions: list[tuple[int, npt.NDArray[np.uint16]]] = []
         for start, memory in _merge(images, xlen):
             odd = start & 1
@@ -112,7 +120,7 @@ class CodeMap:
         self.end = np.zeros(slots, np.int32)
         self.count = np.zeros(slots, np.uint32)
         for (base, code), first in zip(regions, self.region_slot, strict=True):
-            scan(code, np.uint64(base), first, xlen, self.slots)
+            scan(code, np.uint64(base), first, self.selection, self.slots)
 
     @property
     def slots(self) -> Slots:

@@ -1,8 +1,8 @@
 """From an instruction word to its table entry and operands.
 
 The functions are kernels (`njit`), callable from other kernels; `decode` is their pure Python
-face. `xlen` is 32 or 64. Only the low 16 bits of a compressed instruction's word count, only the
-low 32 bits of any other's.
+face. `xlen` is 32 or 64, plus `tables.ZCM` where Zcmp and Zcmt have encodings of Zcd. Only the low
+16 bits of a compressed instruction's word count, only the low 32 bits of any other's.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba.extending import register_jitable
 
 from specs.isa.formats import FORMATS, Register
-from specs.isa.tables import ENTRIES
+from specs.isa.tables import ENTRIES, RV64, SELECTIONS
 from specs.kernels.njit import njit
 
 NAMES: list[str] = [entry.name for entry in ENTRIES]
@@ -29,8 +29,8 @@ _BUCKETS = 512  # 32-bit: opcode (5 bits) and funct3; compressed: quadrant and f
 @lru_cache
 def buckets(xlen: int) -> list[list[int]]:
     """Candidates for each bucket, most specific mask first (c.jr before c.mv)."""
-    of_width = [index for index, entry in enumerate(ENTRIES) if xlen in entry.xlens]
-    order = sorted(of_width, key=lambda index: (-ENTRIES[index].mask.bit_count(), index))
+    selected_by = [index for index, entry in enumerate(ENTRIES) if xlen in entry.selections]
+    order = sorted(selected_by, key=lambda index: (-ENTRIES[index].mask.bit_count(), index))
     match = np.array([ENTRIES[index].match for index in order], np.int64)
     mask = np.array([ENTRIES[index].mask for index in order], np.int64)
     number = np.arange(_BUCKETS)
@@ -43,24 +43,26 @@ def buckets(xlen: int) -> list[list[int]]:
 
 
 def _candidates() -> tuple[npt.NDArray[np.int64], ...]:
-    """For each width and bucket: first and end of its candidates; and for each candidate: index,
-    match, mask, bits of which one must be set (all, where there is no such rule).
+    """For each selection and bucket: first and end of its candidates; and for each candidate:
+    index, match, mask; bits of which one must be set (all, where there is no such rule), in the
+    word xor itself shifted by the last column (by all its bits, where that is not asked for).
     """
-    first = np.zeros((2, _BUCKETS + 1), np.int64)
-    rows: list[tuple[int, int, int, int]] = []
-    for wide in (0, 1):
-        for bucket, candidates in enumerate(buckets(64 if wide else 32)):
-            first[wide, bucket] = len(rows)
+    first = np.zeros((len(SELECTIONS), _BUCKETS + 1), np.int64)
+    rows: list[tuple[int, int, int, int, int]] = []
+    for selection, xlen in enumerate(SELECTIONS):
+        for bucket, candidates in enumerate(buckets(xlen)):
+            first[selection, bucket] = len(rows)
             for index in candidates:
                 entry = ENTRIES[index]
-                mask = entry.mask if wide else entry.mask | entry.zero32
-                rows.append((index, entry.match, mask, entry.nonzero or -1))
-        first[wide, _BUCKETS] = len(rows)
+                mask = entry.mask if xlen & RV64 else entry.mask | entry.zero32
+                some, shift = entry.nonzero or entry.differ or -1, 5 if entry.differ else 32
+                rows.append((index, entry.match, mask, some, shift))
+        first[selection, _BUCKETS] = len(rows)
     columns = np.array(rows, np.int64).T
     return (first, *(np.ascontiguousarray(column) for column in columns))
 
 
-_FIRST, _CANDIDATE, _MATCH, _MASK, _NONZERO = _candidates()
+_FIRST, _CANDIDATE, _MATCH, _MASK, _NONZERO, _SHIFT = _candidates()
 
 
 @register_jitable
@@ -78,10 +80,10 @@ def lookup(word: Any, xlen: Any) -> Any:
     bits = int(word & 0xFFFFFFFF)
     if bits & 3 != 3:
         bits &= 0xFFFF
-    wide = 1 if xlen == 64 else 0
+    selection = int(xlen) >> 6
     slot = bucket(bits)
-    for row in range(_FIRST[wide, slot], _FIRST[wide, slot + 1]):
-        if bits & _MASK[row] == _MATCH[row] and bits & _NONZERO[row] != 0:
+    for row in range(_FIRST[selection, slot], _FIRST[selection, slot + 1]):
+        if bits & _MASK[row] == _MATCH[row] and (bits ^ bits >> _SHIFT[row]) & _NONZERO[row] != 0:
             return _CANDIDATE[row]
     return -1
 
@@ -107,11 +109,24 @@ def _immediates() -> npt.NDArray[np.int64]:
 
 
 _REGISTER = _registers()
+#: Beyond x9, s2 and up are eight further on.
+_SAVED = np.array([8 if f.rs1.is_saved else 0 for f in FORMATS.values()], np.int64)
 _SEGMENT = _immediates()
+_IMPLIED = np.array([f.implied for f in FORMATS.values()], np.int64)
 _SEGMENTS = np.array([len(f.imm) for f in FORMATS.values()], np.int64)
 _UNUSED_HIGH_BITS = np.array(
     [63 - f.sign if f.sign >= 0 else 0 for f in FORMATS.values()], np.int64
 )
+
+
+def _floating() -> npt.NDArray[np.int64]:
+    layouts = (FORMATS[entry.format] for entry in ENTRIES)
+    files = [[r.file == "f" for r in (f.rd, f.rs1, f.rs2)] for f in layouts]
+    return np.array(files, np.int64)
+
+
+#: By instruction index: 1 where rd, rs1, rs2 is a floating-point register (rs3 always is one).
+FLOATING = _floating()
 
 
 @njit
@@ -120,14 +135,20 @@ def operands(index: Any, word: Any) -> Any:
 
     Compressed instructions give the operands of their expansion. `imm` is sign-extended where the
     instruction does so, the whole value for lui and auipc, the shift amount of a shift, the CSR
-    number of a CSR instruction (whose zimm is `rs1`), the upper twelve bits of a fence.
+    number of a CSR instruction (whose zimm is `rs1`), the upper twelve bits of a fence; rs3 and
+    the rounding mode (`formats`); the register list of cm.push and cm.pop and, from bit 4 on,
+    their additional stack as encoded; the index of a table jump. Registers are numbers in their
+    file (`FLOATING`).
     """
     bits = int(word & 0xFFFFFFFF)
     f = _FORMAT[index]
     rd = (bits >> _REGISTER[f, 0, 0] & _REGISTER[f, 0, 1]) + _REGISTER[f, 0, 2]
     rs1 = (bits >> _REGISTER[f, 1, 0] & _REGISTER[f, 1, 1]) + _REGISTER[f, 1, 2]
     rs2 = (bits >> _REGISTER[f, 2, 0] & _REGISTER[f, 2, 1]) + _REGISTER[f, 2, 2]
-    imm = 0
+    if _SAVED[f]:
+        rs1 += _SAVED[f] if rs1 > 9 else 0
+        rs2 += _SAVED[f] if rs2 > 9 else 0
+    imm = _IMPLIED[f]
     for number in range(_SEGMENTS[f]):
         imm |= (bits >> _SEGMENT[f, number, 0] & _SEGMENT[f, number, 1]) << _SEGMENT[f, number, 2]
     unused = _UNUSED_HIGH_BITS[f]

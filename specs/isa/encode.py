@@ -15,10 +15,11 @@ def encode(name: str, *, rd: int = 0, rs1: int = 0, rs2: int = 0, imm: int = 0) 
     layout = FORMATS[entry.format]
     word = entry.match
     for register, number in ((layout.rd, rd), (layout.rs1, rs1), (layout.rs2, rs2)):
-        word |= (max(number - register.offset, 0) & register.mask) << register.shift
+        near = number - 8 if register.is_saved and number > 15 else number
+        word |= (max(near - register.offset, 0) & register.mask) << register.shift
     for segment in layout.imm:
         word |= (imm >> segment.left & segment.mask) << segment.shift
-    back = decode(word, entry.xlens[-1])
+    back = decode(word, entry.selections[-1])
     if back is None or back.name != name or back.imm != imm:
         raise ValueError(f"{name}: imm {imm} is not possible with these registers")
     for what, register, given, got in (
@@ -27,5 +28,5 @@ def encode(name: str, *, rd: int = 0, rs1: int = 0, rs2: int = 0, imm: int = 0) 
         ("rs2", layout.rs2, rs2, back.rs2),
     ):
         if given != got and (register.mask or given):
-            raise ValueError(f"{name}: {what} cannot be x{given}")
+            raise ValueError(f"{name}: {what} cannot be {register.file}{given}")
     return word

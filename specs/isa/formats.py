@@ -1,10 +1,16 @@
 """Operand formats: where an instruction word keeps its registers and its immediate.
 
 A register is `HIGH:LOW` (a field), `HIGH:LOW'` (a three-bit field for x8-x15, as the C chapter
-marks it) or `xN` (implied by the opcode). An immediate is a list of (highest instruction bit,
-immediate bits from there down), the bits written as in the manuals: `12|10:5`. Compressed
-formats give the operands of the instruction they expand to. The syntax is the assembler's, with
-the operand names of `disassemble`; compressed instructions are printed in their expanded form.
+marks it), `HIGH:LOW"` (one for s0-s7, of Zcmp) or `xN` (implied by the opcode); with an `f` in
+front, as `f11:7`, it is a floating-point register. An immediate is a list of (highest instruction
+bit, immediate bits from there down), the bits written as in the manuals: `12|10:5`; or it is
+implied by the opcode. Compressed formats give the operands of the instruction they expand to. The
+syntax is the assembler's, with the operand names of `disassemble`; compressed instructions are
+printed in their expanded form, if they have one.
+
+The immediate of a floating-point computation holds what registers and constants do not: bits 4:0
+rs3 (always a floating-point register) or the number of fli's constant, bits 10:8 the rounding mode
+as it is encoded.
 """
 
 from dataclasses import dataclass
@@ -12,11 +18,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """`(word >> shift & mask) + offset`; an implied register has mask 0."""
+    """`(word >> shift & mask) + offset`; an implied register has mask 0.
+
+    `file` is x or f. Where it is one of s0-s7 (`is_saved`), numbers from 10 on are s2 and up: they
+    are 8 more.
+    """
 
     shift: int
     mask: int
     offset: int
+    file: str
+    is_saved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """Operands of a class of instructions; `sign` is the immediate's sign bit, -1 if unsigned."""
+    """Operands of a class of instructions; `sign` is the immediate's sign bit, -1 if unsigned;
+    `implied` an immediate that is no part of the word.
+    """
 
     rd: Register
     rs1: Register
@@ -38,13 +52,16 @@ class Format:
     imm: tuple[Segment, ...]
     sign: int
     syntax: str
+    implied: int
 
 
 def _register(text: str) -> Register:
     if text.startswith("x"):
-        return Register(0, 0, int(text[1:]))
-    high, low = (int(bit) for bit in text.rstrip("'").split(":"))
-    return Register(low, (1 << (high - low + 1)) - 1, 8 if text.endswith("'") else 0)
+        return Register(0, 0, int(text[1:]), "x", False)
+    file, field = ("f", text[1:]) if text.startswith("f") else ("x", text)
+    high, low = (int(bit) for bit in field.rstrip("'\"").split(":"))
+    offset = 8 if field.endswith(("'", '"')) else 0
+    return Register(low, (1 << (high - low + 1)) - 1, offset, file, field.endswith('"'))
 
 
 def _segments(parts: tuple[tuple[int, str], ...]) -> tuple[Segment, ...]:
@@ -68,11 +85,18 @@ def _format(
     rs2: str = "x0",
     imm: tuple[tuple[int, str], ...] = (),
     signed: bool = False,
+    implied: int = 0,
 ) -> Format:
     segments = _segments(imm)
     top = max((s.left + s.mask.bit_length() - 1 for s in segments), default=-1)
     return Format(
-        _register(rd), _register(rs1), _register(rs2), segments, top if signed else -1, syntax
+        rd=_register(rd),
+        rs1=_register(rs1),
+        rs2=_register(rs2),
+        imm=segments,
+        sign=top if signed else -1,
+        syntax=syntax,
+        implied=implied,
     )
 
 
@@ -90,6 +114,11 @@ CW_IMM = ((12, "5:3"), (6, "2|6"))
 CD_IMM = ((12, "5:3"), (6, "7:6"))
 CJ_IMM = ((12, "11|4|9:8|10|6|7|3:1|5"),)
 CB_IMM = ((12, "8|4:3"), (6, "7:6|2:1|5"))
+
+#: The same fields, of floating-point registers; rounding mode; rs3 and rounding mode.
+FD, FS1, FS2 = f"f{RD}", f"f{RS1}", f"f{RS2}"
+RM = ((14, "10:8"),)
+RS3_RM = ((31, "4:0"), (14, "10:8"))
 
 FORMATS: dict[str, Format] = {
     "none": _format(),
@@ -110,6 +139,23 @@ FORMATS: dict[str, Format] = {
     "lr": _format("rd,(rs1)", rd=RD, rs1=RS1),
     "amo": _format("rd,rs2,(rs1)", rd=RD, rs1=RS1, rs2=RS2),
     "sfence": _format("rs1,rs2", rs1=RS1, rs2=RS2),
+    "cbo": _format("(rs1)", rs1=RS1),
+    "fload": _format("rd,imm(rs1)", rd=FD, rs1=RS1, imm=I_IMM, signed=True),
+    "fstore": _format("rs2,imm(rs1)", rs1=RS1, rs2=FS2, imm=S_IMM, signed=True),
+    "f4": _format("rd,rs1,rs2,rs3,rm", rd=FD, rs1=FS1, rs2=FS2, imm=RS3_RM),
+    "f3": _format("rd,rs1,rs2", rd=FD, rs1=FS1, rs2=FS2),
+    "f3.rm": _format("rd,rs1,rs2,rm", rd=FD, rs1=FS1, rs2=FS2, imm=RM),
+    "f2.rm": _format("rd,rs1,rm", rd=FD, rs1=FS1, imm=RM),
+    "f2.ex": _format("rd,rs1,rm0", rd=FD, rs1=FS1, imm=RM),
+    "f.cmp": _format("rd,rs1,rs2", rd=RD, rs1=FS1, rs2=FS2),
+    "f.x": _format("rd,rs1", rd=RD, rs1=FS1),
+    "f.x.rm": _format("rd,rs1,rm", rd=RD, rs1=FS1, imm=RM),
+    "f.x.rtz": _format("rd,rs1,rtz", rd=RD, rs1=FS1),
+    "x.f": _format("rd,rs1", rd=FD, rs1=RS1),
+    "x.f.rm": _format("rd,rs1,rm", rd=FD, rs1=RS1, imm=RM),
+    "x.f.ex": _format("rd,rs1,rm0", rd=FD, rs1=RS1, imm=RM),
+    "x2.f": _format("rd,rs1,rs2", rd=FD, rs1=RS1, rs2=RS2),
+    "fli": _format("rd,constant", rd=FD, imm=((19, "4:0"),)),
     "cr.jr": _format(rs1=RD),
     "cr.jalr": _format(rd="x1", rs1=RD),
     "cr.mv": _format(rd=RD, rs2=C_RS2),
@@ -135,4 +181,23 @@ FORMATS: dict[str, Format] = {
     "cb.shift": _format(rd=C_HIGH, rs1=C_HIGH, imm=CI_IMM),
     "cj": _format(imm=CJ_IMM, signed=True),
     "cj.link": _format(rd="x1", imm=CJ_IMM, signed=True),
+    "ci.fw": _format(rd=FD, rs1="x2", imm=((12, "5"), (6, "4:2|7:6"))),
+    "ci.fd": _format(rd=FD, rs1="x2", imm=((12, "5"), (6, "4:3|8:6"))),
+    "css.fw": _format(rs1="x2", rs2=f"f{C_RS2}", imm=((12, "5:2|7:6"),)),
+    "css.fd": _format(rs1="x2", rs2=f"f{C_RS2}", imm=((12, "5:3|8:6"),)),
+    "cl.fw": _format(rd=f"f{C_LOW}", rs1=C_HIGH, imm=CW_IMM),
+    "cl.fd": _format(rd=f"f{C_LOW}", rs1=C_HIGH, imm=CD_IMM),
+    "cs.fw": _format(rs1=C_HIGH, rs2=f"f{C_LOW}", imm=CW_IMM),
+    "cs.fd": _format(rs1=C_HIGH, rs2=f"f{C_LOW}", imm=CD_IMM),
+    "cl.b": _format(rd=C_LOW, rs1=C_HIGH, imm=((6, "0|1"),)),
+    "cl.h": _format(rd=C_LOW, rs1=C_HIGH, imm=((5, "1"),)),
+    "cs.b": _format(rs1=C_HIGH, rs2=C_LOW, imm=((6, "0|1"),)),
+    "cs.h": _format(rs1=C_HIGH, rs2=C_LOW, imm=((5, "1"),)),
+    "cu": _format(rd=C_HIGH, rs1=C_HIGH),
+    "cu.byte": _format(rd=C_HIGH, rs1=C_HIGH, implied=255),
+    "cu.not": _format(rd=C_HIGH, rs1=C_HIGH, implied=-1),
+    "cm.push": _format("rlist,-stack", rs1="x2", imm=((7, "3:0"), (3, "5:4"))),
+    "cm.pop": _format("rlist,stack", rs1="x2", imm=((7, "3:0"), (3, "5:4"))),
+    "cm.mv": _format("rs1,rs2", rs1='9:7"', rs2='4:2"'),
+    "cm.jt": _format("imm", imm=((9, "7:0"),)),
 }

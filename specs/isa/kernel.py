@@ -10,6 +10,7 @@ from specs.isa.transfers import (
     AUIPC,
     BRANCH,
     ENVIRONMENT,
+    IMPLIED_ITYPE,
     INFERABLE_ITYPE,
     INFERABLE_JUMP,
     JALR,
@@ -58,14 +59,14 @@ def _source(rd, rs1):
 
 @njit
 def classify(word, xlen):
-    """`(kind, itype, target, absolute)` of an instruction word, int64 each.
+    """`(kind, itype, target, absolute)` of an instruction word, int64 each; `xlen` as in `lookup`.
 
     `itype` is the four-bit code, for a branch the one of not taken. `target` is for BRANCH and
     INFERABLE_JUMP: an offset from the instruction's address or, if `absolute` is 1, an address
     (sign-extended: mask it to xlen). Words that the tables do not know are SEQUENTIAL.
     """
     index = -1
-    if MAY_TRANSFER[1 if xlen == 64 else 0, bucket(word)]:
+    if MAY_TRANSFER[int(xlen) >> 6, bucket(word)]:
         index = lookup(word, xlen)
     if index < 0 or KIND[index] == SEQUENTIAL:
         return SEQUENTIAL, NONE, 0, 0
@@ -76,12 +77,20 @@ def classify(word, xlen):
     if kind == INFERABLE_JUMP:
         return INFERABLE_JUMP, INFERABLE_ITYPE[_destination(rd)], imm, 0
     if kind == UNINFERABLE_JUMP:
+        if IMPLIED_ITYPE[index] != NONE:
+            return UNINFERABLE_JUMP, IMPLIED_ITYPE[index], 0, 0
         if rs1 == 0:
             return INFERABLE_JUMP, INFERABLE_ITYPE[_destination(rd)], imm & ~1, 1
         return UNINFERABLE_JUMP, UNINFERABLE_ITYPE[_destination(rd), _source(rd, rs1)], 0, 0
     if kind == TRAP_RETURN:
         return TRAP_RETURN, XRET, 0, 0
     return ENVIRONMENT, NONE, 0, 0
+
+
+@njit
+def makes_upper(word):
+    """Whether an instruction word is lui, auipc or c.lui."""
+    return word & 0x5F == 0x17 or word & 0xE003 == 0x6001
 
 
 @njit
@@ -125,9 +134,11 @@ def find_slot(region_base, region_end, region_slot, address):
 
 @njit
 def scan(halfwords, base, first, xlen, slots):
-    """Fill the `slots` of one region, from its end, so that each knows those after it."""
+    """Fill the `slots` of one region, from its end, so that each knows those after it; `xlen` as in
+    `lookup`.
+    """
     word, size, kind, itype, target, end, count = slots
-    address_mask = u64(0xFFFFFFFF) if xlen == 32 else u64(-1)
+    address_mask = u64(-1) if xlen & 64 else u64(0xFFFFFFFF)
     total = halfwords.size
     for position in range(total - 1, -1, -1):
         slot = first + position

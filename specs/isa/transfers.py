@@ -9,8 +9,9 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from specs.isa.decode import EXPANSION, INDEX, buckets
+from specs.isa.decode import EXPANSION, INDEX, NAMES, buckets
 from specs.isa.itype import Itype
+from specs.isa.tables import SELECTIONS
 
 
 class Kind(IntEnum):
@@ -31,10 +32,20 @@ UNINFERABLE_JUMP = int(Kind.UNINFERABLE_JUMP)
 TRAP_RETURN = int(Kind.TRAP_RETURN)
 ENVIRONMENT = int(Kind.ENVIRONMENT)
 
+#: Jumps whose registers are not in their encoding. cm.popret is a return ("Itype and block",
+#: of instructions that do several things); a table jump takes its target from memory, and is
+#: classified as a jalr of neither link register that writes x0 or ra.
+_IMPLIED_ITYPE = {
+    "cm.popret": Itype.RETURN,
+    "cm.popretz": Itype.RETURN,
+    "cm.jt": Itype.UNINFERABLE_JUMP,
+    "cm.jalt": Itype.UNINFERABLE_CALL,
+}
+
 _BY_KIND = {
     Kind.BRANCH: ("beq", "bne", "blt", "bge", "bltu", "bgeu"),
     Kind.INFERABLE_JUMP: ("jal",),
-    Kind.UNINFERABLE_JUMP: ("jalr",),
+    Kind.UNINFERABLE_JUMP: ("jalr", *_IMPLIED_ITYPE),
     Kind.TRAP_RETURN: ("mret", "sret", "dret", "mnret", "uret"),
     Kind.ENVIRONMENT: ("ecall", "ebreak"),
 }
@@ -49,11 +60,13 @@ def _kinds() -> npt.NDArray[np.int64]:
 
 #: `Kind` by instruction index.
 KIND = _kinds()
+#: itype by instruction index of jumps that imply it, 0 for all others.
+IMPLIED_ITYPE = np.array([_IMPLIED_ITYPE.get(name, 0) for name in NAMES], np.int64)
 LUI, AUIPC, JALR = INDEX["lui"], INDEX["auipc"], INDEX["jalr"]
 
 #: Whether a bucket of the decoder holds any control transfer: most words need no further look.
 MAY_TRANSFER = np.array(
-    [[any(KIND[i] for i in candidates) for candidates in buckets(xlen)] for xlen in (32, 64)]
+    [[any(KIND[i] for i in candidates) for candidates in buckets(xlen)] for xlen in SELECTIONS]
 )
 
 #: By destination: x0; neither x0 nor a link register; x1 or x5 (the link registers).

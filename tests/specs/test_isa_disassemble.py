@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specs.isa.disassemble import ABI_NAMES, disassemble
+from specs.isa.disassemble import ABI_NAMES, FLOATING_ABI_NAMES, disassemble
 from specs.isa.encode import encode
+from specs.isa.tables import SELECTIONS, ZCM
 
 HERE = Path(__file__).resolve().parent
 
@@ -112,6 +113,39 @@ CASES = [
     (encode("sfence.vma", rs2=10), "sfence.vma zero,a0"),
     (encode("c.ebreak"), "ebreak"),
     (encode("mret"), "mret"),
+    (encode("fadd.d", rd=10, rs1=11, rs2=12, imm=0x700), "fadd.d fa0,fa1,fa2"),
+    (encode("fadd.s", rd=0, rs1=8, rs2=31, imm=0x100), "fadd.s ft0,fs0,ft11,rtz"),
+    (encode("fadd.s", imm=0x500), "fadd.s ft0,ft0,ft0,unknown"),
+    (encode("fmadd.h", rd=1, rs1=2, rs2=3, imm=0x71B), "fmadd.h ft1,ft2,ft3,fs11"),
+    (encode("fcvt.d.w", rd=10, rs1=10), "fcvt.d.w fa0,a0"),
+    (encode("fcvt.d.w", rd=10, rs1=10, imm=0x700), "fcvt.d.w fa0,a0,dyn"),
+    (encode("fcvt.w.d", rd=10, rs1=10, imm=0x100), "fcvt.w.d a0,fa0,rtz"),
+    (encode("fcvtmod.w.d", rd=10, rs1=10), "fcvtmod.w.d a0,fa0,rtz"),
+    (encode("fsgnj.s", rd=10, rs1=11, rs2=11), "fmv.s fa0,fa1"),
+    (encode("fsgnjn.h", rd=10, rs1=11, rs2=11), "fneg.h fa0,fa1"),
+    (encode("fsgnjx.d", rd=10, rs1=11, rs2=12), "fsgnjx.d fa0,fa1,fa2"),
+    (encode("fli.s", rd=10, imm=13), "fli.s fa0,0.625"),
+    (encode("fli.d", rd=10, imm=1), "fli.d fa0,min"),
+    (encode("c.fsdsp", rs2=8, imm=16), "fsd fs0,16(sp)"),
+    (encode("csrrs", rd=10, imm=1), "frflags a0"),
+    (encode("csrrw", rs1=10, imm=2), "fsrm a0"),
+    (encode("csrrw", rd=11, rs1=10, imm=3), "fscsr a1,a0"),
+    (encode("csrrwi", rs1=3, imm=1), "fsflagsi 3"),
+    (encode("c.not", rd=8, rs1=8, imm=-1), "not s0,s0"),
+    (encode("c.lhu", rd=8, rs1=9, imm=2), "lhu s0,2(s1)"),
+    (encode("c.mop.5"), "c.mop.5"),
+    (encode("mop.r.31", rd=10, rs1=11), "mop.r.31 a0,a1"),
+    (encode("mop.rr.7", rd=10, rs1=11, rs2=12), "mop.rr.7 a0,a1,a2"),
+    (encode("amocas.q", rd=10, rs1=11, rs2=12), "amocas.q a0,a2,(a1)"),
+    (encode("amocas.b", rd=10, rs1=11, rs2=12) | 1 << 26, "amocas.b.aq a0,a2,(a1)"),
+    (encode("cbo.zero", rs1=10), "cbo.zero (a0)"),
+    (encode("ori", rs1=10, imm=64 + 3), "prefetch.w 64(a0)"),
+    (encode("ori", rs1=10, imm=64 + 2), "ori zero,a0,66"),
+    (encode("add", rs2=2), "ntl.p1"),
+    (encode("c.add", rs2=5), "ntl.all"),
+    (encode("c.mv", rs2=2), "mv zero,sp"),
+    (encode("sinval.vma", rs1=10), "sinval.vma a0"),
+    (encode("wrs.nto"), "wrs.nto"),
     (0x0000000B, ".4byte 0x0000000b"),
     (0x8002, ".2byte 0x8002"),
     (0xFFFFFFFF, ".4byte 0xffffffff"),
@@ -123,6 +157,26 @@ def test_text(word: int, text: str) -> None:
     assert disassemble(word, 0x1000, 64) == text
 
 
+#: Beside Zcmp and Zcmt ("Zcmp", "Zcmt": assembler syntax), on RV32 and RV64.
+ZCM_CASES = [
+    (encode("cm.push", rs1=2, imm=15), "cm.push {ra,s0-s11},-64", "cm.push {ra,s0-s11},-112"),
+    (encode("cm.pop", rs1=2, imm=4 | 3 << 4), "cm.pop {ra},64", "cm.pop {ra},64"),
+    (encode("cm.popret", rs1=2, imm=5), "cm.popret {ra,s0},16", "cm.popret {ra,s0},16"),
+    (encode("cm.popretz", rs1=2, imm=8), "cm.popretz {ra,s0-s3},32", "cm.popretz {ra,s0-s3},48"),
+    (encode("cm.mvsa01", rs1=8, rs2=23), *["cm.mvsa01 s0,s7"] * 2),
+    (encode("cm.mva01s", rs1=18, rs2=9), *["cm.mva01s s2,s1"] * 2),
+    (encode("cm.jt", imm=31), *["cm.jt 31"] * 2),
+    (encode("cm.jalt", imm=255), *["cm.jalt 255"] * 2),
+]
+
+
+@pytest.mark.parametrize(("word", "rv32", "rv64"), ZCM_CASES, ids=[case[1] for case in ZCM_CASES])
+def test_what_has_encodings_of_zcd(word: int, rv32: str, rv64: str) -> None:
+    assert disassemble(word, 0x1000, 32 | ZCM) == rv32
+    assert disassemble(word, 0x1000, 64 | ZCM) == rv64
+    assert disassemble(word, 0x1000, 64).startswith("fsd ")
+
+
 def test_widths() -> None:
     word = encode("jal", imm=-0x2000)
     assert disassemble(word, 0x1000, 32) == "j 0xfffff000"
@@ -130,13 +184,16 @@ def test_widths() -> None:
     assert disassemble(encode("csrrs", rd=10, imm=0xB80), 0, 64) == "csrr a0,0xb80"
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 2), st.sampled_from([32, 64]))
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 2), st.sampled_from(SELECTIONS))
 def test_any_word_has_a_text(word: int, address: int, xlen: int) -> None:
     text = disassemble(word, address, xlen)
-    assert re.fullmatch(r"[a-z0-9.]+( [a-z0-9,().-]+)?", text), text
+    assert re.fullmatch(r"[a-z0-9.]+( [a-z0-9,(){}.-]+)?", text), text
 
 
 def test_register_names() -> None:
     assert len(ABI_NAMES) == len(set(ABI_NAMES)) == 32
     names = {1: "ra", 2: "sp", 5: "t0", 8: "s0", 10: "a0", 17: "a7", 18: "s2", 27: "s11", 31: "t6"}
     assert {number: ABI_NAMES[number] for number in names} == names
+    assert len(FLOATING_ABI_NAMES) == len(set(FLOATING_ABI_NAMES)) == 32
+    floating = {7: "ft7", 8: "fs0", 10: "fa0", 17: "fa7", 18: "fs2", 27: "fs11", 28: "ft8"}
+    assert {number: FLOATING_ABI_NAMES[number] for number in floating} == floating
