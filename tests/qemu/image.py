@@ -120,10 +120,12 @@ class Image:
         skip: bool = False,
         entry: int | None = None,
         alias: int = 0,
+        stores: Sequence[tuple[int, int]] = (),
     ) -> Case:
         """Add a case. With mstatus among `csrs` it is entered by mret, at `entry` or else where its
         body is seen at (its address + `alias`); x30 is then 0. Without it is entered in M mode.
-        With the name "inline" it is entered in M mode with that mstatus.
+        With the name "inline" it is entered in M mode with that mstatus. `stores`: words that are
+        written to addresses before.
         """
         assert not self.full
         number = len(self.cases)
@@ -147,6 +149,10 @@ class Image:
             code.csrw("fcsr", 30)
             for register in range(32):
                 pool.get_floating(register, f[register] if f else 0)
+        for target, value in stores:
+            pool.get(30, target)
+            pool.get(29, value)
+            code.do("sw", rs1=30, rs2=29)
         wanted = {**self.defaults, **csrs}
         status = wanted.pop("mstatus", None)
         inline = wanted.pop("inline", None)

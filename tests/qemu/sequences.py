@@ -19,25 +19,29 @@ from tests.qemu.image import DATA, DATA_SIZE, Image
 WINDOW = 1024
 LENGTH = 24
 
-#: Kinds of sequences: names of `specs.isa.tables.Entry.extension`.
-KINDS: dict[str, tuple[str, ...]] = {
-    "i": ("i",),
-    "m": ("m",),
-    "a": ("zaamo", "zalrsc", "i"),
-    "c": ("c", "i"),
-    "zba": ("zba",),
-    "zbb": ("zbb",),
-    "zbc": ("zbc",),
-    "zbs": ("zbs",),
-    "zbk": ("zbkb", "zbkc", "zbkx"),
-    "f": ("f",),
-    "d": ("d",),
-    "fc": ("f", "d", "c", "zcf", "zcd"),
-    "zfh": ("zfh", "zfhmin"),
-    "mixed": (
-        *("i", "m", "zaamo", "zalrsc", "c", "zcf", "zcd", "zba", "zbb", "zbc", "zbs"),
-        *("zbkb", "zbkc", "zbkx", "f", "d", "zfh", "zfhmin", "zifencei"),
-    ),
+#: What QEMU 7.2 has of `specs.isa.tables.Entry.extension`.
+_BASE = frozenset({"i", "m", "zmmul", "zaamo", "zalrsc", "c", "zifencei"})
+_BITS = frozenset({"zba", "zbb", "zbc", "zbs", "zbkb", "zbkc", "zbkx"})
+_FLOATING = frozenset({"f", "d", "zfh", "zfhmin", "zcf", "zcd"})
+_SUPPORTED = _BASE | _BITS | _FLOATING
+
+#: Kinds of sequences: extensions whose instructions they have.
+KINDS: dict[str, frozenset[str]] = {
+    "i": frozenset({"i"}),
+    "m": frozenset({"m", "zmmul"}),
+    "a": frozenset({"zaamo", "zalrsc", "i"}),
+    "c": frozenset({"c", "i"}),
+    "zba": frozenset({"zba"}),
+    "zbb": frozenset({"zbb"}),
+    "zbc": frozenset({"zbc"}),
+    "zbs": frozenset({"zbs"}),
+    "zbk": frozenset({"zbkb", "zbkc", "zbkx"}),
+    "f": frozenset({"f"}),
+    "d": frozenset({"d"}),
+    "fc": frozenset({"f", "d", "c", "zcf", "zcd"}),
+    "zfh": frozenset({"zfh", "zfhmin"}),
+    "integer": _BASE | _BITS,
+    "mixed": _SUPPORTED,
 }
 _FORMS = {
     "f": (values.SINGLE,),
@@ -46,7 +50,6 @@ _FORMS = {
     "fc": (values.SINGLE, values.DOUBLE),
     "mixed": (values.SINGLE, values.DOUBLE, values.HALF),
 }
-_FLOATING = frozenset({"f", "d", "zfh", "zfhmin", "zcf", "zcd"})
 
 #: Bytes that the memory instructions move, by name.
 _WIDTHS = {"b": 1, "bu": 1, "h": 2, "hu": 2, "w": 4, "wu": 4, "d": 8}
@@ -68,19 +71,30 @@ def size(base: str) -> int:
     return 0
 
 
+def alternatives(entry: Entry) -> list[set[str]]:
+    """Extensions that have an instruction: all of one of these sets."""
+    return [set(parts.split("+")) for parts in entry.extension.split("/")]
+
+
 @lru_cache
-def entries(extensions: tuple[str, ...], xlen: int) -> tuple[Entry, ...]:
-    """Encodings of some extensions on a width."""
-    return tuple(
-        e
-        for e in ENTRIES
-        if e.extension in extensions and xlen in e.xlens and e.expansion not in _EXCLUDED
-    )
+def entries(kind: str, xlen: int) -> tuple[Entry, ...]:
+    """Encodings of a kind on a width."""
+
+    def belongs(entry: Entry) -> bool:
+        return any(has <= _SUPPORTED and has & KINDS[kind] for has in alternatives(entry))
+
+    all_of = [e for e in ENTRIES if xlen in e.xlens and e.expansion not in _EXCLUDED]
+    return tuple(e for e in all_of if belongs(e))
+
+
+def is_floating(entry: Entry) -> bool:
+    """Whether an instruction needs f registers."""
+    return any(has & _FLOATING for has in alternatives(entry))
 
 
 def floating_point(kind: str) -> bool:
-    """Whether sequences of a kind need f registers, in the tables as they are."""
-    return any(e.extension in _FLOATING for e in entries(KINDS[kind], 64))
+    """Whether sequences of a kind need f registers."""
+    return bool(KINDS[kind] & _FLOATING)
 
 
 def _to_f(entry: Entry, field: str) -> bool:
@@ -96,7 +110,7 @@ def operands(
     bits = 0xFFFF if entry.match & 3 != 3 else 0xFFFF_FFFF
     for _ in range(200):
         drawn = entry.match | rng.getrandbits(32) & ~entry.mask & bits
-        if entry.extension in _FLOATING and bits > 0xFFFF and not entry.mask & 0x7000:
+        if is_floating(entry) and bits > 0xFFFF and not entry.mask & 0x7000:
             mode = rng.choice((0, 1, 2, 3, 4, 7, 7, 7)) if rng.random() < 0.98 else 5
             drawn = drawn & ~0x7000 | mode << 12
         got = decode(drawn, xlen)
@@ -258,9 +272,8 @@ def _choose(rng: random.Random, choice: Sequence[Entry]) -> Entry:
 def image(kind: str, seed: int, xlen: int, count: int) -> Image:
     """`count` cases (fewer if they fill the image) of a kind."""
     rng = random.Random(f"{kind} {seed} {xlen}")
-    choice = entries(KINDS[kind], xlen)
+    choice = entries(kind, xlen)
     floating = floating_point(kind)
-    has_csr = floating
     made = Image(xlen, floating=floating)
     for number in range(count):
         if made.full or (number + 1) * WINDOW > DATA_SIZE:
@@ -270,7 +283,7 @@ def image(kind: str, seed: int, xlen: int, count: int) -> Image:
             made.write(window + at, _datum(rng, kind))
         sequence = Window(rng, xlen, window)
         for _ in range(LENGTH):
-            if has_csr and rng.random() < 0.06:
+            if floating and rng.random() < 0.06:
                 sequence.parts.append([_fcsr_access(rng, sequence.free)])
             else:
                 sequence.add(_choose(rng, choice))
