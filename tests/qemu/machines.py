@@ -39,7 +39,7 @@ QEMU_CPU: Mapping[str, str] = {
     "svnapot": "true",
     "svpbmt": "true",
     "sstc": "true",
-    "pmu-num": "0",
+    "pmu-num": "29",
 }
 #: QEMU ends by itself in well below a second; this is for programs that went astray.
 _TIMEOUT = 60.0

@@ -20,6 +20,7 @@ NOWHERE = 0x1800_0000
 #: S-mode software, timer, external; M-mode software, timer.
 _S_INTERRUPTS = (1, 5, 9)
 _M_INTERRUPTS = (3, 7)
+_DELEGABLE = 0x222
 
 
 def environment(xlen: int, bits: int) -> dict[str, int]:
@@ -173,9 +174,15 @@ def interrupt_image(kind: str, seed: int, xlen: int, count: int) -> Image:
         if not timer:
             stores = [(MSIP, int(software)), (MTIMECMP + 4, 0xFFFF_FFFF)]
         every = sum(1 << n for n in (*_S_INTERRUPTS, *_M_INTERRUPTS))
+        mideleg = rng.choice((0, every, rng.getrandbits(12))) & _DELEGABLE
+        pending = sum(1 << n for n in chosen) | software << 3 | timer << 7
+        mie = rng.choice((every, every, rng.getrandbits(12))) & every
+        for mask in (mideleg, ~mideleg):  # `known`: one candidate for S, and one for M
+            while (pending & mie & mask).bit_count() > 1:
+                mie &= ~(1 << rng.randrange(12) & mask)
         csrs = {
-            "mideleg": rng.choice((0, every, rng.getrandbits(12))),
-            "mie": rng.choice((every, every, rng.getrandbits(12))),
+            "mideleg": mideleg,
+            "mie": mie,
             "mip": sum(1 << n for n in chosen),
             "medeleg": delegation(rng),
             "mtvec": rng.choice((labels["handler"], labels["vectors"] | 1)),
