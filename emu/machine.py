@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from emu.engine.operations import operations
 from emu.hart import csrs, pmp, state
-from emu.hart.extensions import allowed, misa
+from emu.hart.extensions import allowed, misa, selection
 from emu.hart.interrupts import mtime
 from emu.host.htif import Htif
 from emu.host.semihosting import Semihosting, SemihostingOptions
@@ -326,7 +326,7 @@ class Machine:
         width = (1 << self.xlen) - 1
         cpu[state.X : state.SINK] = cpu[state.F : state.F + 32] = 0
         cpu[state.CSR_KIND : state.SIZE] = 0
-        cpu[state.HAS] = 7 | sum(bit for name, bit in _HAS.items() if name in self._extensions)
+        cpu[state.HAS] = sum(bit for name, bit in _HAS.items() if name in self._extensions)
         tables = "zcmt" in self._extensions
         csrs.configure(cpu, self.xlen, misa(self._extensions, self.xlen), compressed, tables)
         cpu[state.CONTEXT_CSR] = cpu[state.STIMECMP] = _ALL_ONES
@@ -336,6 +336,7 @@ class Machine:
         cpu[state.STUCK] = cpu[state.LAST_TRAP] = cpu[state.REST] = cpu[state.HANDLING] = 0
         cpu[state.PC] = self._reset_pc
         cpu[state.XLEN] = self.xlen
+        cpu[state.SELECTION] = selection(self._extensions, self.xlen)
         cpu[state.ADDRESS_MASK] = width
         cpu[state.EPC_MASK] = width & (~1 if compressed else ~3)
         cpu[state.ALIGN_MASK] = 0 if compressed else 2
