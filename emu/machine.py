@@ -78,7 +78,8 @@ class Machine:
     """A hart with its memory and devices, reset and ready to run.
 
     `programs`: from `emu.platforms.elf.load`; the first gives width, entry and tohost. `isa`: an
-    ISA string to which the hart is restricted; it can do everything without. `memory`: more RAM,
+    ISA string to which the hart is restricted; it can do everything without. `modes`: its privilege
+    modes, "M", "MU" or "MSU"; by default those that `isa` names, or all. `memory`: more RAM,
     (base, size) in whole 4 KiB pages. `record`: whether `run` yields what retires; `passages`:
     whether it may do so in short (`ingress.PASSAGE`), where no side band and no hook needs single
     blocks. `console`:
@@ -97,6 +98,7 @@ class Machine:
         *,
         platform: str = "spike",
         isa: str | None = None,
+        modes: str | None = None,
         memory: Sequence[tuple[int, int]] = (),
         record: bool = True,
         passages: bool = False,
@@ -117,7 +119,7 @@ class Machine:
         for program in programs:
             if program.xlen != self.xlen:
                 raise MachineError(f"{program.path}: RV{program.xlen}, the first is RV{self.xlen}")
-        extensions = allowed(isa, self.xlen)
+        extensions = allowed(isa, self.xlen, modes)
         board = PLATFORMS[platform](programs, list(memory))
         self.memory: Memory = board.memory
         #: None while the program may still run on.
