@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from emu.engine.operations import operations
 from emu.hart import csrs, pmp, state
-from emu.hart.extensions import allowed, misa
+from emu.hart.extensions import allowed, misa, selection
 from emu.hart.interrupts import mtime
 from emu.host.htif import Htif
 from emu.host.semihosting import Semihosting, SemihostingOptions
@@ -78,7 +78,8 @@ class Machine:
     """A hart with its memory and devices, reset and ready to run.
 
     `programs`: from `emu.platforms.elf.load`; the first gives width, entry and tohost. `isa`: an
-    ISA string to which the hart is restricted; it can do everything without. `memory`: more RAM,
+    ISA string to which the hart is restricted; it can do everything without. `modes`: its privilege
+    modes, "M", "MU" or "MSU"; by default those that `isa` names, or all. `memory`: more RAM,
     (base, size) in whole 4 KiB pages. `record`: whether `run` yields what retires; `passages`:
     whether it may do so in short (`ingress.PASSAGE`), where no side band and no hook needs single
     blocks. `console`:
@@ -97,6 +98,7 @@ class Machine:
         *,
         platform: str = "spike",
         isa: str | None = None,
+        modes: str | None = None,
         memory: Sequence[tuple[int, int]] = (),
         record: bool = True,
         passages: bool = False,
@@ -117,7 +119,7 @@ class Machine:
         for program in programs:
             if program.xlen != self.xlen:
                 raise MachineError(f"{program.path}: RV{program.xlen}, the first is RV{self.xlen}")
-        extensions = allowed(isa, self.xlen)
+        extensions = allowed(isa, self.xlen, modes)
         board = PLATFORMS[platform](programs, list(memory))
         self.memory: Memory = board.memory
         #: None while the program may still run on.
@@ -326,7 +328,7 @@ class Machine:
         width = (1 << self.xlen) - 1
         cpu[state.X : state.SINK] = cpu[state.F : state.F + 32] = 0
         cpu[state.CSR_KIND : state.SIZE] = 0
-        cpu[state.HAS] = 7 | sum(bit for name, bit in _HAS.items() if name in self._extensions)
+        cpu[state.HAS] = sum(bit for name, bit in _HAS.items() if name in self._extensions)
         tables = "zcmt" in self._extensions
         csrs.configure(cpu, self.xlen, misa(self._extensions, self.xlen), compressed, tables)
         cpu[state.CONTEXT_CSR] = cpu[state.STIMECMP] = _ALL_ONES
@@ -336,6 +338,7 @@ class Machine:
         cpu[state.STUCK] = cpu[state.LAST_TRAP] = cpu[state.REST] = cpu[state.HANDLING] = 0
         cpu[state.PC] = self._reset_pc
         cpu[state.XLEN] = self.xlen
+        cpu[state.SELECTION] = selection(self._extensions, self.xlen)
         cpu[state.ADDRESS_MASK] = width
         cpu[state.EPC_MASK] = width & (~1 if compressed else ~3)
         cpu[state.ALIGN_MASK] = 0 if compressed else 2

@@ -40,6 +40,7 @@ FREQUENT = """
     ADDI ADD LI LB LH LW LD LBU LHU LWU SB SH SW SD BEQ BNE BLT BGE BLTU BGEU JUMP CALL JALR NEXT
     ADDIW ADDW SUB SUBW SLLI SRLI ANDI AND OR XOR MUL MULW SLLIW SRLIW SRAIW SLTU SRAI XORI
     SLL SRL SRA SLLW SRLW SRAW MULH MULHU SLT ORI SLTI SLTIU CONST RESOLVE LEAVE CROSS
+    FLD FSD FLW FSW
 """.split()
 
 _ACCESSES = {
@@ -48,6 +49,7 @@ _ACCESSES = {
     Shape.STORE: STORE,
     Shape.CONDITIONAL: STORE,
     Shape.ATOMIC: LOAD | STORE,
+    Shape.CAS: LOAD | STORE,
 }
 
 
@@ -85,14 +87,23 @@ def _form(meaning: Meaning, entry: Entry) -> tuple[Meaning, bool, int]:
         immediate = "zimm" in layout.syntax
     else:
         immediate = bool(layout.imm)
-    size = 1 << (entry.match >> 12 & 3) if meaning.shape in _ACCESSES else 0
+    size = 0
+    if meaning.shape in _ACCESSES:
+        funct3 = entry.match >> 12 & 7
+        # of a load, its highest bit says how the word is extended
+        size = 1 << (funct3 if meaning.shape is Shape.CAS else funct3 & 3)
     return meaning, immediate, size
 
 
 @cache
 def _instructions() -> dict[tuple[int, str], Operation]:
     """By width and name of an instruction that is its own expansion."""
-    entries = {(x, e.expansion): e for e in ENTRIES for x in e.xlens if e.match & 3 == 3}
+    entries = {
+        (x, e.expansion): e
+        for e in ENTRIES
+        for x in e.xlens
+        if e.name == e.expansion or e.match & 3 == 3
+    }
     forms: dict[tuple[Meaning, bool, int], Operation] = {}
     found: dict[tuple[int, str], Operation] = {}
     # Names come from RV64, where each form has an instruction of its own.
@@ -136,7 +147,9 @@ NUMBER: dict[str, int] = _numbers()
 (
     RESOLVE, CROSS, LI, CONST, JUMP, CALL, NEXT, LEAVE, TRAP, MATCH, FIRE, DIRTY, FLOAT, ILLEGAL,
 ) = (NUMBER[name] for name in _OWN)  # fmt: skip
-JALR, EBREAK, WFI = NUMBER["JALR"], NUMBER["EBREAK"], NUMBER["WFI"]
+JALR, EBREAK, WFI, ADD = (NUMBER[name] for name in ("JALR", "EBREAK", "WFI", "ADD"))
+CM_MVSA01, CM_POPRETZ, CM_JALT = (NUMBER[n] for n in ("CM_MVSA01", "CM_POPRETZ", "CM_JALT"))
+CBO_ZERO, CBO_INVAL = NUMBER["CBO_ZERO"], NUMBER["CBO_INVAL"]
 
 #: What LEAVE leaves the hot loop for (its rd).
 FOR_CHECK, FOR_MRET, FOR_WFI, FOR_FENCE_I, FOR_BRANCH, FOR_HOST_CALL = range(6)
@@ -208,6 +221,9 @@ for _name, _why in (
     ("WFI", FOR_WFI),
     ("FENCE_I", FOR_FENCE_I),
     ("SFENCE_VMA", FOR_SFENCE),
+    ("SINVAL_VMA", FOR_SFENCE),
+    ("SFENCE_W_INVAL", FOR_CHECK),
+    ("SFENCE_INVAL_IR", FOR_CHECK),
 ):
     BOUNDARY_FOR[NUMBER[_name]] = _why
 #: The lowest privilege level that may execute a BOUNDARY.
@@ -217,10 +233,13 @@ for _name, _level in (
     ("SRET", Privilege.S),
     ("WFI", Privilege.S),
     ("SFENCE_VMA", Privilege.S),
+    ("SINVAL_VMA", Privilege.S),
+    ("SFENCE_W_INVAL", Privilege.S),
+    ("SFENCE_INVAL_IR", Privilege.S),
 ):
     LEVEL_FOR[NUMBER[_name]] = _level
 #: By index of `specs.isa` table: whether it is illegal while mstatus.FS is off.
-NEEDS_FLOATING = np.array([entry.extension in FLOATING_EXTENSIONS for entry in ENTRIES])
+NEEDS_FLOATING = np.array([e.extension.partition("+")[0] in FLOATING_EXTENSIONS for e in ENTRIES])
 
 
 def operations(xlen: int, allowed: Container[str]) -> npt.NDArray[np.uint16]:

@@ -8,6 +8,8 @@ from emu.devices.clint import in_clint, read_clint, write_clint
 from emu.engine.access import imm, op_of, rs1, rs2, set_rd
 from emu.engine.generate import ATOMIC, CSR, FLOATING, LOAD, RARE, VALUE, generated
 from emu.engine.operations import (
+    CBO_INVAL,
+    CBO_ZERO,
     CONDITIONAL,
     DIRTY,
     FIRE,
@@ -28,7 +30,7 @@ from emu.hart.csrs import GUARDED, is_denied, make_dirty, read_csr, write_csr
 from emu.hart.faults import FAULT, OK, fault
 from emu.hart.paging import READ, WRITE, access_fault
 from emu.hart.places import block_pc, retired_at
-from emu.hart.reach import NO_MEMORY, reach
+from emu.hart.reach import NO_MEMORY, code, reach
 from emu.hart.regions import note_store
 from emu.hart.state import (
     ADDRESS_MASK,
@@ -36,11 +38,22 @@ from emu.hart.state import (
     CAUSE,
     FCSR,
     FIRING,
+    HAS,
+    HAS_S,
+    JVT,
     MARKED,
+    MENVCFG,
     PHYSICAL,
+    PRIV,
     RESERVED,
+    SENVCFG,
+    SINK,
+    TEMPORARY,
+    TVAL,
     XLEN,
+    X,
 )
+from emu.hart.status import CBCFE, CBIE, CBZE
 from emu.hart.trigger_registers import ACCESSES, EXECUTE
 from emu.hart.triggers import _hit, matched
 from emu.isa.kinds import Shape
@@ -49,6 +62,7 @@ from specs.isa.causes import (
     LOAD_ADDRESS_MISALIGNED,
     STORE_ADDRESS_MISALIGNED,
 )
+from specs.isa.privilege import Privilege
 from specs.kernels.memory import load8u, load16u, load32u, load64, store8, store16, store32, store64
 from specs.kernels.njit import njit, plain
 from specs.kernels.words import (
@@ -62,6 +76,8 @@ from specs.kernels.words import (
     U5,
     U7,
     U8,
+    U15,
+    U16,
     U32,
     U255,
     b2u,
@@ -80,6 +96,13 @@ _PAGE_SIZE, _OFFSET = np.uint64(4096), np.uint64(4095)
 _STORED, _MISSED = np.int64(2), np.int64(3)
 _RM, _NUMBER, _CSR = np.uint64(FLOAT_RM_SHIFT), np.uint64(FLOAT_NUMBER_SHIFT), np.uint64(20)
 _LOW16 = np.uint64(0xFFFF)
+_SINK, _SP = np.uint64(SINK), np.int64(X + 2)
+_M, _U = np.uint64(Privilege.M), np.uint64(Privilege.U)
+_CBIE, _CBCFE, _CBZE = np.uint64(CBIE), np.uint64(CBCFE), np.uint64(CBZE)
+#: Bytes of a cache block (Zic64b).
+_BLOCK = np.uint64(64)
+#: Registers of rlist 15, as the field counts them.
+_ALL_BUT_ONE = np.uint64(12)
 
 
 @njit
@@ -288,6 +311,19 @@ def _written(op: Any, old: Any, operand: Any) -> Any:
 
 
 @njit
+def _signed(host: Any, size: Any) -> Any:
+    """The word of `size` bytes at a host address, sign-extended."""
+    return _extended(_read(host, size), size)
+
+
+@njit
+def _extended(value: Any, size: Any) -> Any:
+    """The low `size` bytes of a value, sign-extended."""
+    unused = s64((U8 - size) << U3)
+    return u64(s64(value << u64(unused)) >> unused)
+
+
+@njit
 def _atomic(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     """LR, SC and AMOs: on memory only, aligned only."""
     address = rs1(registers, ip) & cpu[ADDRESS_MASK]
@@ -297,13 +333,16 @@ def _atomic(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     if address & (size - U1) != U0:
         cause = LOAD_ADDRESS_MISALIGNED if is_load else STORE_ADDRESS_MISALIGNED
         return fault(cpu, cause, address)
-    also = READ if kind == shape.ATOMIC else U0
+    also = READ if kind == shape.ATOMIC or kind == shape.CAS else U0
     host = reach(cpu, address, size, READ if is_load else WRITE, also)
     if host <= NO_MEMORY:
         if host == NO_MEMORY:
             access_fault(cpu, READ if is_load else WRITE, address)
         return FAULT
     place = cpu[PHYSICAL]
+    if kind == shape.CAS:
+        _compare_and_swap(cpu, registers, ip, (host, place, size))
+        return OK
     operand = rs2(registers, ip)
     if kind == shape.CONDITIONAL:
         success = cpu[RESERVED] == place | size >> U2
@@ -313,15 +352,163 @@ def _atomic(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
             return OK
         new = operand
     else:
-        old = load64(host) if size == U8 else sext32(load32u(host))
+        old = _signed(host, size)
         if is_load:
             cpu[RESERVED] = place | size >> U2
             set_rd(registers, ip, old)
             return OK
-        new = _combined(SAME_VALUE[op], old, operand if size == U8 else sext32(operand))
+        new = _combined(SAME_VALUE[op], old, _extended(operand, size))
         set_rd(registers, ip, old)
     _write(host, size, new)
     note_store(cpu, place, size)
+    return OK
+
+
+@njit
+def _low_half(cpu: Any, slot: Any) -> Any:
+    """Of a pair of registers, that of even number; a pair from x0 on is 0."""
+    return U0 if slot == U0 else cpu[s64(slot)]
+
+
+@njit
+def _high_half(cpu: Any, slot: Any) -> Any:
+    return U0 if slot == U0 else cpu[s64(slot + U1)]
+
+
+@njit
+def _compare_and_swap(cpu: Any, registers: Any, ip: Any, where: Any) -> Any:
+    """AMOCAS at `where`: host pointer, physical address, bytes. What is wider than a register is in
+    a pair of them."""
+    host, place, size = where
+    to, source = load8u(ip + U1), load8u(ip + U3)
+    to = U0 if to == _SINK else to
+    if size <= cpu[XLEN] >> U3:
+        old = _signed(host, size)
+        if old == _extended(_low_half(cpu, to), size):
+            _write(host, size, rs2(registers, ip))
+            note_store(cpu, place, size)
+        set_rd(registers, ip, old)
+        return
+    half = size >> U1
+    low, high = _signed(host, half), _signed(host + half, half)
+    if low == _low_half(cpu, to) and high == _high_half(cpu, to):
+        _write(host, half, _low_half(cpu, source))
+        _write(host + half, half, _high_half(cpu, source))
+        note_store(cpu, place, size)
+    if to != U0:
+        cpu[s64(to)], cpu[s64(to + U1)] = low, high
+
+
+@njit
+def _block_is_illegal(cpu: Any, op: Any) -> Any:
+    """Whether menvcfg, or senvcfg, has an instruction of Zicbom or Zicboz trap."""
+    enabling = _CBCFE
+    if op == CBO_ZERO:
+        enabling = _CBZE
+    elif op == CBO_INVAL:
+        enabling = _CBIE
+    priv = cpu[PRIV]
+    if priv == _M:
+        return False
+    if cpu[MENVCFG] & enabling == U0:
+        return True
+    return priv == _U and cpu[HAS] & u64(HAS_S) != U0 and cpu[SENVCFG] & enabling == U0
+
+
+@njit
+def _cache_block(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
+    """CBO: there is no cache, so that all but cbo.zero only look whether they may."""
+    if _block_is_illegal(cpu, op):
+        return fault(cpu, s64(ILLEGAL_INSTRUCTION), imm(ip) & LOW32)
+    address = rs1(registers, ip) & cpu[ADDRESS_MASK]
+    if op != CBO_ZERO:
+        # whoever may load or store there, may
+        if reach(cpu, address, U1, READ, U0) == U0 and reach(cpu, address, U1, WRITE, U0) == U0:
+            return FAULT
+        return OK
+    block = address & ~(_BLOCK - U1)
+    host = reach(cpu, block, _BLOCK, WRITE, U0)
+    if host <= NO_MEMORY:
+        if host == NO_MEMORY:
+            return access_fault(cpu, WRITE, address)
+        cpu[TVAL] = address
+        return FAULT
+    place = cpu[PHYSICAL]
+    for i in range(_BLOCK >> U3):
+        store64(host + (u64(i) << U3), U0)
+    note_store(cpu, place, _BLOCK)
+    return OK
+
+
+@njit
+def _saved(cpu: Any, what: Any) -> Any:
+    """How many registers are saved (Zcmp, rlist), and by how much the stack pointer moves."""
+    count = (what & U15) - U3
+    if count == _ALL_BUT_ONE:
+        count += U1  # s10 and s11 go together
+    bytes_ = count * (cpu[XLEN] >> U3)
+    return count, ((bytes_ + U15) & ~U15) + (what >> U4 & U3) * U16
+
+
+@njit
+def _register_of(number: Any) -> Any:
+    """Slot of the `number`th register that is saved: ra, s0, s1, s2 ..."""
+    if number == 0:
+        return 1
+    return 7 + number if number < 3 else 15 + number
+
+
+@njit
+def _push(cpu: Any, registers: Any, ip: Any) -> Any:
+    count, down = _saved(cpu, imm(ip))
+    size, mask = cpu[XLEN] >> U3, cpu[ADDRESS_MASK]
+    at = cpu[_SP]
+    for k in range(s64(count)):
+        at -= size
+        kept = _keep(cpu, at & mask, size, cpu[_register_of(s64(count) - 1 - k)])
+        if kept != _STORED:
+            return FAULT if kept == _MISSED else access_fault(cpu, WRITE, at & mask)
+    cpu[_SP] = _as_register(cpu, cpu[_SP] - down)
+    return OK
+
+
+@njit
+def _pop(cpu: Any, registers: Any, ip: Any) -> Any:
+    """Registers are changed when all of them could be read."""
+    count, up = _saved(cpu, imm(ip))
+    size, mask = cpu[XLEN] >> U3, cpu[ADDRESS_MASK]
+    end = cpu[_SP] + up
+    retired = retired_at(cpu, ip)
+    for change in (False, True):
+        at = end
+        for k in range(s64(count)):
+            at -= size
+            word, outcome = _word(cpu, at & mask, size, retired)
+            if outcome == FAULT:
+                return FAULT
+            if change:
+                cpu[_register_of(s64(count) - 1 - k)] = _as_register(cpu, word)
+    cpu[_SP] = _as_register(cpu, end)
+    return OK
+
+
+@njit
+def _as_register(cpu: Any, value: Any) -> Any:
+    return sext32(value) if cpu[XLEN] == U32 else value
+
+
+@njit
+def _table_jump(cpu: Any, ip: Any) -> Any:
+    """Fetch the target of a jump through the table of jvt."""
+    size = cpu[XLEN] >> U3
+    at = cpu[JVT] + imm(ip) * size
+    target = U0
+    for k in range(s64(size >> U1)):
+        host = code(cpu, (at + (u64(k) << U1)) & cpu[ADDRESS_MASK])
+        if host == U0:
+            return FAULT
+        target |= load16u(host) << (u64(k) << U4)
+    cpu[TEMPORARY] = target
     return OK
 
 
@@ -387,10 +574,18 @@ def _one(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
         return _load(cpu, registers, ip, op)
     if kind == shape.STORE:
         return _store(cpu, registers, ip, op)
-    if kind == shape.ATOMIC or kind == shape.RESERVE or kind == shape.CONDITIONAL:
+    if kind in (shape.ATOMIC, shape.RESERVE, shape.CONDITIONAL, shape.CAS):
         return _atomic(cpu, registers, ip, op)
     if kind == shape.CSR or kind == shape.CSR_WRITE:
         return _csr_instruction(cpu, registers, ip, op)
+    if kind == shape.CACHE_BLOCK:
+        return _cache_block(cpu, registers, ip, op)
+    if kind == shape.PUSH:
+        return _push(cpu, registers, ip)
+    if kind == shape.POP or kind == shape.POP_RETURN:
+        return _pop(cpu, registers, ip)
+    if kind == shape.TABLE_JUMP:
+        return _table_jump(cpu, ip)
     if op == MATCH:
         return _match(cpu, registers, ip)
     if op == FIRE:

@@ -10,8 +10,12 @@ from emu.engine.generate import UPPER, VALUE, generated
 from emu.engine.operations import (
     ACCESS,
     ACCESS_BYTES_SHIFT,
+    ADD,
     BOUNDARY_FOR,
     CALL,
+    CM_JALT,
+    CM_MVSA01,
+    CM_POPRETZ,
     CONST,
     COUNT_BEFORE,
     CROSS,
@@ -33,6 +37,7 @@ from emu.engine.operations import (
     HEADER_BYTES,
     ILLEGAL,
     IS_ADDI,
+    JALR,
     JUMP,
     LEAVE,
     LEVEL_FOR,
@@ -87,11 +92,13 @@ from emu.hart.state import (
     PHYSICAL,
     PLACE_CYCLES_SHIFT,
     PRIV,
+    SELECTION,
     SEMIHOSTING,
     SEQUEL,
     SIDE,
     SINK,
     SUCCESSORS,
+    TEMPORARY,
     TRANSIENT,
     USED,
     USED_COUNT,
@@ -153,6 +160,8 @@ _PULSES = 8
 #: np.int64, as all that is passed to kernels: each literal int compiles the callee again.
 _NO = np.int64(0)
 _F = np.int64(F)
+_RA, _A0, _A1 = np.int64(1), np.int64(10), np.int64(11)
+_ADD, _JALR = np.int64(ADD), np.int64(JALR)
 _LI = np.int64(LI)
 _CONST = np.int64(CONST)
 _TRAP = np.int64(TRAP)
@@ -424,7 +433,7 @@ def _decode(cpu: Any, operations: Any, word: Any) -> Any:
     """Micro-operation of an instruction word, and its operands (rd, rs1, rs2, immediate) as it has
     them: registers are slots. ILLEGAL also where it may not be executed.
     """
-    index = lookup(word, s64(cpu[XLEN]))
+    index = lookup(word, s64(cpu[SELECTION]))
     if index < 0:
         return _ILLEGAL, (_NO, _NO, _NO, _NO)
     op = np.int64(operations[index])
@@ -471,15 +480,36 @@ def _transfer(cpu: Any, op: Any, operand: Any, here: Any, word: Any) -> Any:
 
 
 @njit
+def _prelude(ip: Any, op: Any, operand: Any) -> Any:
+    """What an instruction does before it jumps through a register: where the next micro-operation
+    goes, and operands of that jump."""
+    _emit(ip, op, _NO, operand[1], operand[2], operand[3])
+    ip += U8
+    if SHAPE[op] == shape.TABLE_JUMP:
+        to = _RA if op == CM_JALT else s64(SINK)
+        return ip, (to, s64(TEMPORARY), _NO, _NO)
+    if op == CM_POPRETZ:
+        _emit(ip, _LI, _A0, _NO, _NO, _NO)
+        ip += U8
+    return ip, (s64(SINK), _RA, _NO, _NO)
+
+
+@njit
 def _straight(cpu: Any, ip: Any, op: Any, operand: Any, here: Any, word: Any) -> Any:
     """Emit an instruction behind which its block can go on. Returns where the next micro-operation
     goes.
     """
     to, first, second, immediate = operand
+    if SHAPE[op] == shape.MOVES:
+        # a0 and a1 are no s registers: either can be moved first
+        into_saved = op == CM_MVSA01
+        _emit(ip, _ADD, first if into_saved else _A0, _A0 if into_saved else first, _NO, _NO)
+        _emit(ip + U8, _ADD, second if into_saved else _A1, _A1 if into_saved else second, _NO, _NO)
+        return ip + U16
     if op >= FIRST_FLOATING:
         immediate = (immediate + _F) | op << FLOAT_NUMBER_SHIFT
         op = _FLOAT
-    elif SHAPE[op] == shape.CSR or SHAPE[op] == shape.CSR_WRITE:
+    elif SHAPE[op] in (shape.CSR, shape.CSR_WRITE, shape.CACHE_BLOCK):
         immediate = word
     if SHAPE[op] == shape.UPPER:
         value = _known(op, u64(immediate), here)
@@ -520,7 +550,13 @@ def _needs_check(cpu: Any, op: Any, operand: Any) -> Any:
 @njit
 def _transfers(op: Any) -> Any:
     kind = SHAPE[op]
-    return kind == shape.JUMP or kind == shape.INDIRECT or kind == shape.BRANCH
+    return (
+        kind == shape.JUMP
+        or kind == shape.INDIRECT
+        or kind == shape.BRANCH
+        or kind == shape.POP_RETURN
+        or kind == shape.TABLE_JUMP
+    )
 
 
 @njit
@@ -640,14 +676,19 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
             looks |= access & (U16 - U1)
             size = s64(access >> _ACCESS_BYTES)
             _emit(start, _MATCH, s64(looks), operand[1], size, operand[3])
-        store64(ip + side, _place(counts, (ip - start) >> U3))
+        before = counts
+        store64(ip + side, _place(before, (ip - start) >> U3))
         counts = _counted(counts, halves, op)
         here = at
         at = (at + (halves << U1)) & mask
         if _transfers(op) or SHAPE[op] == shape.BOUNDARY:
+            if SHAPE[op] in (shape.POP_RETURN, shape.TABLE_JUMP):
+                ip, operand = _prelude(ip, op, operand)
+                store64(ip + side, _place(before, (ip - start) >> U3))
+                op = _JALR
             end = _transfer(cpu, op, operand, here, word)
             if SHAPE[op] != shape.BRANCH:
-                code = classify(word, s64(cpu[XLEN]))[1]
+                code = classify(word, s64(cpu[SELECTION]))[1]
                 sijump = counts[0] == U1 and pc & _SEQUEL != U0
                 if previous != 0:
                     sijump = sequentially_inferable(previous, word)

@@ -11,6 +11,8 @@ from specs.isa.tables import ENTRIES, RV32, ZCM
 ALWAYS = ("i", "zicsr", "zifencei", "system")
 #: Privilege modes besides M: an ISA string that names neither leaves both.
 _MODES = ("s", "u")
+#: What a hart can have.
+MODES = ("m", "mu", "msu")
 #: In this order, multi-letter names after all single letters, a z by its second letter first, an s
 #: after all of these ("ISA Extension Naming Conventions").
 _LETTERS = "iemafdqlcbkjtvph"
@@ -100,12 +102,25 @@ def names(isa: str) -> tuple[int, list[str]]:
     return xlen, found
 
 
-def allowed(isa: str | None, xlen: int) -> frozenset[str]:
+def _with_modes(has: frozenset[str], modes: str) -> frozenset[str]:
+    wanted = modes.lower()
+    if wanted not in MODES:
+        raise MachineError(f"modes {modes!r}: must be one of {', '.join(MODES).upper()}")
+    lacks = set(_MODES).difference(wanted)
+    return frozenset(
+        name for name in has if name not in lacks and not lacks.intersection(implied([name], RV32))
+    ) | set(wanted).intersection(_MODES)
+
+
+def allowed(isa: str | None, xlen: int, modes: str | None = None) -> frozenset[str]:
     """Extensions of `specs.isa.tables` that the machine executes, by their names, and those without
     instructions: all that there are (but Zcmp and Zcmt, which have encodings of Zcd) or, of them,
-    what `isa` names. Its modes are among them: both where it names neither s nor u. Raises
-    MachineError where `isa` names others, or what cannot be together.
+    what `isa` names. Its modes are among them: both where it names neither s nor u; or those of
+    `modes` ("M", "MU", "MSU"). Raises MachineError where `isa` names others, or what cannot be
+    together.
     """
+    if modes is not None:
+        return _with_modes(allowed(isa, xlen), modes)
     if isa is None:
         every = [name for name in extensions() if name not in (*ZCM_NAMES, "zce", "zcf", "zcd")]
         return implied([*every, *ALWAYS], xlen)

@@ -84,6 +84,7 @@ F = 64
     SUCCESSORS,  # by row of BLOCKS, see ingress.Chunk; 0: nobody wants them
     # privilege and translation (`emu.hart.modes`)
     HAS,  # HAS_S ...
+    SELECTION,  # which encodings instructions have, as `specs.isa.decode` takes it
     MODE,  # what translated code depends on, MODE_PRIV ...
     COOKIE,  # the same, as it tells entries of JUMPS apart
     FETCH_TLB,  # pages of code, see `emu.hart.fetch`
@@ -99,7 +100,7 @@ F = 64
     PMP_COUNT,
     CONTEXT_CSR,  # address of the CSR whose writes are the context, all ones: none
     PHYSICAL,  # where the address last translated leads
-) = range(96, 96 + 79)
+) = range(96, 96 + 80)
 
 #: Traps taken: exceptions by cause, then interrupts by cause.
 EXCEPTION_COUNTS, INTERRUPT_COUNTS = 256, 320

@@ -22,14 +22,21 @@ checks, only what `specs.kernels.words` has and `inlined` helpers. So one expres
 loops of the interpreter, which are generated (`emu.engine.generate`); a native tier, as an
 always-inlined function; and plain integers in tests.
 
-What is to come fits in like this. Floating point: a micro-operation's register numbers are slots of
-`state.cpu`, so f registers are other slots below 256, and a format says which file an operand is
-of. Three sources: a third parameter, whose register is in the immediate's low byte, the rounding
-mode beside it. Flags: a shape whose functions return `(bits, flags)`, or'ed into fcsr by its
-template. Pairs on RV32: a shape whose template joins two registers before the call and parts them
-after it. CSR and privilege checks: when code is translated (`emu.engine.translate`), by shape; a
-change of what they depend on ends the block. Instructions that end a block: JUMP, INDIRECT, BRANCH,
-or BOUNDARY, which is carried out between blocks.
+Floating point that rounds or raises flags is `@floating`, and returns a pair, `(bits, flags)`:
+
+    @floating                                # rd = bits, fflags |= flags
+    def fmadd_s(a, b, c, rm): return fuse(a, b, c, rm, F32)
+
+Its parameters are those that it has of `a`, `b`, `c` (rs1, rs2, rs3) and, where the instruction has
+a field for it, `rm`, the rounding mode that is in force (0 to 4; 7 and reserved ones are dealt with
+before). Operands are registers as they are kept, all 64 bits: boxes of narrower numbers are looked
+at and made by the function (`emu.softfloat`). What neither rounds nor raises flags (fsgnj, fmv,
+fclass, fli) is a `@register`; loads box. Which file an operand is of is the format's business, too.
+
+What is to come fits in like this. Pairs on RV32: a shape whose template joins two registers before
+the call and parts them after it. CSR and privilege checks: when code is translated
+(`emu.engine.translate`), by shape; a change of what they depend on ends the block. Instructions
+that end a block: JUMP, INDIRECT, BRANCH, or BOUNDARY, which is carried out between blocks.
 """
 
 from collections.abc import Callable
@@ -75,8 +82,19 @@ class Shape(Enum):
     BOUNDARY = 14
     #: Always traps.
     RAISE = 15
-    #: rd = f(a, b, c, rm) with flags: floating point.
+    #: rd = the first, fcsr's flags |= the second of f(rs1, rs2, rs3, rounding mode).
     FLOATING = 16
+    #: If the word at rs1 is rd, it becomes rs2; rd = old.
+    CAS = 17
+    #: Something with the block of the cache that rs1 points into.
+    CACHE_BLOCK = 18
+    #: Registers to the stack, or from there; the latter, and then a return; two moves; a jump
+    #: through a table.
+    PUSH = 19
+    POP = 20
+    POP_RETURN = 21
+    MOVES = 22
+    TABLE_JUMP = 23
 
 
 @dataclass(frozen=True, slots=True)

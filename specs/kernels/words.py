@@ -83,6 +83,16 @@ def b2u(_typing: Any, value: Any) -> Any:
 
 
 @intrinsic
+def select(_typing: Any, condition: Any, yes: Any, no: Any) -> Any:
+    """`yes if condition else no` of two words, both of which are computed: no branch."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.select(builder.trunc(args[0], ir.IntType(1)), args[1], args[2])
+
+    return types.uint64(types.boolean, types.uint64, types.uint64), codegen
+
+
+@intrinsic
 def clz64(_typing: Any, value: Any) -> Any:
     """Leading zeros of a uint64; 64 for zero."""
 

@@ -74,8 +74,8 @@ def test_each_exception(xlen: int) -> None:
     expect(a.lw(rd=3, rs1=14, imm=-2), 5, 0x8800_0000)
     expect(a.sh(rs1=14, rs2=3, imm=-1), 7, 0x8800_0000)
     a.exit()
-    assert trap_rows(a.program()) == want
-    machine = run(a.program())
+    assert trap_rows(a.program(), modes="M") == want
+    machine = run(a.program(), modes="M")
     counts = {(False, c): sum(w[3] == c for w in want) for c in {w[3] for w in want}}
     assert machine.trap_counts == counts
     assert machine.register(20) == 7
@@ -247,7 +247,7 @@ def test_trap_entry_and_return_of_mstatus(xlen: int, enabled: bool) -> None:
     a.ecall()
     a.csr("mstatus", rd=23)
     a.exit()
-    machine = run(a.program())
+    machine = run(a.program(), modes="M")
     # MPIE from MIE, MIE clear, MPP M; then MIE from MPIE, MPIE set
     assert machine.register(20) == (0x1880 if enabled else 0x1800)
     assert machine.register(23) == (0x1888 if enabled else 0x1880)

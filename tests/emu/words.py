@@ -52,6 +52,7 @@ READINGS: dict[str, Callable[..., Any]] = {
     "b2u": lambda truth: Word(bool(truth)),
     "lt_signed": lambda a, b: signed(a) < signed(b),
     "lt_unsigned": lambda a, b: int(a) < int(b),
+    "select": lambda condition, yes, no: yes if condition else no,
     "clz64": lambda word: Word(64 - int(word).bit_length()),
     "mulh64": lambda a, b: Word(signed(a) * signed(b) >> 64),
     "mulhu64": lambda a, b: Word(int(a) * int(b) >> 64),
@@ -79,6 +80,8 @@ def over_words(function: Callable[..., Any]) -> Callable[..., Any]:
             scope[name] = READINGS[name]
         elif isinstance(value, np.uint64):
             scope[name] = Word(int(value))
+        elif isinstance(value, np.ndarray):
+            scope[name] = [Word(each) for each in value]
         elif callable(value):
             scope[name] = over_words(value)
     return FunctionType(function.__code__, scope | {"__builtins__": {}})
