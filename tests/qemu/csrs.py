@@ -38,10 +38,12 @@ _RV32_GROUPS: tuple[tuple[str, ...], ...] = (
 _ACCESSES = 18
 #: CSRs that one machine has and the other not, as both may.
 _OPTIONAL: tuple[str, ...] = (
+    "vstimecmp",
     *(f"pmpaddr{n}" for n in range(16, 64)),
     *(f"pmpcfg{n}" for n in range(4, 16)),
 )
-_VS, _XLENS = 3 << 9, 0xF << 32
+#: mstatus: what `known` has of it.
+_VS, _XLENS = 3 << 9, 0xFF << 32
 #: Locks last until reset.
 _PMP_LOCKS = 0x8080_8080_8080_8080
 
@@ -63,9 +65,14 @@ def values_image(kind: str, seed: int, xlen: int, count: int) -> Image:
             x = {register: value & ~_PMP_LOCKS for register, value in x.items()}
         if "mstatus" in group:
             x = _sane(rng, x)
+        vector = group[0].endswith("tvec")
+        if vector:  # `known`
+            x = {register: value & ~2 for register, value in x.items()}
         for access in range(_ACCESSES):
             name = rng.choice(_OPERATIONS[:3] if rng.random() < 0.8 else _OPERATIONS)
-            source = rng.randrange(20, 30) if not name.endswith("i") else rng.randrange(32)
+            source = rng.randrange(20, 30)
+            if name.endswith("i"):
+                source = rng.randrange(32) & (~2 if vector else ~0)
             body.append(word(name, rd=access + 1, rs1=source, imm=ADDRESS[rng.choice(group)]))
         if group == ("mtvec",):
             body.append(word("csrrw", rd=0, rs1=19, imm=ADDRESS["mtvec"]))
@@ -116,6 +123,6 @@ def access_image(kind: str, seed: int, xlen: int, count: int) -> Image:
             **environment(xlen, rng.choice((0, STCE))),
             **mode(rng, status_bits(rng, fs=True), priv),
         }
-        x = {register: values.integer(rng, xlen)} if register else {}
+        x = {register: values.integer(rng, xlen) & ~_VS} if register else {}
         made.case(f"{csr_name(csr, xlen)} in {'US?M'[priv]}", body, x=x, csrs=csrs)
     return made

@@ -100,6 +100,17 @@ class Tables:
                 table = found >> 10 << 12
         return table + self.scheme.index(address, level) * self.scheme.entry
 
+    def walk(self, address: int) -> list[int]:
+        """Entries on the way to an address, as they were at first."""
+        table, found = self.root, []
+        for level in range(self.scheme.levels - 1, -1, -1):
+            entry = self.entries.get(table + self.scheme.index(address, level) * self.scheme.entry)
+            found.append(entry or 0)
+            if not entry or entry & (R | W | X):
+                break
+            table = (entry & (1 << 54) - 1) >> 10 << 12
+        return found
+
     def map_code(self) -> None:
         level = 1 if self.scheme is SV32 else 2
         size = PAGE << level * self.scheme.index_bits
@@ -224,13 +235,15 @@ def _case(rng: random.Random, image: Image, tables: Tables, pages: list[int]) ->
         "medeleg": delegation(rng),
         **environment(xlen, ADUE | rng.choice((0, PBMTE))),
     }
-    note = f"{scheme.name} {'US?M'[priv]} {address:#x}"
+    entries = " ".join(f"{entry:x}" for entry in tables.walk(address))
+    note = f"{scheme.name} {'US?M'[priv]} {address:#x}; entries {entries}"
     if priv != M and rng.random() < 0.3:
-        entry = address & ~7 if rng.random() < 0.7 else address | PAGE - 2
+        entry = address & ~7 if rng.random() < 0.7 else (address | PAGE - 1) - 1
         csrs["mstatus"] = status | priv * MPP
         image.case(f"fetch {note}", [], x={}, csrs=csrs, entry=entry)
         return
     body, x = access(rng, xlen, address)
+    csrs["medeleg"] = delegation(rng, body)
     if priv == M:
         csrs["inline"] = status | MPRV | rng.choice((U, S)) * MPP
     else:
