@@ -118,7 +118,10 @@ def main() -> int:
         for difference in found[: options.show]:
             print("\n".join(report(outcome, difference)))
         if memory:
-            print(f"  memory differs at {', '.join(f'{at:#x}' for at in memory[:8])}")
+            print(f"  memory differs at {len(memory)} addresses; QEMU, ours:")
+            for at in memory[: options.show]:
+                words = (int(m.view(np.uint64)[(at - DATA) // 8]) for m in outcome.memory)
+                print(f"    {at:x}: " + " ".join(f"{each:016x}" for each in words))
         failed |= bool(found or memory)
     return int(failed)
 

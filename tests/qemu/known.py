@@ -87,6 +87,12 @@ KNOWN: tuple[Known, ...] = (
         _amo_causes,
     ),
     Known(
+        "Virtual Address Translation Process: A and D are set last, both for an AMO, and nothing "
+        "where the access faults",
+        "QEMU only sets A where there is no memory, and A for an AMO on a page without W and where "
+        "N is reserved",
+    ),
+    Known(
         "Load-Reserved/Store-Conditional Instructions: an address that is not naturally aligned "
         "raises an exception",
         "QEMU lets an SC without a reservation fail before it looks at the address",
@@ -153,6 +159,28 @@ KNOWN: tuple[Known, ...] = (
             ("scounteren", 0xFFFF_FFFF),
             ("mcountinhibit", 0b101),
         ),
+    ),
+    Known(
+        "Machine Environment Configuration Register: ADUE (Svadu); CBIE is WARL, 2 is reserved",
+        "QEMU 7.2 always updates A and D bits and has no ADUE; it keeps 2 in CBIE",
+        masks=(("menvcfg", _ONES - (1 << 61)), ("menvcfgh", 0xFFFF_FFFF - (1 << 29))),
+    ),
+    Known(
+        "Machine Status Registers: mstatush has SBE and MBE, and no others without the hypervisor "
+        "extension",
+        "QEMU keeps MPV and GVA",
+        masks=(("mstatush", 0x30),),
+    ),
+    Known(
+        "Physical Memory Protection CSRs: pmpaddr has bits 55:2 of an address; reserved bits of "
+        "pmpcfg are zero, W without R is reserved",
+        "QEMU keeps what is written",
+        masks=tuple((f"pmpaddr{n}", (1 << 54) - 1) for n in range(16)),
+    ),
+    Known(
+        "Virtual Address Translation Process, step 3: reserved bits of an entry raise a page fault",
+        "QEMU looks at none where it has Svnapot: programs with those bits run without, and with "
+        "those of Svnapot and Svpbmt without reserved ones",
     ),
     Known(
         "Machine Trap-Vector Base-Address Register: MODE is WARL, values from 2 on are reserved",

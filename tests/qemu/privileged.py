@@ -22,7 +22,7 @@ NOWHERE = 0x1800_0000
 _S_INTERRUPTS = (1, 5, 9)
 _M_INTERRUPTS = (3, 7)
 _DELEGABLE = 0x222
-_AMO, _OF_STORES = 0x2F, 1 << 6 | 1 << 7 | 1 << 15
+AMO, _OF_STORES = 0x2F, 1 << 6 | 1 << 7 | 1 << 15
 
 
 def environment(xlen: int, bits: int) -> dict[str, int]:
@@ -55,6 +55,7 @@ def defaults(image: Image) -> dict[str, int]:
         **everything(image.xlen),
         **dict.fromkeys(zero, 0),
         **environment(image.xlen, ADUE),
+        **dict.fromkeys(("stimecmp",) if image.xlen == 64 else ("stimecmp", "stimecmph"), -1),
         "mcounteren": 7,
         "scounteren": 7,
         "mtvec": labels["handler"],
@@ -86,7 +87,7 @@ def delegation(rng: random.Random, body: Sequence[int] = ()) -> int:
     the same way where the code is an AMO (`known`).
     """
     found = rng.choice((0, 0xFFFF, rng.getrandbits(16))) & ~(1 << 9)
-    if any(word & 0x7F == _AMO for word in body):
+    if any(word & 0x7F == AMO for word in body):
         found = found & ~_OF_STORES | found << 2 & _OF_STORES
     return found
 
