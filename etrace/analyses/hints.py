@@ -83,7 +83,7 @@ def _illegal(word: int, around: Surroundings) -> str:
     if opcode == _SYSTEM and word >> 12 & 3:
         number = word >> 20
         return f"this hart has no CSR {csr_name(number, around.xlen)}, or it cannot be written"
-    if decode(word, around.xlen) is None:
+    if decode(word, around.places.selection) is None:
         return f"no instruction of this hart ({everything(around.xlen)}): compile with {march}"
     return "an instruction that is left out by --isa, or needs a privilege level that is not there"
 
@@ -122,7 +122,7 @@ def _access(cause: int, tval: int, epc: Place | None, around: Surroundings) -> s
         return f"{address:#x} is no memory: a wild pointer, or an overwritten return address"
     base, size = _room(address, around.memory)
     ram = f"give it RAM with --memory {base:#x}:{_with_suffix(size)}"
-    if epc is None or not _through_stack_pointer(epc.word, around.xlen):
+    if epc is None or not _through_stack_pointer(epc.word, around.places.selection):
         return f"no memory there, nor a device: {ram}, if that is what is missing"
     above = [low for low, _, writable in around.memory if writable and 0 < low - address <= _PAGE]
     if above:
@@ -133,8 +133,8 @@ def _access(cause: int, tval: int, epc: Place | None, around: Surroundings) -> s
     return f"no memory where the stack is: {ram}"
 
 
-def _through_stack_pointer(word: int, xlen: int) -> bool:
-    found = decode(word, xlen)
+def _through_stack_pointer(word: int, selection: int) -> bool:
+    found = decode(word, selection)
     return found is not None and found.rs1 == _STACK_POINTER
 
 

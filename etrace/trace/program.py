@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from emu.hart.extensions import allowed, lacking
+from emu.hart.extensions import allowed, lacking, names_zcm
 from emu.memory import MachineError
 from emu.platforms import elf
 from emu.platforms.elf import Program, Symbol
@@ -68,6 +68,8 @@ class Code:
     programs: tuple[Program, ...] = ()
     images: tuple[Image, ...] = ()
     platform: str | None = None
+    #: What the hart has, where that is known.
+    isa: str | None = None
 
     @cached_property
     def map(self) -> "CodeMap":
@@ -80,7 +82,8 @@ class Code:
         stretches += [(each.start, each.data) for each in self._claims]
         stretches += [(image.address, image.data) for image in self.images]
         try:
-            return CodeMap(stretches, self.xlen)
+            zcm = names_zcm(self.isa, [program.isa for program in self.programs])
+            return CodeMap(stretches, self.xlen, zcm=zcm)
         except ValueError as error:
             raise InputError(f"program memory: {error}") from None
 
@@ -126,7 +129,7 @@ class Code:
         `InputError` for an `isa` that cannot be.
         """
         try:
-            extensions = allowed(isa, self.xlen)
+            extensions = allowed(isa, self.xlen, [program.isa for program in self.programs])
         except MachineError as error:
             raise InputError(str(error)) from None
         remarks = []
@@ -264,7 +267,7 @@ def for_header(header: Header, reading: Reading) -> Code:
             f"{programs[0].path}: {programs[0].xlen}-bit program, but the trace is of a "
             f"{header.xlen}-bit hart"
         )
-    return Code(header.xlen, programs, images, header.platform)
+    return Code(header.xlen, programs, images, header.platform, header.isa)
 
 
 def _moved(header: Header, directory: str) -> Header:
