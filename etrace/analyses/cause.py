@@ -201,6 +201,7 @@ def _surroundings(
     return Surroundings(
         Places(code.map.selection, word, code.symbols, _lines_of(code)),
         code.xlen,
+        code.extensions,
         memory,
         header.semihosting is not None,
     )

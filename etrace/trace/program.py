@@ -124,6 +124,15 @@ class Code:
             hidden[_MOST_REMARKS:] = [f"{rest} more places are claimed by two segments"]
         return hidden
 
+    @cached_property
+    def extensions(self) -> frozenset[str]:
+        """What the hart has; all that the emulator can do, where `isa` says none of it."""
+        attributes = [program.isa for program in self.programs]
+        try:
+            return allowed(self.isa, self.xlen, attributes)
+        except MachineError:
+            return allowed(None, self.xlen, attributes)
+
     def wishes(self, isa: str | None) -> list[str]:
         """What the programs were built for and a hart restricted to `isa` has not. Raises
         `InputError` for an `isa` that cannot be.
