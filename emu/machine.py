@@ -119,7 +119,7 @@ class Machine:
         for program in programs:
             if program.xlen != self.xlen:
                 raise MachineError(f"{program.path}: RV{program.xlen}, the first is RV{self.xlen}")
-        extensions = allowed(isa, self.xlen, modes)
+        extensions = allowed(isa, self.xlen, [each.isa for each in programs], modes)
         board = PLATFORMS[platform](programs, list(memory))
         self.memory: Memory = board.memory
         #: None while the program may still run on.

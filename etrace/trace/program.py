@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from emu.hart.extensions import allowed, lacking
+from emu.hart.extensions import allowed, lacking, names_zcm
 from emu.memory import MachineError
 from emu.platforms import elf
 from emu.platforms.elf import Program, Symbol
@@ -68,6 +68,8 @@ class Code:
     programs: tuple[Program, ...] = ()
     images: tuple[Image, ...] = ()
     platform: str | None = None
+    #: What the hart has, where that is known.
+    isa: str | None = None
 
     @cached_property
     def map(self) -> "CodeMap":
@@ -80,7 +82,8 @@ class Code:
         stretches += [(each.start, each.data) for each in self._claims]
         stretches += [(image.address, image.data) for image in self.images]
         try:
-            return CodeMap(stretches, self.xlen)
+            zcm = names_zcm(self.isa, [program.isa for program in self.programs])
+            return CodeMap(stretches, self.xlen, zcm=zcm)
         except ValueError as error:
             raise InputError(f"program memory: {error}") from None
 
@@ -121,12 +124,21 @@ class Code:
             hidden[_MOST_REMARKS:] = [f"{rest} more places are claimed by two segments"]
         return hidden
 
+    @cached_property
+    def extensions(self) -> frozenset[str]:
+        """What the hart has; all that the emulator can do, where `isa` says none of it."""
+        attributes = [program.isa for program in self.programs]
+        try:
+            return allowed(self.isa, self.xlen, attributes)
+        except MachineError:
+            return allowed(None, self.xlen, attributes)
+
     def wishes(self, isa: str | None) -> list[str]:
         """What the programs were built for and a hart restricted to `isa` has not. Raises
         `InputError` for an `isa` that cannot be.
         """
         try:
-            extensions = allowed(isa, self.xlen)
+            extensions = allowed(isa, self.xlen, [program.isa for program in self.programs])
         except MachineError as error:
             raise InputError(str(error)) from None
         remarks = []
@@ -264,7 +276,7 @@ def for_header(header: Header, reading: Reading) -> Code:
             f"{programs[0].path}: {programs[0].xlen}-bit program, but the trace is of a "
             f"{header.xlen}-bit hart"
         )
-    return Code(header.xlen, programs, images, header.platform)
+    return Code(header.xlen, programs, images, header.platform, header.isa)
 
 
 def _moved(header: Header, directory: str) -> Header:
