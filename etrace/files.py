@@ -51,17 +51,35 @@ def open_input(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def kept(path: str) -> Iterator[str]:
-    """`path`, or a file with what standard input holds, to be read again and again."""
-    if path != STDIO:
+    """`path`, or a file with what standard input or a pipe holds, to be read again and again.
+
+    Not what a device gives: that may have no end.
+    """
+    if path != STDIO and not is_pipe(path):
         yield path
         return
     with NamedTemporaryFile(prefix="etrace-") as file:
         try:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+            with open_input(path) as given:
+                shutil.copyfileobj(given, file)
             file.flush()
         except OSError as error:
             raise os_error(shown(path), error) from None
         yield file.name
+
+
+def is_pipe(path: str) -> bool:
+    """Whether `path` is a pipe (a FIFO, or `<(...)` of a shell): it can be read only once."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def refuse_pipe(path: str) -> None:
+    """Raise `InputError` if `path` is standard input or a pipe."""
+    if path == STDIO or is_pipe(path):
+        raise InputError(f"{shown(path)}: can be read only once; write it to a file")
 
 
 class Output:

@@ -16,7 +16,6 @@ from typing import Any
 
 from etrace import __version__
 from etrace.checking.diff.compare import (
-    LogFile,
     checked_names,
     different_parameters,
     programs_differ,
@@ -27,7 +26,8 @@ from etrace.checking.diff.packets import first_difference, mix_of, same_bytes
 from etrace.errors import EtraceError, InputError, TraceError, os_error
 from etrace.expand import expanded
 from etrace.files import open_input
-from etrace.sources.logs import is_log
+from etrace.sources.logs import is_log, open_log
+from etrace.trace.file import is_bare
 from etrace.trace.flowhash import PREFIX, FlowHash, from_values
 from etrace.trace.flowhash import flow_hash as hash_flows
 from etrace.trace.header import Header, ImageReference, ProgramReference, Reference
@@ -90,15 +90,16 @@ def writable(reference: str) -> bool:
         return False
     try:
         return not is_log(reference) and (
-            _flow_reference(reference) is not None or not _is_bare(reference)
+            _flow_reference(reference) is not None or not is_bare(reference)
         )
     except EtraceError:
         return True
 
 
-def is_hash(path: str) -> bool:
-    """Whether the file `path` is the hash of a flow alone; raises `EtraceError` if damaged."""
-    return os.path.isfile(path) and _flow_reference(path) is not None
+def is_hash(path: str, name: str | None = None) -> bool:
+    """Whether the file `path` is the hash of a flow alone; raises `EtraceError` if damaged, and
+    `name` is what messages call it."""
+    return os.path.isfile(path) and _flow_reference(path, name) is not None
 
 
 def same_flow(one: bytes, other: bytes) -> bool:
@@ -170,7 +171,7 @@ def compare(trace: Trace, reference: str, ignore: Iterable[str] = ()) -> Diff:
     if os.path.exists(reference) and not os.path.isfile(reference):
         raise InputError(f"{reference}: not a regular file, and no reference")
     if is_log(reference):
-        return compare_sides(LogFile(reference), trace, ignore=ignored)
+        return compare_sides(open_log(reference), trace, ignore=ignored)
     kept = _flow_reference(reference)
     if kept is not None:
         return _by_flow(trace, kept)
@@ -314,7 +315,7 @@ def _hashes(header: Header) -> tuple[str, ...]:
 def _opened(path: str, trace: Trace) -> Trace:
     """The reference as a trace; with the program of `trace`, if it is of the same."""
     reading = Reading(trace=path)
-    if _is_bare(path):
+    if is_bare(path):
         with open_for_reading(reading, trace.configuration, need_code=False) as bare:
             bare.code = trace.code
             return bare.closed()
@@ -330,17 +331,11 @@ def _opened(path: str, trace: Trace) -> Trace:
         return kept.closed()
 
 
-def _is_bare(path: str) -> bool:
-    from etrace.trace.file import open_trace
-
-    with open_trace(path) as stream:
-        return stream.header is None
-
-
-def _flow_reference(path: str) -> _Kept | None:
+def _flow_reference(path: str, name: str | None = None) -> _Kept | None:
     """What the `.flow` file `path` has; None if it is none. Raises `TraceError`."""
+    name = path if name is None else name
     with open_input(path) as file:
-        contents = expanded(file, path)
+        contents = expanded(file, name)
         try:
             data = contents.read(_PIECE)
             while data.lstrip().startswith(b"{") and len(data) < _MOST_FLOW_FILE:
@@ -348,7 +343,7 @@ def _flow_reference(path: str) -> _Kept | None:
                     break
                 data += more
         except OSError as error:
-            raise os_error(path, error) from None
+            raise os_error(name, error) from None
     if not data.lstrip().startswith(b"{"):
         return None
     try:
@@ -359,9 +354,9 @@ def _flow_reference(path: str) -> _Kept | None:
             raise ValueError(f"version {values['version']}, this etrace reads {_VERSION}")
         hashes = [str(each["sha256"]) for each in (*values["programs"], *values["images"])]
         from_dict(values["configuration"], values["xlen"], "configuration")
-        return _Kept(path, from_values(values["flow"]), tuple(hashes))
+        return _Kept(name, from_values(values["flow"]), tuple(hashes))
     except ParametersError as error:
-        raise TraceError(f"{path}: {error.problems[0]}") from None
+        raise TraceError(f"{name}: {error.problems[0]}") from None
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise TraceError(f"{path}: {reason}; damaged file") from None
+        raise TraceError(f"{name}: {reason}; damaged file") from None

@@ -1,7 +1,6 @@
 """`diff`: two sides held against each other, flows first, then packets."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -14,8 +13,7 @@ from etrace.checking.diff.outcome import Diff, Divergence, Place, Verdict, What
 from etrace.checking.diff.packets import first_difference, mix_of, unequal_byte
 from etrace.checking.diff.side import LogSide, Side, Start, TraceSide
 from etrace.errors import InputError
-from etrace.files import shown
-from etrace.sources.logs import open_log
+from etrace.sources.logs.text import Log
 from etrace.trace.lines import Lines
 from etrace.trace.program import Code
 from etrace.trace.trace import Trace
@@ -32,16 +30,9 @@ _WORTH = 1 << 14
 _AROUND = 5
 
 
-@dataclass(frozen=True)
-class LogFile:
-    """A side that is a pc log: the path of a file that `etrace.sources.logs` reads."""
-
-    path: str
-
-
 def diff(
-    a: Trace | LogFile,
-    b: Trace | LogFile,
+    a: Trace | Log,
+    b: Trace | Log,
     *,
     ignore: Iterable[str] = (),
     align: bool = False,
@@ -50,6 +41,7 @@ def diff(
 ) -> Diff:
     """Where the flows of `a` and `b` part, or else their packets.
 
+    A trace is read several times, a log once, from where it stands.
     `ignore`: names of `IGNORABLE`. `align`: go on behind a divergence, up to `limit` of them.
     `packets_only`: leave the flows out; no program is needed then. Raises `EtraceError`.
     """
@@ -76,14 +68,13 @@ def checked_names(ignore: Iterable[str]) -> frozenset[str]:
 class _Pair:
     """The two sides, and what they are said to be."""
 
-    def __init__(self, a: Trace | LogFile, b: Trace | LogFile, ignore: frozenset[str]) -> None:
+    def __init__(self, a: Trace | Log, b: Trace | Log, ignore: frozenset[str]) -> None:
         self._sides = (a, b)
         self._ignore = ignore
         traces = [each for each in self._sides if isinstance(each, Trace)]
         self._traces = (traces[0], traces[1]) if len(traces) == 2 else None
         self._xlen = traces[0].header.xlen if traces else 64
-        names = [each.name if isinstance(each, Trace) else shown(each.path) for each in (a, b)]
-        self._names = (names[0], names[1])
+        self._names = (a.name, b.name)
         self._parameters: dict[str, tuple[Any, Any]] = {}
         self._remarks: list[str] = []
         if self._traces is not None:
@@ -217,10 +208,8 @@ def _same_code(a: Trace, b: Trace) -> bool:
     )
 
 
-def _side(side: Trace | LogFile, xlen: int, start: Start | None) -> Side:
-    if isinstance(side, Trace):
-        return TraceSide(side, start)
-    return LogSide(open_log(side.path, xlen), xlen)
+def _side(side: Trace | Log, xlen: int, start: Start | None) -> Side:
+    return TraceSide(side, start) if isinstance(side, Trace) else LogSide(side, xlen)
 
 
 class _Listing:
@@ -247,7 +236,7 @@ class _Finder:
 
     def __init__(
         self,
-        sides: tuple[Trace | LogFile, Trace | LogFile],
+        sides: tuple[Trace | Log, Trace | Log],
         flows: Flows,
         start: Start | None,
     ) -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from decoder import Decoder
 from etrace.kernels import compare as kernel
 from etrace.kernels.compare import Place, Runs
-from etrace.sources.logs.text import Log
+from etrace.sources.logs.text import Log, narrow
 from etrace.trace.fields import Fields
 from etrace.trace.marks import GAP, MARK, TRAP, Marks, flow_marks, none
 from etrace.trace.stretch import REPORT, ROUNDS, flow_loops, flow_reports
@@ -311,7 +311,7 @@ class LogSide(Side):
 
     def __init__(self, log: Log, xlen: int) -> None:
         super().__init__(log.name, CodeMap([], xlen))
-        self._stretches = log.stretches
+        self._stretches = narrow(log.stretches, xlen)
         self.words_told = log.words_told
         self.traps_told = log.traps_told
 
