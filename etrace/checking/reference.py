@@ -21,8 +21,10 @@ from etrace.checking.diff.compare import (
     programs_differ,
 )
 from etrace.checking.diff.compare import diff as compare_sides
+from etrace.checking.diff.flows import TRAP_FIELDS
 from etrace.checking.diff.outcome import Diff, Divergence, Place, Verdict, What
 from etrace.checking.diff.packets import first_difference, mix_of, same_bytes
+from etrace.checking.diff.side import gaps_of
 from etrace.errors import EtraceError, InputError, TraceError, os_error
 from etrace.expand import expanded
 from etrace.files import open_input
@@ -30,18 +32,28 @@ from etrace.sources.logs import is_log, open_log
 from etrace.trace.file import is_bare
 from etrace.trace.flowhash import PREFIX, FlowHash, from_values
 from etrace.trace.flowhash import flow_hash as hash_flows
-from etrace.trace.header import Header, ImageReference, ProgramReference, Reference
+from etrace.trace.header import Header, Reference
 from etrace.trace.reading import Reading
 from etrace.trace.trace import Trace, code_for, open_for_reading
 from specs.configuration.parameters import ParametersError, from_dict
-from specs.interfaces.flow import Reason
 
 #: Name of a file with the hash alone.
 FLOW_SUFFIX = ".flow"
 _KIND, _VERSION = "etrace flow hash", 1
 _MOST_FLOW_FILE, _PIECE = 1 << 20, 1 << 16
-#: The flow is what these are about: with one of them ignored its hash tells nothing.
-_FLOW = {each.value for each in What} - {What.CONTEXT, What.TIME, What.PACKETS, What.PARAMETERS}
+#: What a hash covers: with one of them ignored it tells nothing.
+_COVERED = frozenset(
+    (
+        What.INSTRUCTION,
+        What.PRIVILEGE,
+        What.TRAP,
+        What.PAUSE,
+        What.LOOP,
+        What.GAP,
+        What.END,
+        *TRAP_FIELDS,
+    )
+)
 
 
 def write(trace: Trace, path: str | os.PathLike[str]) -> None:
@@ -167,6 +179,7 @@ def compare(trace: Trace, reference: str, ignore: Iterable[str] = ()) -> Diff:
     """
     ignored = checked_names(ignore)
     if reference.startswith(PREFIX):
+        refuse_ignored(ignored)
         return _by_hash(trace, reference)
     if os.path.exists(reference) and not os.path.isfile(reference):
         raise InputError(f"{reference}: not a regular file, and no reference")
@@ -174,8 +187,23 @@ def compare(trace: Trace, reference: str, ignore: Iterable[str] = ()) -> Diff:
         return compare_sides(open_log(reference), trace, ignore=ignored)
     kept = _flow_reference(reference)
     if kept is not None:
+        refuse_ignored(ignored)
         return _by_flow(trace, kept)
     return _by_trace(trace, reference, ignored)
+
+
+def is_hash_name(reference: str) -> bool:
+    """Whether `reference` is called as one that is the hash of a flow alone."""
+    return reference.startswith(PREFIX) or Path(reference).suffix == FLOW_SUFFIX
+
+
+def refuse_ignored(ignore: Iterable[str]) -> None:
+    """Raise `InputError` if something of `ignore` is in the hash of a flow."""
+    if covered := sorted(_COVERED.intersection(ignore)):
+        raise InputError(
+            f"ignore: {', '.join(covered)}: is in the hash of a flow, which cannot be compared "
+            "without; let the reference be a trace"
+        )
 
 
 class _Hashed:
@@ -188,8 +216,9 @@ class _Hashed:
 
     def _flows(self) -> Any:
         for flow in self._trace.flows():
-            self.gaps += len(flow.gaps) - self._trace.edges(flow)
-            self.lost += int((flow.gaps["reason"] == Reason.TRACE_LOST).sum())
+            gaps, lost = gaps_of(self._trace, flow)
+            self.gaps += gaps
+            self.lost += lost
             yield flow
 
     @property
@@ -226,7 +255,7 @@ class _Kept:
 def _by_flow(trace: Trace, kept: _Kept) -> Diff:
     mine = _Hashed(trace)
     names = (kept.name, trace.name)
-    remarks = _other_programs(kept.hashes, trace)
+    remarks = programs_differ(kept.hashes, trace.known_code.hashes)
     if mine.flow.same(kept.flow):
         verdict = Verdict.CORRUPT if mine.corrupt else Verdict.SAME
         return Diff(names, verdict, mine.flow.instructions, mine.flow.traps, remarks=remarks)
@@ -248,14 +277,10 @@ def _parting(expected: FlowHash, flow: FlowHash) -> Divergence:
     return Divergence(begin, What.INSTRUCTION, text, Place(begin), Place(begin))
 
 
-def _other_programs(hashes: tuple[str, ...], trace: Trace) -> tuple[str, ...]:
-    return tuple(programs_differ(list(hashes), trace))
-
-
 def _by_trace(trace: Trace, path: str, ignore: frozenset[str]) -> Diff:
     kept = _opened(path, trace)
     recorded = None if kept.header.reference is None else kept.header.reference.flow
-    if recorded is None or ignore & _FLOW:
+    if recorded is None or ignore & _COVERED:
         return compare_sides(kept, trace, ignore=ignore)
     mine = _Hashed(trace)
     same = mine.flow.same(recorded)
@@ -269,7 +294,7 @@ def _by_trace(trace: Trace, path: str, ignore: frozenset[str]) -> Diff:
             mine.flow.instructions,
             mine.flow.traps,
             mixes=(counts, counts),
-            remarks=_other_programs(_hashes(kept.header), trace),
+            remarks=programs_differ(kept.header.hashes, trace.known_code.hashes),
         )
     try:
         found = compare_sides(kept, trace, ignore=ignore)
@@ -303,13 +328,8 @@ def _without_program(kept: Trace, trace: Trace, expected: FlowHash, flow: FlowHa
         first_difference(kept, trace),
         (mix_of(kept)[0], mix_of(trace)[0]),
         different_parameters(kept.configuration, trace.configuration),
-        _other_programs(_hashes(kept.header), trace),
+        programs_differ(kept.header.hashes, trace.known_code.hashes),
     )
-
-
-def _hashes(header: Header) -> tuple[str, ...]:
-    named: tuple[ProgramReference | ImageReference, ...] = (*header.programs, *header.images)
-    return tuple(each.sha256 for each in named)
 
 
 def _opened(path: str, trace: Trace) -> Trace:
@@ -320,8 +340,8 @@ def _opened(path: str, trace: Trace) -> Trace:
             bare.code = trace.code
             return bare.closed()
     with open_for_reading(reading, need_code=False) as kept:
-        hashes = _hashes(kept.header)
-        if not hashes or hashes == _hashes(trace.header):
+        hashes = kept.header.hashes
+        if not hashes or hashes == trace.header.hashes:
             kept.code = trace.code
         else:
             try:

@@ -110,6 +110,11 @@ def command(
     with ExitStack() as stack:
         a, b = (stack.enter_context(_kept(each)) for each in readings)
         if any(is_hash(each.file, shown(each.trace)) for each in (a, b)):
+            if packets or align:
+                name = "--packets" if packets else "--align"
+                raise InputError(
+                    f"{name}: the hash of a flow tells no more than where; leave it out"
+                )
             return _against_hash(a, b, ignore, as_json)
         found = diff(
             stack.enter_context(_side(a, packets)),

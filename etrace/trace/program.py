@@ -150,6 +150,12 @@ class Code:
             for name, symbol, limit in _with_limits(program)
         )
 
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of the programs' files, then of the images."""
+        programs = tuple(each.sha256 for each in self.programs)
+        return programs + tuple(each.sha256 for each in self.images)
+
     def references(self) -> tuple[tuple[ProgramReference, ...], tuple[ImageReference, ...]]:
         """How a trace header names the programs and images."""
         return (

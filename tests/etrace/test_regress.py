@@ -155,6 +155,30 @@ def test_a_hash_and_a_log_are_not_written(tmp_path: Path) -> None:
     assert log.read_bytes() == before
 
 
+def test_what_is_ignored_of_a_hash(run: Run, write: Write) -> None:
+    text = '[defaults]\nignore = ["time", "tval"]\n'
+    for name, reference_ in (("hex", "flow:" + "0" * 32), ("file", "lists.flow")):
+        text += f'[[case]]\nname = "{name}"\nelf = "{LISTS}"\nreference = "{reference_}"\n'
+    told = run("regress", write(text), "--update", code=2).stderr.splitlines()
+    assert len(told) == 2
+    for line, name, at in zip(told, ("hex", "file"), (3, 7), strict=True):
+        assert f'line {at}: case "{name}": ignore: tval: is in the hash of a flow' in line
+    kept = text.replace("lists.flow", "lists.etrace").replace("flow:" + "0" * 32, "hex.etrace")
+    run("regress", write(kept), "--update")
+    run("regress", write(kept))
+
+
+def test_why_a_case_is_not_passed(tmp_path: Path) -> None:
+    """What differs, and not what is the same before it."""
+    path = str(tmp_path / "lists.etrace")
+    reference.store(reference.packed(etrace.record(LISTS), path), path)
+    found = run_case(case(reference=path, modes=("implicit_return",))).result
+    assert found.status == Status.FAILED and found.reason.startswith("packet ")
+    params = {"resync": {"unit": "packets", "period": 100_000}}
+    found = run_case(case(reference=path, params=params, ignore=("packets",))).result
+    assert found.status == Status.FAILED and found.reason.startswith("parameter resync.")
+
+
 def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
     """A device, a pipe, a directory: neither read nor replaced. Of a link, what it leads to is."""
     pipe, directory, link = tmp_path / "pipe", tmp_path / "directory", tmp_path / "link.etrace"

@@ -81,7 +81,8 @@ class _Pair:
             self._parameters = different_parameters(
                 self._traces[0].configuration, self._traces[1].configuration
             )
-            self._remarks += programs_differ(_hashes(self._traces[0]), self._traces[1])
+            hashes = [each.known_code.hashes for each in self._traces]
+            self._remarks += programs_differ(*hashes)
 
     def packets_alone(self) -> Diff:
         """Only the packets."""
@@ -97,6 +98,8 @@ class _Pair:
         elif bad or bad_there:
             verdict = Verdict.CORRUPT
         equal = sum(mine.values()) + bad if first is None else first.packet
+        if first is None:
+            self._remark_bytes(*self._traces)
         return self._diff(
             verdict, packets=first, mixes=(mine, theirs), packets_only=True, equal=equal
         )
@@ -128,6 +131,8 @@ class _Pair:
         packets, verdict = None, Verdict.SAME
         if self._traces is not None and not identical and What.PACKETS not in self._ignore:
             packets = first_difference(*self._traces)
+            if packets is None:
+                self._remark_bytes(*self._traces)
         if packets is not None or (self._parameters and What.PARAMETERS not in self._ignore):
             verdict = Verdict.DIFFERENT
         elif any(side.corrupt for side in sides) and What.GAP not in self._ignore:
@@ -135,6 +140,15 @@ class _Pair:
         for side in dict.fromkeys(sides):
             self._remarks += side.remarks()
         return self._diff(verdict, flows.a.own_position, flows.traps, packets=packets, mixes=mixes)
+
+    def _remark_bytes(self, a: Trace, b: Trace) -> None:
+        """Of packets that are the same: whether their bytes are, if one may expect that."""
+        place = None if self._parameters else unequal_byte(a, b)
+        if place is not None:
+            self._remarks.append(
+                f"the bytes of the packets differ, first at offset {place:,}: in their framing, or "
+                "in bits that mean nothing"
+            )
 
     def _mixes(self, mixes: tuple[Any, Any]) -> tuple[Any, Any]:
         """The mixes of whole streams: a comparison that stops has not read them to their ends."""
@@ -183,19 +197,12 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
             yield f"{before}{name}", value
 
 
-def programs_differ(hashes: list[str], trace: Trace) -> list[str]:
-    """A line if the programs and images of these `hashes` are not those of `trace`."""
-    programs, images = trace.known_code.references()
-    theirs = [each.sha256 for each in programs] + [each.sha256 for each in images]
-    if hashes == theirs or not hashes or not theirs:
-        return []
-    shorts = ["+".join(each[:12] for each in both) for both in (hashes, theirs)]
-    return [f"the programs differ: sha256 {shorts[0]}... in A, {shorts[1]}... in B"]
-
-
-def _hashes(trace: Trace) -> list[str]:
-    programs, images = trace.known_code.references()
-    return [each.sha256 for each in programs] + [each.sha256 for each in images]
+def programs_differ(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
+    """A line if the programs and images with the hashes `a` are not those of `b`."""
+    if a == b or not a or not b:
+        return ()
+    shorts = ["+".join(each[:12] for each in both) for both in (a, b)]
+    return (f"the programs differ: sha256 {shorts[0]}... in A, {shorts[1]}... in B",)
 
 
 def _same_code(a: Trace, b: Trace) -> bool:

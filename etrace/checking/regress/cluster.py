@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from etrace.checking.regress.manifest import Case
-from etrace.checking.regress.outcome import Result, Status
 from etrace.checking.regress.pool import Outcomes
-from etrace.checking.regress.run import Finished
+from etrace.checking.regress.run import Finished, lost
 from etrace.checking.regress.worker import Worker
 from etrace.errors import EtraceError, InputError, one_line, os_error
 from etrace.trace.flowhash import PREFIX
@@ -116,18 +115,7 @@ def _outcome(future: Any, case: Case) -> Finished | None:
 
 
 def _lost(case: Case, error: BaseException) -> Finished:
-    reason = f"on the cluster: {type(error).__name__}: {one_line(error)}"
-    return Finished(
-        Result(
-            case.suite,
-            case.name,
-            Status.ERROR,
-            reason,
-            tags=case.tags,
-            file=case.file,
-            line=case.line,
-        )
-    )
+    return lost(case, f"on the cluster: {type(error).__name__}: {one_line(error)}")
 
 
 class _Shipped:
