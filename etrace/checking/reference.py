@@ -5,6 +5,7 @@ the hash of its flow is (`etrace.trace.flowhash`). A `.flow` file is the hash al
 programs are is written as seen from the reference, so that both may move together.
 """
 
+import errno
 import gzip
 import json
 import os
@@ -25,7 +26,7 @@ from etrace.checking.diff.flows import TRAP_FIELDS
 from etrace.checking.diff.outcome import Diff, Divergence, Place, Verdict, What
 from etrace.checking.diff.packets import first_difference, mix_of, same_bytes
 from etrace.checking.diff.side import gaps_of
-from etrace.errors import EtraceError, InputError, TraceError, os_error
+from etrace.errors import EtraceError, InputError, TraceError, os_error, path_of
 from etrace.expand import expanded
 from etrace.files import open_input
 from etrace.sources.logs import is_log, open_log
@@ -66,7 +67,7 @@ def write(trace: Trace, path: str | os.PathLike[str]) -> None:
 
 def packed(trace: Trace, path: str | os.PathLike[str]) -> bytes:
     """The bytes of the reference that `path` is to be."""
-    where = Path(path)
+    where = Path(path_of("path", path))
     flow = hash_flows(trace.flows(), trace.code.map)
     header = _placed(replace(trace.header, command=()), where.parent)
     reference = Reference(f"etrace {__version__}", flow)
@@ -82,14 +83,16 @@ def packed(trace: Trace, path: str | os.PathLike[str]) -> bytes:
 
 def store(data: bytes, path: str | os.PathLike[str]) -> None:
     """Let the reference `path` be `data`, whole or not at all; directories are made."""
-    where = Path(os.path.realpath(path))  # of a link, what it leads to
+    where = Path(os.path.realpath(path_of("path", path)))  # of a link, what it leads to
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
         if where.exists() and not where.is_file():
             raise InputError(f"{path}: not a regular file; it is left as it is")
         _replace(where, data)
+    except FileExistsError:  # where a directory should be
+        raise InputError(f"{path}: {os.strerror(errno.ENOTDIR)}") from None
     except OSError as error:
-        raise os_error(str(where), error) from None
+        raise os_error(str(path), error) from None
 
 
 def writable(reference: str) -> bool:
@@ -355,8 +358,8 @@ def _flow_reference(path: str, name: str | None = None) -> _Kept | None:
     """What the `.flow` file `path` has; None if it is none. Raises `TraceError`."""
     name = path if name is None else name
     with open_input(path) as file:
-        contents = expanded(file, name)
         try:
+            contents = expanded(file, name)
             data = contents.read(_PIECE)
             while data.lstrip().startswith(b"{") and len(data) < _MOST_FLOW_FILE:
                 if not (more := contents.read(_PIECE)):

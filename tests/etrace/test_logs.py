@@ -531,6 +531,32 @@ def test_a_trace_that_breaks_off(run: Run, sides: tuple[bytes, list[str]], tmp_p
     run("verify", "-", "--against", "-", code=2, input=data)
 
 
+def test_a_reader_or_writer_that_is_not_there(
+    sides: tuple[bytes, list[str]],
+    etrace_command: tuple[list[str], dict[str, str]],
+    tmp_path: Path,
+) -> None:
+    """Closed pipes and streams: the outcome is told all the same, or why there is none."""
+    command, environment = etrace_command
+    trace, log = str(tmp_path / "side.etrace"), str(tmp_path / "log")
+    Path(log).write_text("\n".join([*sides[1][:1000], "80000000", ""]))
+    for verb in (["diff", trace, log], ["diff", trace, log, "--json"],
+                 ["verify", trace, "--against", log]):  # fmt: skip
+        process = subprocess.Popen(
+            [*command, *verb], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read()
+        process.stderr.close()
+        assert process.wait(120) == 1 and not told, told
+    for verb in (["diff", trace, "-"], ["verify", trace, "--against", "-"]):
+        shell = ["sh", "-c", 'exec "$@" <&-', "sh", *command, *verb]
+        found = subprocess.run(shell, env=environment, capture_output=True, text=True)
+        assert found.returncode == 2
+        assert found.stderr == "etrace: standard input: Bad file descriptor\n"
+
+
 def test_a_pipe_is_no_file_for_python(piped: Callable[[bytes], Path], tmp_path: Path) -> None:
     """A `Trace` is read again and again."""
     os.mkfifo(tmp_path / "pipe")

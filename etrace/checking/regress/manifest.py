@@ -105,6 +105,12 @@ class Case:
     timeout: float | None = None
 
     @property
+    def reference_file(self) -> str | None:
+        """The file that is its reference, if that is one."""
+        given = self.reference
+        return None if given is None or given.startswith(PREFIX) else given
+
+    @property
     def inputs(self) -> list[str]:
         """The files that it needs, but for the reference."""
         files = [*self.elf, *(each.partition(":")[2] for each in self.image)]

@@ -48,8 +48,9 @@ def is_log(path: str, name: str | None = None) -> bool:
     """Whether the file `path` begins as a log does. Raises `InputError` if it cannot be read."""
     name = shown(path) if name is None else name
     with open_input(path) as file:
-        contents, head = expanded(file, name), b""
+        head = b""
         try:
+            contents = expanded(file, name)
             while len(head) < HEAD:
                 if not (more := contents.read(HEAD)):
                     head += b"" if head.endswith(b"\n") else b"\n"

@@ -55,9 +55,9 @@ def blocks(path: str, name: str) -> Iterator[Block]:
     """The text of `path`, which messages call `name`, expanded. Raises `InputError` if it cannot be
     read, or is no text."""
     with open_input(path) as raw:
-        file = expanded(raw, name)
         rest, lines = b"", 0
         try:
+            file = expanded(raw, name)
             while piece := file.read(_PIECE):
                 end = piece.rfind(b"\n") + 1
                 if not end:
