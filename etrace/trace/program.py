@@ -14,7 +14,7 @@ from emu.hart.extensions import allowed, lacking, names_zcm
 from emu.memory import MachineError
 from emu.platforms import elf
 from emu.platforms.elf import Program, Symbol
-from etrace.errors import InputError, ProgramMismatchError, os_error
+from etrace.errors import InputError, ProgramMismatchError, os_error, shows
 from etrace.files import STDIO
 from etrace.trace.header import Header, ImageReference, ProgramReference
 from etrace.trace.reading import Reading
@@ -161,6 +161,12 @@ class Code:
             for program in self.programs
             for name, symbol, limit in _with_limits(program)
         )
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of the programs' files, then of the images."""
+        programs = tuple(each.sha256 for each in self.programs)
+        return programs + tuple(each.sha256 for each in self.images)
 
     def references(self) -> tuple[tuple[ProgramReference, ...], tuple[ImageReference, ...]]:
         """How a trace header names the programs and images."""
@@ -324,7 +330,7 @@ def _check_named(paths: Sequence[str]) -> None:
     if len(paths) > MAX_NAMED:
         raise InputError(f"{len(paths):,} program files, at most {MAX_NAMED} are read")
     for path in paths:
-        if not path.isprintable():
+        if not shows(path):
             raise InputError(f"{path!a}: not the name of a program file")
         try:
             about = os.stat(path)
