@@ -22,8 +22,10 @@ from emu.platforms.spike import PLATFORMS
 from specs.interfaces.events import ALL_KINDS, HOST_CALL, Kind
 from specs.interfaces.ingress import (
     BLOCK,
+    CODE,
     HALTED,
     HAS_CONTEXT,
+    PAGE,
     PASSAGE,
     RECORD,
     RESET,
@@ -39,6 +41,8 @@ from specs.kernels.njit import announce_compilation
 CHUNK_REFS = 1 << 18
 #: Passages of a chunk.
 CHUNK_PASSAGES = 1 << 14
+#: Pages of code that are told in a chunk.
+CHUNK_CODE = 1 << 10
 #: Traps of a chunk.
 CHUNK_TRAPS = 1 << 14
 #: Rows of the block table; when it is full, a new one is begun and all code translated again.
@@ -80,7 +84,9 @@ class Machine:
     `programs`: from `emu.platforms.elf.load`; the first gives width, entry and tohost. `isa`: an
     ISA string to which the hart is restricted; it can do everything without. `modes`: its privilege
     modes, "M", "MU" or "MSU"; by default those that `isa` names, or all. `memory`: more RAM,
-    (base, size) in whole 4 KiB pages. `record`: whether `run` yields what retires; `passages`:
+    (base, size) in whole 4 KiB pages. `record`: whether `run` yields what retires;
+    `explained`: code that its consumer has (address, bytes; of two that overlap, the later), by
+    default that of the programs: pages with other code are in `Chunk.code`; `passages`:
     whether it may do so in short (`ingress.PASSAGE`), where no side band and no hook needs single
     blocks. `console`:
     receives guest output. `tohost`: its address, for programs without that symbol, or "none": the
@@ -101,6 +107,7 @@ class Machine:
         modes: str | None = None,
         memory: Sequence[tuple[int, int]] = (),
         record: bool = True,
+        explained: Sequence[tuple[int, bytes]] | None = None,
         passages: bool = False,
         console: Callable[[bytes], None] | None = None,
         semihosting: SemihostingOptions | None = None,
@@ -128,6 +135,7 @@ class Machine:
         #: Host calls served. Their ebreaks are in what `run` yields, beside `instret` instructions.
         self.host_calls = 0
         self._record = record
+        self._explained = _explained(programs, board.memory) if explained is None else explained
         self._want_passages = record and passages
         self._chunk_refs = max(chunk_refs, 1 << 12)
         self._chunk_traps = max(chunk_traps, 1)
@@ -153,6 +161,7 @@ class Machine:
         self._blocks = np.zeros(0, BLOCK)
         self._successors = np.zeros((0, 2), np.uint32)
         self._marks = np.zeros(0, np.uint64)
+        self._tell_code()
         #: Rows of the block table that the previous chunk had: of `run`, of retirement hooks.
         self._rows_yielded = self._rows_delivered = 0
 
@@ -363,6 +372,20 @@ class Machine:
         cpu[state.REGIONS] = self._host_pointer(_region_table(self.memory.regions))
         cpu[state.REGION_COUNT] = len(self.memory.regions)
 
+    def _tell_code(self) -> None:
+        """Have pages of code be told that `explained` does not have."""
+        cpu = self.cpu
+        stretches = [
+            (base, np.frombuffer(data, np.uint8)) for base, data in self._explained if data
+        ]
+        self._keep += [data for _, data in stretches]
+        rows = [(b, b + len(d) & _ALL_ONES, d.ctypes.data, 0) for b, d in stretches]
+        table = np.array(rows, np.uint64).reshape(-1, state.REGION_BYTES // 8)
+        cpu[state.EXPLAINED] = self._host_pointer(table)
+        cpu[state.EXPLAINED_COUNT] = len(rows)
+        cpu[state.KNOWN] = self._host_pointer(allocate(state.KNOWN_ENTRIES * state.KNOWN_BYTES))
+        cpu[state.KNOWN_PAGES] = self._host_pointer(allocate(state.KNOWN_ENTRIES // 2 * PAGE))
+
     def _host(
         self,
         programs: list[Program],
@@ -396,6 +419,7 @@ class Machine:
         operation, parameter = self.register(10), self.register(11)
         result = self._semihosting.call(operation, parameter, self.time)
         self.host_calls += 1
+        cpu[state.HOST_CALLS] += 1
         ebreak = cpu[state.PC]
         cpu[state.X + 10] = result & _ALL_ONES
         cpu[state.PC] = self.pc + 4 & (1 << self.xlen) - 1
@@ -428,6 +452,10 @@ class Machine:
         cpu[state.PASSAGES] = buffer.passages.ctypes.data if short else 0
         cpu[state.PASSAGE_COUNT] = cpu[state.OPEN] = 0
         cpu[state.PASSAGE_LIMIT] = len(buffer.passages)
+        told = self._record or self._hooks.want_retired
+        cpu[state.CODE_ROWS] = buffer.code.ctypes.data if told else 0
+        cpu[state.CODE_PAGES] = buffer.pages.ctypes.data
+        cpu[state.CODE_COUNT], cpu[state.CODE_LIMIT] = 0, CHUNK_CODE
         cpu[state.RECORDS] = cpu[state.RECORD_TABLE] = buffer.records.ctypes.data
         cpu[state.RECORDS_END] = buffer.records.ctypes.data + buffer.records.nbytes
 
@@ -452,10 +480,12 @@ class Machine:
         end = (int(cpu[state.REFS]) - buffer.refs.ctypes.data) // 4
         blocks = self._blocks[: int(cpu[state.BLOCK_COUNT])]
         traps = buffer.traps[: int(cpu[state.TRAP_COUNT])]
+        told = int(cpu[state.CODE_COUNT])
+        code = {"code": buffer.code[:told], "pages": buffer.pages[:told]} if told else {}
         if self._sideband.active:
             refs = self._sideband.chunk(buffer.refs, begin, end, self._marks)
-            return Chunk(refs, blocks, traps, self._sideband.rows, fresh)
-        chunk = Chunk(buffer.refs[begin:end], blocks, traps, fresh=fresh)
+            return Chunk(refs, blocks, traps, self._sideband.rows, fresh, **code)
+        chunk = Chunk(buffer.refs[begin:end], blocks, traps, fresh=fresh, **code)
         if cpu[state.PASSAGE_COUNT]:
             records = int(cpu[state.RECORDS] - cpu[state.RECORD_TABLE]) // RECORD.itemsize
             chunk.passages = buffer.passages[: int(cpu[state.PASSAGE_COUNT])]
@@ -480,8 +510,19 @@ class _Buffer:
         self.refs = np.zeros(refs, np.uint32)
         self.traps = np.zeros(traps, TRAP)
         self.passages = np.zeros(CHUNK_PASSAGES if passages else 0, PASSAGE)
+        self.code = np.zeros(CHUNK_CODE, CODE)
+        self.pages = allocate(CHUNK_CODE * PAGE).reshape(-1, PAGE)
         # the hot loop always has a place to write one to
         self.records = np.zeros(refs // 2 if passages else 1, RECORD)
+
+
+def _explained(programs: Sequence[Program], memory: Memory) -> list[tuple[int, bytes]]:
+    """What is in read-only memory, and the programs' segments where they are stored and run."""
+    found = [(r.base, r.data.tobytes()) for r in memory.regions if not r.writable]
+    for program in programs:
+        for segment in program.segments:
+            found += [(place, bytes(segment.data)) for place in segment.places]
+    return found
 
 
 def _region_table(regions: list[Region]) -> npt.NDArray[np.uint64]:

@@ -60,6 +60,8 @@ from emu.hart.state import (
     BUDGET_OVER,
     BUFFERS_FULL,
     CAUSE,
+    CODE_COUNT,
+    CODE_LIMIT,
     CYCLE_OFFSET,
     EDGE,
     ENDLESS_LOOP,
@@ -352,6 +354,7 @@ def _full(cpu: Any) -> Any:
         or cpu[TRAP_COUNT] >= cpu[TRAP_LIMIT]
         or cpu[BLOCK_COUNT] + _MARGIN >= cpu[BLOCK_LIMIT]
         or cpu[NOTE_COUNT] + _MARGIN >= cpu[NOTE_LIMIT]
+        or cpu[CODE_COUNT] + U4 >= cpu[CODE_LIMIT]
     ):
         return True
     if cpu[PASSAGES] == U0:

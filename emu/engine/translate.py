@@ -58,6 +58,7 @@ from emu.engine.operations import (
     TVAL_IS_PC,
     WFI,
 )  # fmt: skip
+from emu.hart.contents import see_code
 from emu.hart.csrs import ENDS_BLOCK, is_floating
 from emu.hart.modes import forget_jumps
 from emu.hart.reach import code
@@ -69,6 +70,7 @@ from emu.hart.state import (
     ARENA_TOP,
     ARMED,
     CAUSE,
+    CODE_ROWS,
     CONTEXT_CSR,
     COOKIE,
     CSR_KIND,
@@ -97,6 +99,7 @@ from emu.hart.state import (
     SEQUEL,
     SIDE,
     SINK,
+    STALE_BARE,
     SUCCESSORS,
     TEMPORARY,
     TRANSIENT,
@@ -215,6 +218,9 @@ def block_at(cpu: Any, operations: Any, pc: Any) -> Any:
     key = cpu[MODE]
     cpu[TRANSIENT] = U0
     address = pc & ~_SEQUEL
+    if cpu[STALE_BARE] != U0:
+        cpu[STALE_BARE] = U0
+        flush(cpu)
     if key & _VIRTUAL != U0:
         if code(cpu, address) == U0:
             return _one_time(cpu, operations, pc)
@@ -603,6 +609,19 @@ def _finish(cpu: Any, start: Any, ip: Any, pc: Any, count: Any, first: Any) -> A
 
 
 @njit
+def _see(cpu: Any, address: Any, size: Any) -> Any:
+    """Compare what was translated with what is known of the code, page by page."""
+    while size != U0:
+        host = code(cpu, address)
+        if host == U0:
+            return
+        part = min(size, _SECOND - (address & ~_PAGE))
+        see_code(cpu, address, host, cpu[PHYSICAL], part)
+        address = (address + part) & cpu[ADDRESS_MASK]
+        size -= part
+
+
+@njit
 def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     """Translate the block at `pc`: straight-line code up to a control transfer, an instruction that
     traps, one that needs a boundary after it, the end of the address space or of a page of virtual
@@ -619,7 +638,8 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     at = pc & ~_SEQUEL
     counts = (U0, U0, U0, U0, U0)
     trigger = looks = crosses = U0
-    previous = _NO
+    previous = word = _NO
+    halves = U0
     stored = sijump = False
     trap = (_NONE, _NO, _NO)
     operand = (_NO, _NO, _NO, _NO)
@@ -707,6 +727,9 @@ def translate(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
             end = (_LEAVE, s64(FOR_CHECK), _NO, U0)
             break
     count = counts[0]
+    if cpu[CODE_ROWS] != U0:
+        behind = halves if trap[0] >= 0 and word >= 0 else U0
+        _see(cpu, pc & ~_SEQUEL, (counts[1] + behind) << U1)
     if trap[0] >= 0:
         store64(ip + side, _place(counts, (ip - start) >> U3))
         _emit(ip, _TRAP, trap[0], trap[2], _NO, trap[1])
