@@ -22,11 +22,14 @@ from emu.platforms.spike import PLATFORMS
 from specs.interfaces.events import ALL_KINDS, HOST_CALL, Kind
 from specs.interfaces.ingress import (
     BLOCK,
+    CODE,
     HALTED,
     HAS_CONTEXT,
+    PAGE,
     PASSAGE,
     RECORD,
     RESET,
+    SIDEBAND,
     TRAP,
     Chunk,
 )
@@ -39,6 +42,8 @@ from specs.kernels.njit import announce_compilation
 CHUNK_REFS = 1 << 18
 #: Passages of a chunk.
 CHUNK_PASSAGES = 1 << 14
+#: Pages of code that are told in a chunk.
+CHUNK_CODE = 1 << 10
 #: Traps of a chunk.
 CHUNK_TRAPS = 1 << 14
 #: Rows of the block table; when it is full, a new one is begun and all code translated again.
@@ -80,7 +85,9 @@ class Machine:
     `programs`: from `emu.platforms.elf.load`; the first gives width, entry and tohost. `isa`: an
     ISA string to which the hart is restricted; it can do everything without. `modes`: its privilege
     modes, "M", "MU" or "MSU"; by default those that `isa` names, or all. `memory`: more RAM,
-    (base, size) in whole 4 KiB pages. `record`: whether `run` yields what retires; `passages`:
+    (base, size) in whole 4 KiB pages. `record`: whether `run` yields what retires;
+    `explained`: code that its consumer has (address, bytes; of two that overlap, the later), by
+    default that of the programs: pages with other code are in `Chunk.code`; `passages`:
     whether it may do so in short (`ingress.PASSAGE`), where no side band and no hook needs single
     blocks. `console`:
     receives guest output. `tohost`: its address, for programs without that symbol, or "none": the
@@ -101,6 +108,7 @@ class Machine:
         modes: str | None = None,
         memory: Sequence[tuple[int, int]] = (),
         record: bool = True,
+        explained: Sequence[tuple[int, bytes]] | None = None,
         passages: bool = False,
         console: Callable[[bytes], None] | None = None,
         semihosting: SemihostingOptions | None = None,
@@ -119,7 +127,7 @@ class Machine:
         for program in programs:
             if program.xlen != self.xlen:
                 raise MachineError(f"{program.path}: RV{program.xlen}, the first is RV{self.xlen}")
-        extensions = allowed(isa, self.xlen, modes)
+        extensions = allowed(isa, self.xlen, [each.isa for each in programs], modes)
         board = PLATFORMS[platform](programs, list(memory))
         self.memory: Memory = board.memory
         #: None while the program may still run on.
@@ -128,6 +136,7 @@ class Machine:
         #: Host calls served. Their ebreaks are in what `run` yields, beside `instret` instructions.
         self.host_calls = 0
         self._record = record
+        self._explained = _explained(programs, board.memory) if explained is None else explained
         self._want_passages = record and passages
         self._chunk_refs = max(chunk_refs, 1 << 12)
         self._chunk_traps = max(chunk_traps, 1)
@@ -150,9 +159,11 @@ class Machine:
             self.cpu[state.SEMIHOSTING] = 1
         self._hooks = Hooks(self.cpu)
         self._buffer = _Buffer(0, 0)
+        self._code_delivered = 0
         self._blocks = np.zeros(0, BLOCK)
         self._successors = np.zeros((0, 2), np.uint32)
         self._marks = np.zeros(0, np.uint64)
+        self._tell_code()
         #: Rows of the block table that the previous chunk had: of `run`, of retirement hooks.
         self._rows_yielded = self._rows_delivered = 0
 
@@ -288,7 +299,7 @@ class Machine:
                 continue
             if self._record:
                 chunk = self._chunk(0, self._rows_yielded)
-                if len(chunk.refs):
+                if len(chunk.refs) or len(chunk.code):
                     turn = (turn + 1) % len(ring)
                     self._rows_yielded = len(chunk.blocks)
                     yield chunk
@@ -363,6 +374,20 @@ class Machine:
         cpu[state.REGIONS] = self._host_pointer(_region_table(self.memory.regions))
         cpu[state.REGION_COUNT] = len(self.memory.regions)
 
+    def _tell_code(self) -> None:
+        """Have pages of code be told that `explained` does not have."""
+        cpu = self.cpu
+        stretches = [
+            (base, np.frombuffer(data, np.uint8)) for base, data in self._explained if data
+        ]
+        self._keep += [data for _, data in stretches]
+        rows = [(b, b + len(d) & _ALL_ONES, d.ctypes.data, 0) for b, d in stretches]
+        table = np.array(rows, np.uint64).reshape(-1, state.REGION_BYTES // 8)
+        cpu[state.EXPLAINED] = self._host_pointer(table)
+        cpu[state.EXPLAINED_COUNT] = len(rows)
+        cpu[state.KNOWN] = self._host_pointer(allocate(state.KNOWN_ENTRIES * state.KNOWN_BYTES))
+        cpu[state.KNOWN_PAGES] = self._host_pointer(allocate(state.KNOWN_ENTRIES // 2 * PAGE))
+
     def _host(
         self,
         programs: list[Program],
@@ -396,6 +421,7 @@ class Machine:
         operation, parameter = self.register(10), self.register(11)
         result = self._semihosting.call(operation, parameter, self.time)
         self.host_calls += 1
+        cpu[state.HOST_CALLS] += 1
         ebreak = cpu[state.PC]
         cpu[state.X + 10] = result & _ALL_ONES
         cpu[state.PC] = self.pc + 4 & (1 << self.xlen) - 1
@@ -428,6 +454,11 @@ class Machine:
         cpu[state.PASSAGES] = buffer.passages.ctypes.data if short else 0
         cpu[state.PASSAGE_COUNT] = cpu[state.OPEN] = 0
         cpu[state.PASSAGE_LIMIT] = len(buffer.passages)
+        told = self._record or self._hooks.want_retired
+        cpu[state.CODE_ROWS] = buffer.code.ctypes.data if told else 0
+        cpu[state.CODE_PAGES] = buffer.pages.ctypes.data
+        cpu[state.CODE_COUNT], cpu[state.CODE_LIMIT] = 0, CHUNK_CODE
+        self._code_delivered = 0
         cpu[state.RECORDS] = cpu[state.RECORD_TABLE] = buffer.records.ctypes.data
         cpu[state.RECORDS_END] = buffer.records.ctypes.data + buffer.records.nbytes
 
@@ -452,10 +483,14 @@ class Machine:
         end = (int(cpu[state.REFS]) - buffer.refs.ctypes.data) // 4
         blocks = self._blocks[: int(cpu[state.BLOCK_COUNT])]
         traps = buffer.traps[: int(cpu[state.TRAP_COUNT])]
+        sidebands, refs = np.zeros(0, SIDEBAND), buffer.refs[begin:end]
         if self._sideband.active:
             refs = self._sideband.chunk(buffer.refs, begin, end, self._marks)
-            return Chunk(refs, blocks, traps, self._sideband.rows, fresh)
-        chunk = Chunk(buffer.refs[begin:end], blocks, traps, fresh=fresh)
+            sidebands = self._sideband.rows
+        chunk = Chunk(refs, blocks, traps, sidebands, fresh)
+        told = int(cpu[state.CODE_COUNT])
+        if told:
+            chunk.code, chunk.pages = buffer.code[:told], buffer.pages[:told]
         if cpu[state.PASSAGE_COUNT]:
             records = int(cpu[state.RECORDS] - cpu[state.RECORD_TABLE]) // RECORD.itemsize
             chunk.passages = buffer.passages[: int(cpu[state.PASSAGE_COUNT])]
@@ -470,6 +505,8 @@ class Machine:
             return None
         chunk = self._chunk((delivered - self._buffer.refs.ctypes.data) // 4, self._rows_delivered)
         self._rows_delivered = len(chunk.blocks)
+        chunk.code = chunk.code[self._code_delivered :]
+        self._code_delivered = int(self.cpu[state.CODE_COUNT])
         return chunk
 
 
@@ -480,8 +517,19 @@ class _Buffer:
         self.refs = np.zeros(refs, np.uint32)
         self.traps = np.zeros(traps, TRAP)
         self.passages = np.zeros(CHUNK_PASSAGES if passages else 0, PASSAGE)
+        self.code = np.zeros(CHUNK_CODE, CODE)
+        self.pages = allocate(CHUNK_CODE * PAGE).reshape(-1, PAGE)
         # the hot loop always has a place to write one to
         self.records = np.zeros(refs // 2 if passages else 1, RECORD)
+
+
+def _explained(programs: Sequence[Program], memory: Memory) -> list[tuple[int, bytes]]:
+    """What is in read-only memory, and the programs' segments where they are stored and run."""
+    found = [(r.base, r.data.tobytes()) for r in memory.regions if not r.writable]
+    for program in programs:
+        for segment in program.segments:
+            found += [(place, bytes(segment.data)) for place in segment.places]
+    return found
 
 
 def _region_table(regions: list[Region]) -> npt.NDArray[np.uint64]:

@@ -15,7 +15,6 @@ from typing import Literal
 
 from etrace import files
 from etrace.arguments import checked
-from etrace.checking.diff.compare import LogFile
 from etrace.checking.diff.compare import diff as compare_sides
 from etrace.checking.diff.outcome import Diff
 from etrace.errors import EtraceError
@@ -28,7 +27,8 @@ from etrace.recording.recorder import Progress, Sink, Summary
 from etrace.recording.recorder import encode as encode_stream
 from etrace.recording.recorder import record as record_run
 from etrace.recording.sideband import Telling
-from etrace.sources.logs import is_log
+from etrace.sources.logs import is_log, open_log
+from etrace.sources.logs.text import Log
 from etrace.trace.dumps import Dump
 from etrace.trace.header import Header
 from etrace.trace.program import Code, load_programs
@@ -187,6 +187,7 @@ def open(
         force=force,
         dump=Dump(input_format, ring),
     )
+    files.refuse_pipe(reading.trace)
     with open_for_reading(reading, chosen, need_code=bool(paths or image)) as trace:
         if not paths and not image:
             try:
@@ -218,8 +219,9 @@ def diff(
     )
 
 
-def _side(path: str) -> Trace | LogFile:
-    return LogFile(path) if is_log(path) else open(path)
+def _side(path: str) -> Trace | Log:
+    files.refuse_pipe(path)
+    return open_log(path) if is_log(path) else open(path)
 
 
 def _paths(given: PathLike | Sequence[PathLike]) -> list[PathLike]:

@@ -51,8 +51,20 @@ def one_line(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with what is not to be printed, as in a file that nobody has looked at, escaped."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    """`text` with what is not to be printed, as in a file that nobody has looked at, escaped; of
+    the name of a file, bytes that are no text."""
+    return "".join(c if c.isprintable() else f"\\x{_byte_of(c) or ord(c):02x}" for c in text)
+
+
+def _byte_of(character: str) -> int:
+    """The byte of a file's name that `character` stands for, which is no text by itself; else 0."""
+    number = ord(character)
+    return number - 0xDC00 if 0xDC80 <= number <= 0xDCFF else 0
+
+
+def shows(path: str) -> bool:
+    """Whether all of `path` can be shown, bytes that are no text apart."""
+    return all(c.isprintable() or _byte_of(c) for c in path)
 
 
 def path_of(name: str, value: object) -> str:

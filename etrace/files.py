@@ -51,17 +51,35 @@ def open_input(path: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def kept(path: str) -> Iterator[str]:
-    """`path`, or a file with what standard input holds, to be read again and again."""
-    if path != STDIO:
+    """`path`, or a file with what standard input or a pipe holds, to be read again and again.
+
+    Not what a device gives: that may have no end.
+    """
+    if path != STDIO and not is_pipe(path):
         yield path
         return
     with NamedTemporaryFile(prefix="etrace-") as file:
         try:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+            with open_input(path) as given:
+                shutil.copyfileobj(given, file)
             file.flush()
         except OSError as error:
             raise os_error(shown(path), error) from None
         yield file.name
+
+
+def is_pipe(path: str) -> bool:
+    """Whether `path` is a pipe (a FIFO, or `<(...)` of a shell): it can be read only once."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def refuse_pipe(path: str) -> None:
+    """Raise `InputError` if `path` is standard input or a pipe."""
+    if path == STDIO or is_pipe(path):
+        raise InputError(f"{shown(path)}: can be read only once; write it to a file")
 
 
 class Output:
@@ -172,17 +190,40 @@ def refuse_overwriting(output: str, inputs: Iterable[str | os.PathLike[str] | No
     """Raise `InputError` if writing `output` would destroy one of `inputs` (None: not given)."""
     if output == STDIO:
         return
+    mine = _identities(output)
     for each in inputs:
-        if each is not None and each != STDIO and _same(output, each):
+        if each is not None and each != STDIO and not mine.isdisjoint(_identities(each)):
             raise InputError(f"{output}: is an input as well; choose another output")
 
 
-def _same(one: str, other: str | os.PathLike[str]) -> bool:
-    """Whether both are one file. What does not exist, or can be no path, is no file."""
-    try:
-        return os.path.samefile(one, other)
-    except (OSError, ValueError):
-        return False
+def same_file(one: str, other: str) -> bool:
+    """Whether both are one file, or would be if they were made."""
+    return one == other or not _identities(one).isdisjoint(_identities(other))
+
+
+def _identities(path: str | os.PathLike[str]) -> set[object]:
+    """What a file is known by, however it is called. What can be no path is no file."""
+    found: set[object] = set()
+    with suppress(OSError, ValueError):
+        found.add(os.path.realpath(path))
+        about = os.stat(path)
+        found.add((about.st_dev, about.st_ino))
+    return found
+
+
+def refuse_unwritable(output: str) -> None:
+    """Raise `InputError` if the file `output` cannot be made or written: sooner than at the end."""
+    if output == STDIO:
+        return
+    if os.path.isdir(output):
+        problem = errno.EISDIR
+    elif not os.path.isdir(directory := os.path.dirname(output) or "."):
+        problem = errno.ENOTDIR if os.path.exists(directory) else errno.ENOENT
+    elif not os.access(output if os.path.exists(output) else directory, os.W_OK):
+        problem = errno.EACCES
+    else:
+        return
+    raise os_error(output, OSError(problem, os.strerror(problem)))
 
 
 def file_of(argument: str) -> str:

@@ -199,9 +199,9 @@ def _trapped(trap: np.void) -> Trapped:
     )
 
 
-def decode(data: bytes, settings: Settings, images: Images, xlen: int) -> list[Outcome]:
+def decode(data: bytes, settings: Settings, images: Images | CodeMap, xlen: int) -> list[Outcome]:
     """What a trace in reference framing says, in order. A gap is an error here."""
-    code = CodeMap(images, xlen)
+    code = images if isinstance(images, CodeMap) else CodeMap(images, xlen)
     decoder = Decoder(configuration(settings, xlen), code, settings.most_branches)
     rows: list[Outcome] = []
     for flow in (*decoder.feed(data), *decoder.finish()):

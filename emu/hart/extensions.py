@@ -1,6 +1,7 @@
 """ISA strings: which extensions a machine has, and which a program wants."""
 
 import re
+from collections.abc import Collection, Iterable
 from functools import cache
 
 from emu.memory import MachineError
@@ -112,18 +113,40 @@ def _with_modes(has: frozenset[str], modes: str) -> frozenset[str]:
     ) | set(wanted).intersection(_MODES)
 
 
-def allowed(isa: str | None, xlen: int, modes: str | None = None) -> frozenset[str]:
+def names_zcm(isa: str | None, attributes: Iterable[str | None] = ()) -> bool:
+    """Whether a hart has Zcmp or Zcmt in place of Zcd: if `isa` names them or, where that is not
+    given, what a program was built for (`attributes`).
+    """
+    for each in attributes if isa is None else [isa]:
+        try:
+            _, found = names(each or "")
+        except MachineError:
+            continue
+        if not implied(found, RV32).isdisjoint(ZCM_NAMES):
+            return True
+    return False
+
+
+def allowed(
+    isa: str | None,
+    xlen: int,
+    attributes: Collection[str | None] = (),
+    modes: str | None = None,
+) -> frozenset[str]:
     """Extensions of `specs.isa.tables` that the machine executes, by their names, and those without
-    instructions: all that there are (but Zcmp and Zcmt, which have encodings of Zcd) or, of them,
-    what `isa` names. Its modes are among them: both where it names neither s nor u; or those of
-    `modes` ("M", "MU", "MSU"). Raises MachineError where `isa` names others, or what cannot be
-    together.
+    instructions: all that there are or, of them, what `isa` names. All are without Zcmp and Zcmt,
+    which have encodings of Zcd, unless a program was built for these (`attributes`): then without
+    Zcd. Modes are among them: both where `isa` names neither s nor u; or those of `modes` ("M",
+    "MU", "MSU"). Raises MachineError where `isa` names others, or what cannot be together.
     """
     if modes is not None:
-        return _with_modes(allowed(isa, xlen), modes)
+        return _with_modes(allowed(isa, xlen, attributes), modes)
     if isa is None:
-        every = [name for name in extensions() if name not in (*ZCM_NAMES, "zce", "zcf", "zcd")]
-        return implied([*every, *ALWAYS], xlen)
+        without = {"zce", "zcf", "zcd", "c"}
+        every = {*extensions(), *ALWAYS} - without
+        if names_zcm(None, attributes):
+            return implied([*every, "zca"], xlen)
+        return implied([*(every - {*ZCM_NAMES}), "c"], xlen)
     width, found = names(isa)
     unknown = [name for name in found if name not in extensions()]
     if unknown:

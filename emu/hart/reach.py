@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from emu.hart import pmp
+from emu.hart.contents import see_page
 from emu.hart.faults import FAULT
 from emu.hart.modes import data_privilege, satp_mode
 from emu.hart.paging import EXECUTE, READ, WRITE, access_fault, translate
@@ -92,6 +93,8 @@ def code(cpu: Any, address: Any) -> Any:
         access_fault(cpu, EXECUTE, address)
         return U0
     host = physical - load64(region) + load64(region + U16)
+    if cpu[MODE] & _VIRTUAL != U0:
+        see_page(cpu, address & _PAGE, host - offset, physical & _PAGE)
     if pmp.is_uniform(cpu, physical & _PAGE):
         store64(entry, tag)
         store64(entry + U8, host - offset)

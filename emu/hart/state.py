@@ -100,7 +100,19 @@ F = 64
     PMP_COUNT,
     CONTEXT_CSR,  # address of the CSR whose writes are the context, all ones: none
     PHYSICAL,  # where the address last translated leads
-) = range(96, 96 + 80)
+    # code that the program files do not explain (`emu.hart.contents`)
+    CODE_ROWS,  # host pointer to rows of ingress.CODE, 0: nobody wants them
+    CODE_COUNT,
+    CODE_LIMIT,
+    CODE_PAGES,  # the pages that they are about
+    HOST_CALLS,
+    KNOWN,  # what was told, by page
+    KNOWN_COUNT,
+    KNOWN_PAGES,
+    EXPLAINED,  # stretches of the program files: rows as of REGIONS
+    EXPLAINED_COUNT,
+    STALE_BARE,  # 1: blocks of physical addresses are to be compared again
+) = range(96, 96 + 91)
 
 #: Traps taken: exceptions by cause, then interrupts by cause.
 EXCEPTION_COUNTS, INTERRUPT_COUNTS = 256, 320
@@ -195,6 +207,9 @@ FS_OFF, FS_CLEAN, FS_DIRTY = range(3)
 #: bits 57 to 62 of an instruction's address are all the same.
 COOKIE_SHIFT = 57
 ARENA_BYTES = 32 << 20
+
+#: Pages of code of which something was told: 32 bytes each; at most half of them are used.
+KNOWN_ENTRIES, KNOWN_BYTES = 1 << 16, 32
 
 #: A region: 32 bytes (base, end, host pointer of base, 1 if writable).
 REGION_BYTES = 32

@@ -2,7 +2,17 @@
 
 from emu.isa.kinds import Shape, declare, floating, load, register
 from emu.softfloat.arithmetic import add, divide, fuse, multiply, square_root
-from emu.softfloat.comparison import class_of, equal, extreme, less, less_or_equal, sign_injected
+from emu.softfloat.comparison import (
+    EQUAL,
+    GREATER,
+    LESS,
+    LESS_OR_EQUAL,
+    QUIET,
+    choose,
+    class_of,
+    compare,
+    inject,
+)
 from emu.softfloat.conversion import (
     LEAST_L,
     LEAST_LU,
@@ -13,12 +23,12 @@ from emu.softfloat.conversion import (
     MOST_W,
     MOST_WU,
     convert,
-    from_integer,
     from_signed,
+    from_unsigned,
     to_integer,
 )
-from emu.softfloat.formats import F32, F64, SIGN64
-from specs.kernels.words import LOW32, U0, U1, sext32
+from emu.softfloat.formats import F32, F64, SIGN64, unboxed
+from specs.kernels.words import LOW32, U0, sext32
 
 
 @floating
@@ -68,42 +78,42 @@ def fnmadd_d(a, b, c, rm):
 
 @register
 def fsgnj_d(a, b):
-    return sign_injected(a, b, U0, U0, F64)
+    return inject(a, unboxed(b, F64), F64)
 
 
 @register
 def fsgnjn_d(a, b):
-    return sign_injected(a, b, U0, U1, F64)
+    return inject(a, ~unboxed(b, F64), F64)
 
 
 @register
 def fsgnjx_d(a, b):
-    return sign_injected(a, b, U1, U0, F64)
+    return inject(a, unboxed(a, F64) ^ unboxed(b, F64), F64)
 
 
 @floating
 def fmin_d(a, b):
-    return extreme(a, b, U0, U1, F64)
+    return choose(a, b, U0, F64)
 
 
 @floating
 def fmax_d(a, b):
-    return extreme(a, b, U1, U1, F64)
+    return choose(a, b, GREATER, F64)
 
 
 @floating
 def feq_d(a, b):
-    return equal(a, b, F64)
+    return compare(a, b, EQUAL | QUIET, F64)
 
 
 @floating
 def flt_d(a, b):
-    return less(a, b, U0, F64)
+    return compare(a, b, LESS, F64)
 
 
 @floating
 def fle_d(a, b):
-    return less_or_equal(a, b, U0, F64)
+    return compare(a, b, LESS_OR_EQUAL, F64)
 
 
 @register
@@ -138,7 +148,7 @@ def fcvt_d_w(a, rm):
 
 @floating
 def fcvt_d_wu(a, rm):
-    return from_integer(U0, a & LOW32, rm, F64)
+    return from_unsigned(a & LOW32, rm, F64)
 
 
 @floating
@@ -148,7 +158,7 @@ def fcvt_d_l(a, rm):
 
 @floating
 def fcvt_d_lu(a, rm):
-    return from_integer(U0, a, rm, F64)
+    return from_unsigned(a, rm, F64)
 
 
 @floating

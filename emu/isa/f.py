@@ -2,7 +2,17 @@
 
 from emu.isa.kinds import Shape, declare, floating, load, register
 from emu.softfloat.arithmetic import add, divide, fuse, multiply, square_root
-from emu.softfloat.comparison import class_of, equal, extreme, less, less_or_equal, sign_injected
+from emu.softfloat.comparison import (
+    EQUAL,
+    GREATER,
+    LESS,
+    LESS_OR_EQUAL,
+    QUIET,
+    choose,
+    class_of,
+    compare,
+    inject,
+)
 from emu.softfloat.conversion import (
     LEAST_L,
     LEAST_LU,
@@ -12,12 +22,12 @@ from emu.softfloat.conversion import (
     MOST_LU,
     MOST_W,
     MOST_WU,
-    from_integer,
     from_signed,
+    from_unsigned,
     to_integer,
 )
-from emu.softfloat.formats import F32, SIGN32
-from specs.kernels.words import LOW32, U0, U1, sext32
+from emu.softfloat.formats import F32, SIGN32, unboxed
+from specs.kernels.words import LOW32, U0, sext32
 
 #: Of a slot with a number of 32 bits.
 HIGH32 = ~LOW32
@@ -70,42 +80,42 @@ def fnmadd_s(a, b, c, rm):
 
 @register
 def fsgnj_s(a, b):
-    return sign_injected(a, b, U0, U0, F32)
+    return inject(a, unboxed(b, F32), F32)
 
 
 @register
 def fsgnjn_s(a, b):
-    return sign_injected(a, b, U0, U1, F32)
+    return inject(a, ~unboxed(b, F32), F32)
 
 
 @register
 def fsgnjx_s(a, b):
-    return sign_injected(a, b, U1, U0, F32)
+    return inject(a, unboxed(a, F32) ^ unboxed(b, F32), F32)
 
 
 @floating
 def fmin_s(a, b):
-    return extreme(a, b, U0, U1, F32)
+    return choose(a, b, U0, F32)
 
 
 @floating
 def fmax_s(a, b):
-    return extreme(a, b, U1, U1, F32)
+    return choose(a, b, GREATER, F32)
 
 
 @floating
 def feq_s(a, b):
-    return equal(a, b, F32)
+    return compare(a, b, EQUAL | QUIET, F32)
 
 
 @floating
 def flt_s(a, b):
-    return less(a, b, U0, F32)
+    return compare(a, b, LESS, F32)
 
 
 @floating
 def fle_s(a, b):
-    return less_or_equal(a, b, U0, F32)
+    return compare(a, b, LESS_OR_EQUAL, F32)
 
 
 @register
@@ -140,7 +150,7 @@ def fcvt_s_w(a, rm):
 
 @floating
 def fcvt_s_wu(a, rm):
-    return from_integer(U0, a & LOW32, rm, F32)
+    return from_unsigned(a & LOW32, rm, F32)
 
 
 @floating
@@ -150,7 +160,7 @@ def fcvt_s_l(a, rm):
 
 @floating
 def fcvt_s_lu(a, rm):
-    return from_integer(U0, a, rm, F32)
+    return from_unsigned(a, rm, F32)
 
 
 @load

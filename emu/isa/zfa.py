@@ -1,8 +1,8 @@
 """Zfa: constants, rounding to integers, quiet comparisons, minimum and maximum that keep NaNs."""
 
 from emu.isa.kinds import floating, register
-from emu.softfloat.comparison import extreme, less, less_or_equal
-from emu.softfloat.conversion import FLI16, FLI32, FLI64, modular_word, to_integral
+from emu.softfloat.comparison import GREATER, LESS, LESS_OR_EQUAL, NAN, QUIET, choose, compare
+from emu.softfloat.conversion import FLI16, FLI32, FLI64, to_integral, to_modular_word
 from emu.softfloat.formats import F16, F32, F64
 from specs.kernels.words import LOW32, U0, U1, U31, U32, sext32
 
@@ -14,12 +14,12 @@ def fli_s(a, b):
 
 @floating
 def fminm_s(a, b):
-    return extreme(a, b, U0, U0, F32)
+    return choose(a, b, NAN, F32)
 
 
 @floating
 def fmaxm_s(a, b):
-    return extreme(a, b, U1, U0, F32)
+    return choose(a, b, GREATER | NAN, F32)
 
 
 @floating
@@ -34,12 +34,12 @@ def froundnx_s(a, rm):
 
 @floating
 def fltq_s(a, b):
-    return less(a, b, U1, F32)
+    return compare(a, b, LESS | QUIET, F32)
 
 
 @floating
 def fleq_s(a, b):
-    return less_or_equal(a, b, U1, F32)
+    return compare(a, b, LESS_OR_EQUAL | QUIET, F32)
 
 
 @register
@@ -49,12 +49,12 @@ def fli_d(a, b):
 
 @floating
 def fminm_d(a, b):
-    return extreme(a, b, U0, U0, F64)
+    return choose(a, b, NAN, F64)
 
 
 @floating
 def fmaxm_d(a, b):
-    return extreme(a, b, U1, U0, F64)
+    return choose(a, b, GREATER | NAN, F64)
 
 
 @floating
@@ -69,12 +69,12 @@ def froundnx_d(a, rm):
 
 @floating
 def fltq_d(a, b):
-    return less(a, b, U1, F64)
+    return compare(a, b, LESS | QUIET, F64)
 
 
 @floating
 def fleq_d(a, b):
-    return less_or_equal(a, b, U1, F64)
+    return compare(a, b, LESS_OR_EQUAL | QUIET, F64)
 
 
 @register
@@ -84,12 +84,12 @@ def fli_h(a, b):
 
 @floating
 def fminm_h(a, b):
-    return extreme(a, b, U0, U0, F16)
+    return choose(a, b, NAN, F16)
 
 
 @floating
 def fmaxm_h(a, b):
-    return extreme(a, b, U1, U0, F16)
+    return choose(a, b, GREATER | NAN, F16)
 
 
 @floating
@@ -104,17 +104,17 @@ def froundnx_h(a, rm):
 
 @floating
 def fltq_h(a, b):
-    return less(a, b, U1, F16)
+    return compare(a, b, LESS | QUIET, F16)
 
 
 @floating
 def fleq_h(a, b):
-    return less_or_equal(a, b, U1, F16)
+    return compare(a, b, LESS_OR_EQUAL | QUIET, F16)
 
 
 @floating
 def fcvtmod_w_d(a):
-    return modular_word(a)
+    return to_modular_word(a)
 
 
 @register

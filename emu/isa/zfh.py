@@ -6,7 +6,17 @@ import numpy as np
 
 from emu.isa.kinds import Shape, declare, floating, load, register
 from emu.softfloat.arithmetic import add, divide, fuse, multiply, square_root
-from emu.softfloat.comparison import class_of, equal, extreme, less, less_or_equal, sign_injected
+from emu.softfloat.comparison import (
+    EQUAL,
+    GREATER,
+    LESS,
+    LESS_OR_EQUAL,
+    QUIET,
+    choose,
+    class_of,
+    compare,
+    inject,
+)
 from emu.softfloat.conversion import (
     LEAST_L,
     LEAST_LU,
@@ -17,12 +27,12 @@ from emu.softfloat.conversion import (
     MOST_W,
     MOST_WU,
     convert,
-    from_integer,
     from_signed,
+    from_unsigned,
     to_integer,
 )
-from emu.softfloat.formats import F16, F32, F64, SIGN16
-from specs.kernels.words import LOW32, U0, U1, sext16, sext32
+from emu.softfloat.formats import F16, F32, F64, SIGN16, unboxed
+from specs.kernels.words import LOW32, U0, sext16, sext32
 
 #: Of a slot with a number of 16 bits.
 HIGH48 = ~np.uint64(0xFFFF)
@@ -75,42 +85,42 @@ def fnmadd_h(a, b, c, rm):
 
 @register
 def fsgnj_h(a, b):
-    return sign_injected(a, b, U0, U0, F16)
+    return inject(a, unboxed(b, F16), F16)
 
 
 @register
 def fsgnjn_h(a, b):
-    return sign_injected(a, b, U0, U1, F16)
+    return inject(a, ~unboxed(b, F16), F16)
 
 
 @register
 def fsgnjx_h(a, b):
-    return sign_injected(a, b, U1, U0, F16)
+    return inject(a, unboxed(a, F16) ^ unboxed(b, F16), F16)
 
 
 @floating
 def fmin_h(a, b):
-    return extreme(a, b, U0, U1, F16)
+    return choose(a, b, U0, F16)
 
 
 @floating
 def fmax_h(a, b):
-    return extreme(a, b, U1, U1, F16)
+    return choose(a, b, GREATER, F16)
 
 
 @floating
 def feq_h(a, b):
-    return equal(a, b, F16)
+    return compare(a, b, EQUAL | QUIET, F16)
 
 
 @floating
 def flt_h(a, b):
-    return less(a, b, U0, F16)
+    return compare(a, b, LESS, F16)
 
 
 @floating
 def fle_h(a, b):
-    return less_or_equal(a, b, U0, F16)
+    return compare(a, b, LESS_OR_EQUAL, F16)
 
 
 @register
@@ -145,7 +155,7 @@ def fcvt_h_w(a, rm):
 
 @floating
 def fcvt_h_wu(a, rm):
-    return from_integer(U0, a & LOW32, rm, F16)
+    return from_unsigned(a & LOW32, rm, F16)
 
 
 @floating
@@ -155,7 +165,7 @@ def fcvt_h_l(a, rm):
 
 @floating
 def fcvt_h_lu(a, rm):
-    return from_integer(U0, a, rm, F16)
+    return from_unsigned(a, rm, F16)
 
 
 @floating

@@ -64,9 +64,7 @@ def add_special(x, y, form):
 
 
 @njit
-def add(a, b, rm, form):
-    """a + b."""
-    x, y = unboxed(a, form), unboxed(b, form)
+def sum_of(x, y, rm, form):
     swap = lt_unsigned(magnitude(x), magnitude(y))
     x, y = select(swap, y, x), select(swap, x, y)
     if magnitude(x) >= infinite(form):
@@ -82,6 +80,12 @@ def add(a, b, rm, form):
     return round_pack(sign, exponent + U1 - zeros, sll64(total, zeros), rm, form)
 
 
+@inlined
+def add(a, b, rm, form):
+    """a + b."""
+    return sum_of(unboxed(a, form), unboxed(b, form), rm, form)
+
+
 @njit
 def multiply_special(x, y, form):
     """A product with an infinity or a NaN in it."""
@@ -93,9 +97,7 @@ def multiply_special(x, y, form):
 
 
 @njit
-def multiply(a, b, rm, form):
-    """a * b."""
-    x, y = unboxed(a, form), unboxed(b, form)
+def product_of(x, y, rm, form):
     if (magnitude(x) >= infinite(form)) | (magnitude(y) >= infinite(form)):
         return multiply_special(x, y, form)
     exponent_x, left = normalised(x, form)
@@ -105,6 +107,12 @@ def multiply(a, b, rm, form):
     zeros = clz64(product)
     exponent = exponent_x + exponent_y - bias(form) + U1 - zeros
     return round_pack((x ^ y) >> U63, exponent, sll64(product, zeros), rm, form)
+
+
+@inlined
+def multiply(a, b, rm, form):
+    """a * b."""
+    return product_of(unboxed(a, form), unboxed(b, form), rm, form)
 
 
 @inlined
@@ -140,9 +148,7 @@ def divide_special(x, y, form):
 
 
 @njit
-def divide(a, b, rm, form):
-    """a / b."""
-    x, y = unboxed(a, form), unboxed(b, form)
+def quotient_of(x, y, rm, form):
     most = infinite(form) - U1
     # Zeros wrap around, to what is as large as infinities.
     if (magnitude(x) - U1 >= most) | (magnitude(y) - U1 >= most):
@@ -159,10 +165,14 @@ def divide(a, b, rm, form):
     return round_pack((x ^ y) >> U63, exponent, quotient, rm, form)
 
 
+@inlined
+def divide(a, b, rm, form):
+    """a / b."""
+    return quotient_of(unboxed(a, form), unboxed(b, form), rm, form)
+
+
 @njit
-def square_root(a, rm, form):
-    """The square root of a."""
-    x = unboxed(a, form)
+def root_of(x, rm, form):
     if magnitude(x) == U0:
         return boxed(x, form), U0
     if is_nan(x, form):
@@ -187,12 +197,19 @@ def square_root(a, rm, form):
     return round_pack(U0, sra64(exponent, U1) + bias(form), root, rm, form)
 
 
+@inlined
+def square_root(a, rm, form):
+    """The square root of a."""
+    return root_of(unboxed(a, form), rm, form)
+
+
 @njit
 def fuse_special(x, y, z, form):
     """A fused operation with an infinity or a NaN in it."""
     invalid = (magnitude(x) == infinite(form)) & (magnitude(y) == U0)
     invalid |= (magnitude(y) == infinite(form)) & (magnitude(x) == U0)
-    # Also where the addend is a quiet NaN (F: 20.6).
+    # Also where the addend is a quiet NaN (F: Single-Precision Floating-Point Computational
+    # Instructions).
     invalid |= is_signaling(x, form) | is_signaling(y, form) | is_signaling(z, form)
     if invalid:
         return not_a_number(NV, form)
@@ -205,9 +222,7 @@ def fuse_special(x, y, z, form):
 
 
 @njit
-def fuse(a, b, c, rm, form):
-    """a * b + c, rounded once."""
-    x, y, z = unboxed(a, form), unboxed(b, form), unboxed(c, form)
+def fused(x, y, z, rm, form):
     special = infinite(form)
     if (magnitude(x) >= special) | (magnitude(y) >= special) | (magnitude(z) >= special):
         return fuse_special(x, y, z, form)
@@ -248,3 +263,9 @@ def fuse(a, b, c, rm, form):
     total = sll64(total, zeros) | total_low >> U1 >> (U63 - (zeros & U63))
     total |= b2u(sll64(total_low, zeros) != U0)
     return round_pack(sign, exponent + U1 - zeros, total, rm, form)
+
+
+@inlined
+def fuse(a, b, c, rm, form):
+    """a * b + c, rounded once."""
+    return fused(unboxed(a, form), unboxed(b, form), unboxed(c, form), rm, form)

@@ -49,9 +49,7 @@ MOST_LU, LEAST_LU = ~U0, U0
 
 
 @njit
-def convert(a, rm, source, form):
-    """A number of the format `source` in another one."""
-    x = unboxed(a, source)
+def converted(x, rm, source, form):
     if is_nan(x, source):
         return not_a_number(b2u(is_signaling(x, source)) * NV, form)
     if magnitude(x) == infinite(source):
@@ -60,17 +58,28 @@ def convert(a, rm, source, form):
     return round_pack(x >> U63, exponent + bias(form) - bias(source), significand, rm, form)
 
 
+@inlined
+def convert(a, rm, source, form):
+    """A number of the format `source` in another one."""
+    return converted(unboxed(a, source), rm, source, form)
+
+
 @njit
-def from_integer(sign, word, rm, form):
+def nearest(sign, word, rm, form):
     """The number of that sign and magnitude."""
     zeros = clz64(word)
     return round_pack(sign, bias(form) + U63 - zeros, sll64(word, zeros), rm, form)
 
 
 @inlined
+def from_unsigned(word, rm, form):
+    return nearest(U0, word, rm, form)
+
+
+@inlined
 def from_signed(word, rm, form):
     sign = word >> U63
-    return from_integer(sign, select(sign != U0, U0 - word, word), rm, form)
+    return nearest(sign, select(sign != U0, U0 - word, word), rm, form)
 
 
 @inlined
@@ -81,12 +90,7 @@ def parts(x, form):
 
 
 @njit
-def to_integer(a, rm, most, least, form):
-    """The integer, sign-extended: the nearest one there is and NV, if a rounded is out of range.
-
-    `most` and `-least` bound the type; a NaN gives `most` (F: 20.7).
-    """
-    x = unboxed(a, form)
+def integer_of(x, rm, most, least, form):
     sign = x >> U63
     whole, fraction = parts(x, form)
     whole = rounded(whole, fraction, increment(sign, rm), rm)
@@ -100,10 +104,16 @@ def to_integer(a, rm, most, least, form):
     return select(most > LOW32, value, sext32(value)), flags
 
 
+@inlined
+def to_integer(a, rm, most, least, form):
+    """a, rounded to an integer of the type from `-least` to `most`, sign-extended if that has 32
+    bits. NV, and the nearest that there is, if it is none; a NaN counts as greater than all.
+    """
+    return integer_of(unboxed(a, form), rm, most, least, form)
+
+
 @njit
-def to_integral(a, rm, exact, form):
-    """a, rounded to an integer of the same format; NX only if `exact` is 1 (Zfa)."""
-    x = unboxed(a, form)
+def integral(x, rm, exact, form):
     if is_nan(x, form):
         return not_a_number(b2u(is_signaling(x, form)) * NV, form)
     fraction_bits = U63 - exponent_bits(form) - narrower(form)
@@ -112,14 +122,19 @@ def to_integral(a, rm, exact, form):
     sign = x >> U63
     whole, fraction = parts(x, form)
     whole = rounded(whole, fraction, increment(sign, rm), rm)
-    value, _ = from_integer(sign, whole, RTZ, form)
+    value, _ = nearest(sign, whole, RTZ, form)
     return value, b2u((fraction != U0) & (exact != U0)) * NX
+
+
+@inlined
+def to_integral(a, rm, exact, form):
+    """a, rounded to an integer of the same format; NX only if `exact` is 1 (Zfa)."""
+    return integral(unboxed(a, form), rm, exact, form)
 
 
 @njit
 def modular_word(a):
-    """The integer part of a binary64 number modulo 2**32, with the flags of fcvt.w.d (Zfa)."""
-    _, flags = to_integer(a, RTZ, MOST_W, LEAST_W, F64)
+    _, flags = integer_of(a, RTZ, MOST_W, LEAST_W, F64)
     exponent, significand = normalised(a, F64)
     whole, _ = parts(a, F64)
     # From 2**64 on, all 32 bits are within the significand or below it.
@@ -128,6 +143,12 @@ def modular_word(a):
     none = lt_signed(U31 + U31, up) | (magnitude(a) >= infinite(F64))
     whole = select(none, U0, whole)
     return sext32(select(a >= BIT63, U0 - whole, whole)), flags
+
+
+@inlined
+def to_modular_word(a):
+    """The integer part of a binary64 number modulo 2**32, with the flags of fcvt.w.d (Zfa)."""
+    return modular_word(a)
 
 
 #: What fli loads, by number, as far as no format says it: entry 1 is the least normal number, the
@@ -145,9 +166,10 @@ def _constants(kind: Any, word: Any) -> npt.NDArray[np.uint64]:
     with np.errstate(over="ignore"):  # 2**16 is infinite in binary16
         numbers = values.astype(kind)
     numbers[1] = np.finfo(kind).tiny
-    bits = numbers.view(word).astype(np.uint64)
+    bits: npt.NDArray[np.uint64] = numbers.view(word).astype(np.uint64)
     bits[31] = bits[30] | bits[30] >> U1
-    return bits | ~np.uint64(np.iinfo(word).max)
+    bits |= ~np.uint64(np.iinfo(word).max)
+    return bits
 
 
 #: By number, the constants of fli as slots.

@@ -59,7 +59,8 @@ def boxed(top, form):
 
 @inlined
 def unboxed(slot, form):
-    """A slot's value, at the top of a word: the canonical NaN if it is not boxed (20.2 of F)."""
+    """A slot's value, at the top of a word: the canonical NaN if it is not boxed
+    (D: NaN Boxing of Narrower Values)."""
     box = ~(ALL_ONES >> narrower(form))
     return select((slot & box) == box, slot << narrower(form), canonical(form))
 

@@ -9,7 +9,7 @@ from emu.softfloat.formats import (
     exponent_bits,
     narrower,
 )
-from specs.kernels.njit import inlined, njit
+from specs.kernels.njit import inlined
 from specs.kernels.words import (
     ALL_ONES,
     U0,
@@ -62,7 +62,7 @@ def rounded(whole, fraction, more, rm):
     return whole + b2u(lt_unsigned(fraction + more, more)) & ~even
 
 
-@njit
+@inlined
 def round_pack(sign, exponent, significand, rm, form):
     """The slot and the flags of a number: its significand with bit 63 set (or zero, whatever its
     exponent), the last bits jammed; its biased exponent, in two's complement.
@@ -73,7 +73,7 @@ def round_pack(sign, exponent, significand, rm, form):
     more = increment(sign, rm)
     tiny = lt_signed(exponent, U1)
     unbounded = significand << (fraction_bits + U1)  # below the last place if exponents had no end
-    # Tiny after rounding (F: 20.2): not what is rounded up to the least normal number.
+    # Tiny after rounding (F: Subnormal Arithmetic): not what becomes the least normal number.
     carries = lt_unsigned(unbounded + more, more) & ((~significand >> kept) == U0)
     below = tiny & (not (carries & (exponent == U0)))
     significand = jammed(significand, select(tiny, U1 - exponent, U0))

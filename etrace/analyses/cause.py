@@ -186,7 +186,7 @@ def _seen(account: Account) -> tuple[str, bool]:
 def place_of(machine: "Machine", code: "Code") -> str:
     """Where the program is: address, symbol, source line."""
     places = Places(
-        code.xlen, lambda pc: _word_of_memory(machine, pc), code.symbols, _lines_of(code)
+        code.map.selection, lambda pc: _word_of_memory(machine, pc), code.symbols, _lines_of(code)
     )
     return str(places.at(machine.pc))
 
@@ -199,8 +199,9 @@ def _surroundings(
     word: WordAt, code: "Code", header: "Header", memory: MemoryMap | None
 ) -> Surroundings:
     return Surroundings(
-        Places(code.xlen, word, code.symbols, _lines_of(code)),
+        Places(code.map.selection, word, code.symbols, _lines_of(code)),
         code.xlen,
+        code.extensions,
         memory,
         header.semihosting is not None,
     )

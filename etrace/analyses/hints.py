@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emu.devices.clint import CLINT_BASE, CLINT_SIZE
-from emu.hart.extensions import everything
+from emu.hart.extensions import allowed, everything
 from etrace.analyses.devices import device_at
 from etrace.trace.places import Place, Places
 from specs.isa.causes import (
@@ -15,18 +15,18 @@ from specs.isa.causes import (
     STORE_ACCESS_FAULT,
 )
 from specs.isa.csrs import csr_name
-from specs.isa.decode import decode
+from specs.isa.decode import FLOATING, INDEX, decode
+from specs.isa.tables import ENTRIES
 
 #: RISC-V Semihosting, "Semihosting Trap Instruction Sequence".
 _MARKED = (0x01F0_1013, 0x0010_0073, 0x4070_5013)
 _UNIMP = 0xC000_1073
-#: Major opcodes (RISC-V opcode map): LOAD-FP, STORE-FP, the multiply-adds, OP-FP; OP-V.
-_FLOATING = {0x07, 0x27, 0x43, 0x47, 0x4B, 0x4F, 0x53}
+#: Major opcodes (RISC-V opcode map): OP-V, SYSTEM.
 _VECTOR, _SYSTEM = 0x57, 0x73
 #: fflags, frm, fcsr.
 _FLOATING_CSRS = range(0x001, 0x004)
-#: c.fld and c.fsd, with sp too; on RV32 c.flw and c.fsw.
-_COMPRESSED_DOUBLE, _COMPRESSED_SINGLE = {1, 5}, {3, 7}
+#: What a compressed instruction is named after that is not there.
+_BELOW = {"zcf": ("f",), "zcd": ("d",)}
 _STACK_POINTER = 2
 _PAGE = 0x1000
 #: RAM is suggested in pieces of this size.
@@ -40,11 +40,12 @@ MemoryMap = Sequence[tuple[int, int, bool]]
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What hints are drawn from. `memory`: None where it is not known. `semihosting`: host calls
-    were served."""
+    """What hints are drawn from. `has`: the hart's extensions (`emu.hart.extensions.allowed`).
+    `memory`: None where it is not known. `semihosting`: host calls were served."""
 
     places: Places
     xlen: int
+    has: frozenset[str]
     memory: MemoryMap | None
     semihosting: bool
 
@@ -70,32 +71,47 @@ def _breakpoint(epc: Place, around: Surroundings) -> str:
 
 
 def _illegal(word: int, around: Surroundings) -> str:
-    march = f"-march=rv{around.xlen}imac -mabi={'lp64' if around.xlen == 64 else 'ilp32'}"
     if word & 0xFFFF in (0, 0xFFFF):
         return "that is no code: the program went to empty memory, or to erased flash"
     if word == _UNIMP:
         return "unimp: the program stopped itself on purpose, as __builtin_trap does"
-    opcode = word & 0x7F
-    if _is_floating(word, around.xlen):
-        return f"floating point, and this hart has no F and no D: compile with {march}"
-    if opcode == _VECTOR:
-        return f"a vector instruction, and this hart has no V: compile with {march}"
-    if opcode == _SYSTEM and word >> 12 & 3:
-        number = word >> 20
+    if word & 0x7F == _VECTOR:
+        return f"a vector instruction, and this hart has no V: {_compile(around)}"
+    number = word >> 20
+    if word & 0x7F == _SYSTEM and word >> 12 & 3:
+        if number in _FLOATING_CSRS:
+            return _of_extension(csr_name(number), "f", around, floating=True)
         return f"this hart has no CSR {csr_name(number, around.xlen)}, or it cannot be written"
-    if decode(word, around.xlen) is None:
-        return f"no instruction of this hart ({everything(around.xlen)}): compile with {march}"
-    return "an instruction that is left out by --isa, or needs a privilege level that is not there"
+    instruction = decode(word, around.places.selection)
+    if instruction is None:
+        return f"no instruction of this hart ({everything(around.xlen)}): {_compile(around)}"
+    index = INDEX[instruction.name]
+    extension = ENTRIES[index].extension
+    return _of_extension(instruction.name, extension, around, floating=bool(FLOATING[index].any()))
 
 
-def _is_floating(word: int, xlen: int) -> bool:
-    if word & 3 != 3:
-        function = word >> 13 & 7
-        singles = _COMPRESSED_SINGLE if xlen == 32 else set()
-        return word & 3 in (0, 2) and function in _COMPRESSED_DOUBLE | singles
-    if word & 0x7F == _SYSTEM:
-        return bool(word >> 12 & 3) and word >> 20 in _FLOATING_CSRS
-    return word & 0x7F in _FLOATING
+def _compile(around: Surroundings) -> str:
+    letters, abi = ("gc", "d") if "d" in around.has else ("imac", "")
+    base = "lp64" if around.xlen == 64 else "ilp32"
+    return f"compile with -march=rv{around.xlen}{letters} -mabi={base}{abi}"
+
+
+def _of_extension(name: str, extension: str, around: Surroundings, *, floating: bool) -> str:
+    """Why `name` is illegal: its extension is not there, or switched off."""
+    if extension not in around.has:
+        part = next(p for p in extension.split("+") if around.has.isdisjoint(p.split("/")))
+        # Of c.fld the D.
+        part = next((p for p in _BELOW.get(part, ()) if p not in around.has), part)
+        lacks = part.capitalize().replace("/z", " or Z")
+        can = extension in allowed(None, around.xlen)
+        remedy = "--isa leaves it out" if can else _compile(around)
+        return f"{name} is of {lacks}, and this hart has no {lacks}: {remedy}"
+    if floating:
+        return (
+            f"{name} is floating point, which is off until the program sets mstatus.FS; or it has "
+            "a reserved rounding mode"
+        )
+    return f"{name} needs a privilege level that is not there"
 
 
 def _access(cause: int, tval: int, epc: Place | None, around: Surroundings) -> str:
@@ -122,7 +138,7 @@ def _access(cause: int, tval: int, epc: Place | None, around: Surroundings) -> s
         return f"{address:#x} is no memory: a wild pointer, or an overwritten return address"
     base, size = _room(address, around.memory)
     ram = f"give it RAM with --memory {base:#x}:{_with_suffix(size)}"
-    if epc is None or not _through_stack_pointer(epc.word, around.xlen):
+    if epc is None or not _through_stack_pointer(epc.word, around.places.selection):
         return f"no memory there, nor a device: {ram}, if that is what is missing"
     above = [low for low, _, writable in around.memory if writable and 0 < low - address <= _PAGE]
     if above:
@@ -133,8 +149,8 @@ def _access(cause: int, tval: int, epc: Place | None, around: Surroundings) -> s
     return f"no memory where the stack is: {ram}"
 
 
-def _through_stack_pointer(word: int, xlen: int) -> bool:
-    found = decode(word, xlen)
+def _through_stack_pointer(word: int, selection: int) -> bool:
+    found = decode(word, selection)
     return found is not None and found.rs1 == _STACK_POINTER
 
 

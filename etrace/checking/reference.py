@@ -5,6 +5,7 @@ the hash of its flow is (`etrace.trace.flowhash`). A `.flow` file is the hash al
 programs are is written as seen from the reference, so that both may move together.
 """
 
+import errno
 import gzip
 import json
 import os
@@ -16,32 +17,44 @@ from typing import Any
 
 from etrace import __version__
 from etrace.checking.diff.compare import (
-    LogFile,
     checked_names,
     different_parameters,
     programs_differ,
 )
 from etrace.checking.diff.compare import diff as compare_sides
+from etrace.checking.diff.flows import TRAP_FIELDS
 from etrace.checking.diff.outcome import Diff, Divergence, Place, Verdict, What
 from etrace.checking.diff.packets import first_difference, mix_of, same_bytes
-from etrace.errors import EtraceError, InputError, TraceError, os_error
+from etrace.checking.diff.side import gaps_of
+from etrace.errors import EtraceError, InputError, TraceError, os_error, path_of
 from etrace.expand import expanded
 from etrace.files import open_input
-from etrace.sources.logs import is_log
+from etrace.sources.logs import is_log, open_log
+from etrace.trace.file import is_bare
 from etrace.trace.flowhash import PREFIX, FlowHash, from_values
 from etrace.trace.flowhash import flow_hash as hash_flows
-from etrace.trace.header import Header, ImageReference, ProgramReference, Reference
+from etrace.trace.header import Header, Reference
 from etrace.trace.reading import Reading
 from etrace.trace.trace import Trace, code_for, open_for_reading
 from specs.configuration.parameters import ParametersError, from_dict
-from specs.interfaces.flow import Reason
 
 #: Name of a file with the hash alone.
 FLOW_SUFFIX = ".flow"
 _KIND, _VERSION = "etrace flow hash", 1
 _MOST_FLOW_FILE, _PIECE = 1 << 20, 1 << 16
-#: The flow is what these are about: with one of them ignored its hash tells nothing.
-_FLOW = {each.value for each in What} - {What.CONTEXT, What.TIME, What.PACKETS, What.PARAMETERS}
+#: What a hash covers: with one of them ignored it tells nothing.
+_COVERED = frozenset(
+    (
+        What.INSTRUCTION,
+        What.PRIVILEGE,
+        What.TRAP,
+        What.PAUSE,
+        What.LOOP,
+        What.GAP,
+        What.END,
+        *TRAP_FIELDS,
+    )
+)
 
 
 def write(trace: Trace, path: str | os.PathLike[str]) -> None:
@@ -54,7 +67,7 @@ def write(trace: Trace, path: str | os.PathLike[str]) -> None:
 
 def packed(trace: Trace, path: str | os.PathLike[str]) -> bytes:
     """The bytes of the reference that `path` is to be."""
-    where = Path(path)
+    where = Path(path_of("path", path))
     flow = hash_flows(trace.flows(), trace.code.map)
     header = _placed(replace(trace.header, command=()), where.parent)
     reference = Reference(f"etrace {__version__}", flow)
@@ -70,14 +83,16 @@ def packed(trace: Trace, path: str | os.PathLike[str]) -> bytes:
 
 def store(data: bytes, path: str | os.PathLike[str]) -> None:
     """Let the reference `path` be `data`, whole or not at all; directories are made."""
-    where = Path(os.path.realpath(path))  # of a link, what it leads to
+    where = Path(os.path.realpath(path_of("path", path)))  # of a link, what it leads to
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
         if where.exists() and not where.is_file():
             raise InputError(f"{path}: not a regular file; it is left as it is")
         _replace(where, data)
+    except FileExistsError:  # where a directory should be
+        raise InputError(f"{path}: {os.strerror(errno.ENOTDIR)}") from None
     except OSError as error:
-        raise os_error(str(where), error) from None
+        raise os_error(str(path), error) from None
 
 
 def writable(reference: str) -> bool:
@@ -90,15 +105,16 @@ def writable(reference: str) -> bool:
         return False
     try:
         return not is_log(reference) and (
-            _flow_reference(reference) is not None or not _is_bare(reference)
+            _flow_reference(reference) is not None or not is_bare(reference)
         )
     except EtraceError:
         return True
 
 
-def is_hash(path: str) -> bool:
-    """Whether the file `path` is the hash of a flow alone; raises `EtraceError` if damaged."""
-    return os.path.isfile(path) and _flow_reference(path) is not None
+def is_hash(path: str, name: str | None = None) -> bool:
+    """Whether the file `path` is the hash of a flow alone; raises `EtraceError` if damaged, and
+    `name` is what messages call it."""
+    return os.path.isfile(path) and _flow_reference(path, name) is not None
 
 
 def same_flow(one: bytes, other: bytes) -> bool:
@@ -166,15 +182,31 @@ def compare(trace: Trace, reference: str, ignore: Iterable[str] = ()) -> Diff:
     """
     ignored = checked_names(ignore)
     if reference.startswith(PREFIX):
+        refuse_ignored(ignored)
         return _by_hash(trace, reference)
     if os.path.exists(reference) and not os.path.isfile(reference):
         raise InputError(f"{reference}: not a regular file, and no reference")
     if is_log(reference):
-        return compare_sides(LogFile(reference), trace, ignore=ignored)
+        return compare_sides(open_log(reference), trace, ignore=ignored)
     kept = _flow_reference(reference)
     if kept is not None:
+        refuse_ignored(ignored)
         return _by_flow(trace, kept)
     return _by_trace(trace, reference, ignored)
+
+
+def is_hash_name(reference: str) -> bool:
+    """Whether `reference` is called as one that is the hash of a flow alone."""
+    return reference.startswith(PREFIX) or Path(reference).suffix == FLOW_SUFFIX
+
+
+def refuse_ignored(ignore: Iterable[str]) -> None:
+    """Raise `InputError` if something of `ignore` is in the hash of a flow."""
+    if covered := sorted(_COVERED.intersection(ignore)):
+        raise InputError(
+            f"ignore: {', '.join(covered)}: is in the hash of a flow, which cannot be compared "
+            "without; let the reference be a trace"
+        )
 
 
 class _Hashed:
@@ -187,8 +219,9 @@ class _Hashed:
 
     def _flows(self) -> Any:
         for flow in self._trace.flows():
-            self.gaps += len(flow.gaps) - self._trace.edges(flow)
-            self.lost += int((flow.gaps["reason"] == Reason.TRACE_LOST).sum())
+            gaps, lost = gaps_of(self._trace, flow)
+            self.gaps += gaps
+            self.lost += lost
             yield flow
 
     @property
@@ -225,7 +258,7 @@ class _Kept:
 def _by_flow(trace: Trace, kept: _Kept) -> Diff:
     mine = _Hashed(trace)
     names = (kept.name, trace.name)
-    remarks = _other_programs(kept.hashes, trace)
+    remarks = programs_differ(kept.hashes, trace.known_code.hashes)
     if mine.flow.same(kept.flow):
         verdict = Verdict.CORRUPT if mine.corrupt else Verdict.SAME
         return Diff(names, verdict, mine.flow.instructions, mine.flow.traps, remarks=remarks)
@@ -247,14 +280,10 @@ def _parting(expected: FlowHash, flow: FlowHash) -> Divergence:
     return Divergence(begin, What.INSTRUCTION, text, Place(begin), Place(begin))
 
 
-def _other_programs(hashes: tuple[str, ...], trace: Trace) -> tuple[str, ...]:
-    return tuple(programs_differ(list(hashes), trace))
-
-
 def _by_trace(trace: Trace, path: str, ignore: frozenset[str]) -> Diff:
     kept = _opened(path, trace)
     recorded = None if kept.header.reference is None else kept.header.reference.flow
-    if recorded is None or ignore & _FLOW:
+    if recorded is None or ignore & _COVERED:
         return compare_sides(kept, trace, ignore=ignore)
     mine = _Hashed(trace)
     same = mine.flow.same(recorded)
@@ -268,7 +297,7 @@ def _by_trace(trace: Trace, path: str, ignore: frozenset[str]) -> Diff:
             mine.flow.instructions,
             mine.flow.traps,
             mixes=(counts, counts),
-            remarks=_other_programs(_hashes(kept.header), trace),
+            remarks=programs_differ(kept.header.hashes, trace.known_code.hashes),
         )
     try:
         found = compare_sides(kept, trace, ignore=ignore)
@@ -302,25 +331,20 @@ def _without_program(kept: Trace, trace: Trace, expected: FlowHash, flow: FlowHa
         first_difference(kept, trace),
         (mix_of(kept)[0], mix_of(trace)[0]),
         different_parameters(kept.configuration, trace.configuration),
-        _other_programs(_hashes(kept.header), trace),
+        programs_differ(kept.header.hashes, trace.known_code.hashes),
     )
-
-
-def _hashes(header: Header) -> tuple[str, ...]:
-    named: tuple[ProgramReference | ImageReference, ...] = (*header.programs, *header.images)
-    return tuple(each.sha256 for each in named)
 
 
 def _opened(path: str, trace: Trace) -> Trace:
     """The reference as a trace; with the program of `trace`, if it is of the same."""
     reading = Reading(trace=path)
-    if _is_bare(path):
+    if is_bare(path):
         with open_for_reading(reading, trace.configuration, need_code=False) as bare:
             bare.code = trace.code
             return bare.closed()
     with open_for_reading(reading, need_code=False) as kept:
-        hashes = _hashes(kept.header)
-        if not hashes or hashes == _hashes(trace.header):
+        hashes = kept.header.hashes
+        if not hashes or hashes == trace.header.hashes:
             kept.code = trace.code
         else:
             try:
@@ -330,25 +354,19 @@ def _opened(path: str, trace: Trace) -> Trace:
         return kept.closed()
 
 
-def _is_bare(path: str) -> bool:
-    from etrace.trace.file import open_trace
-
-    with open_trace(path) as stream:
-        return stream.header is None
-
-
-def _flow_reference(path: str) -> _Kept | None:
+def _flow_reference(path: str, name: str | None = None) -> _Kept | None:
     """What the `.flow` file `path` has; None if it is none. Raises `TraceError`."""
+    name = path if name is None else name
     with open_input(path) as file:
-        contents = expanded(file, path)
         try:
+            contents = expanded(file, name)
             data = contents.read(_PIECE)
             while data.lstrip().startswith(b"{") and len(data) < _MOST_FLOW_FILE:
                 if not (more := contents.read(_PIECE)):
                     break
                 data += more
         except OSError as error:
-            raise os_error(path, error) from None
+            raise os_error(name, error) from None
     if not data.lstrip().startswith(b"{"):
         return None
     try:
@@ -359,9 +377,9 @@ def _flow_reference(path: str) -> _Kept | None:
             raise ValueError(f"version {values['version']}, this etrace reads {_VERSION}")
         hashes = [str(each["sha256"]) for each in (*values["programs"], *values["images"])]
         from_dict(values["configuration"], values["xlen"], "configuration")
-        return _Kept(path, from_values(values["flow"]), tuple(hashes))
+        return _Kept(name, from_values(values["flow"]), tuple(hashes))
     except ParametersError as error:
-        raise TraceError(f"{path}: {error.problems[0]}") from None
+        raise TraceError(f"{name}: {error.problems[0]}") from None
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise TraceError(f"{path}: {reason}; damaged file") from None
+        raise TraceError(f"{name}: {reason}; damaged file") from None

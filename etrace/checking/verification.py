@@ -5,11 +5,12 @@ from contextlib import closing
 from pathlib import Path
 
 from etrace.checking.comparison import compare
-from etrace.checking.diff.compare import LogFile, diff
+from etrace.checking.diff.compare import diff
 from etrace.checking.diff.outcome import What
 from etrace.errors import InputError
 from etrace.recording.beside import Beside
 from etrace.sources.logs import open_log
+from etrace.sources.logs.text import Log
 from etrace.trace.ending import CUT_SHORT
 from etrace.trace.fields import Fields
 from etrace.trace.header import Header
@@ -18,12 +19,15 @@ from etrace.trace.stretch import Stretch, flow_stretches
 from etrace.trace.trace import Trace
 from specs.interfaces.flow import Flow
 
+#: What a remark goes on with.
+_CUT_SHORT = " (no end-of-trace packet: the recording was cut short)"
+
 
 def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -> Verification:
     """See `Trace.verify`."""
     log = None if against is None else open_log(against, trace.header.xlen)
     if log is not None and not log.traps_told:
-        return _by_instructions(trace, log.name, against or "")
+        return _by_instructions(trace, log)
     flow = _UpToGap(trace)
     width = trace.configuration.parameters.iaddress_width_p
     expected = _rerun(trace, semihosting) if log is None else log.stretches
@@ -47,7 +51,7 @@ def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -
         remark = f"the trace ends here, {other} goes on"
     if cut_short:
         same = False
-        remark += " (no end-of-trace packet: the recording was cut short)" if remark else CUT_SHORT
+        remark += _CUT_SHORT if remark else CUT_SHORT
     return Verification(
         comparison.instructions, comparison.traps, comparison, flow.gaps, remark, same, cut_short
     )
@@ -100,16 +104,17 @@ class _UpToGap:
             yield flow
 
 
-def _by_instructions(trace: Trace, name: str, path: str) -> Verification:
+def _by_instructions(trace: Trace, log: Log) -> Verification:
     """Against a log that tells no traps: what executed is compared, as by `etrace diff`."""
-    found = diff(LogFile(path), trace)
+    found = diff(log, trace)
     gaps, difference, remark = Flow().gaps, None, ""
     if found.divergences:
         first = found.divergences[0]
         if first.what == What.GAP:
             gaps = next((flow.gaps[:1] for flow in trace.flows() if len(flow.gaps)), gaps)
         elif first.what == What.END:
-            ends, on = (name, "the trace") if first.a.ended else ("the trace", name)
+            sides = (log.name, "the trace")
+            ends, on = sides if first.a.ended else reversed(sides)
             remark = f"{ends} ends here, {on} goes on"
         else:
             difference = Difference(
@@ -123,13 +128,15 @@ def _by_instructions(trace: Trace, name: str, path: str) -> Verification:
             )
     ended = bool(found.divergences) and found.divergences[0].b.ended
     comparison = Comparison(found.instructions, found.traps, difference, ended or found.same, True)
-    cut_short = found.same and not trace.ended
+    cut_short = (found.same or (bool(remark) and ended)) and not trace.ended
+    if cut_short:
+        remark += _CUT_SHORT if remark else CUT_SHORT
     return Verification(
         found.instructions,
         found.traps,
         comparison,
         gaps,
-        CUT_SHORT if cut_short else remark,
+        remark,
         found.same and not cut_short,
         cut_short,
     )

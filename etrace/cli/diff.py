@@ -12,11 +12,11 @@ import click
 
 from etrace.cli import options, out
 from etrace.errors import InputError
-from etrace.files import STDIO
+from etrace.files import STDIO, kept, shown
 
 if TYPE_CHECKING:
-    from etrace.checking.diff.compare import LogFile
     from etrace.checking.diff.outcome import Diff
+    from etrace.sources.logs.text import Log
     from etrace.trace.reading import Reading
     from etrace.trace.trace import Trace
 
@@ -24,25 +24,59 @@ if TYPE_CHECKING:
 _WIDE = 200
 
 
+def _readings(
+    a: str,
+    b: str,
+    elf: tuple[str, ...],
+    image: tuple[str, ...],
+    params: str | None,
+    platform: str | None,
+    force: bool,
+    input_format: str,
+    elf_b: tuple[str, ...],
+    params_b: str | None,
+) -> "tuple[Reading, Reading]":
+    """What these options say is to be read."""
+    if a == b == STDIO:
+        raise InputError("standard input: cannot be both sides")
+    one = options.reading(a, elf, image, params, platform, force, input_format, None)
+    return one, replace(one, trace=b, elf=elf_b or elf, params=params_b or params)
+
+
+#: Arguments and options that say what is read: one `readings`.
+_READINGS = options.as_one(
+    "readings",
+    _readings,
+    (
+        click.argument("a", metavar="A"),
+        click.argument("b", metavar="B"),
+        options.ELF,
+        options.IMAGE,
+        options.STREAM_PARAMS,
+        options.PLATFORM,
+        options.FORCE,
+        options.INPUT_FORMAT,
+        click.option(
+            "--elf-b",
+            multiple=True,
+            metavar="ELF",
+            help="Program of B, if it is not that of --elf.",
+        ),
+        click.option(
+            "--params-b",
+            metavar="FILE.toml",
+            help="Parameters of B, a bare stream, if others than A's.",
+        ),
+    ),
+)
+
+
 def _names(_ctx: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (value or "").split(",") if name.strip())
 
 
 @click.command("diff")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
-@options.ELF
-@options.IMAGE
-@options.STREAM_PARAMS
-@options.PLATFORM
-@options.FORCE
-@options.INPUT_FORMAT
-@click.option(
-    "--elf-b", multiple=True, metavar="ELF", help="Program of B, if it is not that of --elf."
-)
-@click.option(
-    "--params-b", metavar="FILE.toml", help="Parameters of B, a bare stream, if others than A's."
-)
+@_READINGS
 @click.option("--packets", is_flag=True, help="Compare packets only; no program is needed.")
 @click.option("--align", is_flag=True, help="Go on behind a difference: list all of them.")
 @click.option(
@@ -56,16 +90,7 @@ def _names(_ctx: click.Context, _option: click.Parameter, value: str | None) -> 
 )  # fmt: skip
 @options.JSON
 def command(
-    a: str,
-    b: str,
-    elf: tuple[str, ...],
-    image: tuple[str, ...],
-    params: str | None,
-    platform: str | None,
-    force: bool,
-    input_format: str,
-    elf_b: tuple[str, ...],
-    params_b: str | None,
+    readings: "tuple[Reading, Reading]",
     packets: bool,
     align: bool,
     limit: int,
@@ -78,28 +103,35 @@ def command(
     is 0 if they are the same, 1 if they differ, 3 if one cannot be decoded where they part, or
     both have gaps.
     """
-    if a == b == STDIO:
-        raise InputError("standard input: cannot be both sides")
-
     from etrace.checking.diff.compare import checked_names, diff
     from etrace.checking.reference import is_hash
 
     checked_names(ignore)
-    reading = options.reading(a, elf, image, params, platform, force, input_format, None)
-    other = replace(reading, trace=b, elf=elf_b or elf, params=params_b or params)
     with ExitStack() as stack:
-        if any(map(is_hash, (a, b))):
-            return _against_hash(stack, reading, other, ignore, as_json)
-        sides = [stack.enter_context(_side(each, packets)) for each in (reading, other)]
+        a, b = (stack.enter_context(_kept(each)) for each in readings)
+        if any(is_hash(each.file, shown(each.trace)) for each in (a, b)):
+            if packets or align:
+                name = "--packets" if packets else "--align"
+                raise InputError(
+                    f"{name}: the hash of a flow tells no more than where; leave it out"
+                )
+            return _against_hash(a, b, ignore, as_json)
         found = diff(
-            sides[0],
-            sides[1],
+            stack.enter_context(_side(a, packets)),
+            stack.enter_context(_side(b, packets)),
             ignore=ignore,
             align=align,
             limit=limit,
             packets_only=packets,
         )
     return _tell(found, as_json)
+
+
+@contextmanager
+def _kept(reading: "Reading") -> "Iterator[Reading]":
+    """`reading`, of something that can be read more than once."""
+    with kept(reading.trace) as path:
+        yield replace(reading, kept=path)
 
 
 def _tell(found: "Diff", as_json: bool) -> int:
@@ -112,46 +144,35 @@ def _tell(found: "Diff", as_json: bool) -> int:
 
 
 def _against_hash(
-    stack: ExitStack,
-    reading: "Reading",
-    other: "Reading",
-    ignore: tuple[str, ...],
-    as_json: bool,
+    reading: "Reading", other: "Reading", ignore: tuple[str, ...], as_json: bool
 ) -> int:
     """A is the hash of a flow alone."""
     from etrace.checking.reference import compare, is_hash
     from etrace.trace.trace import Trace
 
-    if is_hash(other.trace):
-        raise InputError(f"{other.trace}: the hash of a flow can only be A; the trace is B")
-    side = stack.enter_context(_side(other, packets_only=False))
-    if not isinstance(side, Trace):
-        raise InputError(f"{other.trace}: a log cannot be held against the hash of a flow")
-    return _tell(compare(side, reading.trace, ignore), as_json)
+    names = shown(reading.trace), shown(other.trace)
+    if is_hash(other.file, names[1]):
+        raise InputError(f"{names[1]}: the hash of a flow can only be A; the trace is B")
+    with _side(other, packets_only=False) as side:
+        if not isinstance(side, Trace):
+            raise InputError(f"{names[1]}: a log cannot be held against the hash of a flow")
+        found = compare(side, reading.file, ignore)
+    return _tell(replace(found, names=names), as_json)
 
 
 @contextmanager
-def _side(reading: "Reading", packets_only: bool) -> "Iterator[Trace | LogFile]":
-    """The side while it is open. Standard input is kept in a file: it is read more than once."""
-    from etrace.checking.diff.compare import LogFile
+def _side(reading: "Reading", packets_only: bool) -> "Iterator[Trace | Log]":
+    """The side while it is open."""
     from etrace.cli.source import opened
-    from etrace.files import kept
-    from etrace.sources.logs import is_log
+    from etrace.sources.logs import is_log, open_log
+    from etrace.trace.file import is_bare
 
-    with kept(reading.trace) as path:
-        if is_log(path):
-            yield LogFile(path)
-            return
-        given = replace(reading, trace=path)
-        if not _is_bare(path):
-            # parameters are for the side that is a bare stream
-            given = replace(given, params=None)
-        with opened(given, need_code=not packets_only) as trace:
-            yield trace.closed()
-
-
-def _is_bare(path: str) -> bool:
-    from etrace.trace.file import open_trace
-
-    with open_trace(path) as stream:
-        return stream.header is None
+    name = shown(reading.trace)
+    if is_log(reading.file, name):
+        yield open_log(reading.file, name=name)
+        return
+    if not is_bare(reading.file, name):
+        # parameters are for the side that is a bare stream
+        reading = replace(reading, params=None)
+    with opened(reading, need_code=not packets_only) as trace:
+        yield trace.closed()

@@ -2,14 +2,16 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from importlib import import_module
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import click
 
 from etrace.cli import out, say
 from etrace.cli.summary import counted
-from etrace.errors import Exit, InputError
+from etrace.errors import EtraceError, Exit, InputError, one_line
 
 if TYPE_CHECKING:
     from etrace.checking.regress.manifest import Case
@@ -65,7 +67,8 @@ def command(
     from etrace.checking.regress.session import TIMEOUT, How, Session
 
     try:
-        cases = chosen(load(suite), words, tag)
+        everything = load(suite)
+        cases = chosen(everything, words, tag)
     except ManifestError as error:
         for problem in error.problems:
             say(problem)
@@ -75,7 +78,7 @@ def command(
     if only_list:
         _list(cases)
         return Exit.OK
-    reports = _Reports(junit, json_, html, suite)
+    reports = _Reports(junit, json_, html, _inputs(suite, everything))
     how = How(
         jobs=jobs or len(os.sched_getaffinity(0)),
         update=update,
@@ -100,11 +103,20 @@ def _list(cases: "list[Case]") -> None:
     out("\n".join(lines) + "\n")
 
 
+def _inputs(suite: tuple[str, ...], cases: "list[Case]") -> dict[str, None]:
+    """All files that are read, in order."""
+    paths = [*suite]
+    for case in cases:
+        paths += case.inputs
+        paths += [] if case.reference_file is None else [case.reference_file]
+    return dict.fromkeys(paths)
+
+
 class _Reports:
     """Files to be written at the end; one of them may be standard output."""
 
     def __init__(
-        self, junit: str | None, json_: str | None, html: str | None, suite: tuple[str, ...]
+        self, junit: str | None, json_: str | None, html: str | None, inputs: Iterable[str]
     ) -> None:
         from etrace import files
 
@@ -112,19 +124,28 @@ class _Reports:
         given = [path for path in self._paths.values() if path is not None]
         #: Standard output is one of them.
         self.shared = files.STDIO in given
-        if len(set(given)) < len(given):
+        if any(files.same_file(*both) for both in combinations(given, 2)):
             raise InputError("--junit, --json, --html: two reports in one file; give each its own")
         for path in given:
-            files.refuse_overwriting(path, suite)
+            files.refuse_overwriting(path, inputs)
+            files.refuse_unwritable(path)
 
     def write(self, summary: "Summary") -> None:
-        """Write what is wanted."""
+        """Write what is wanted; one that cannot be written does not keep the others from it."""
         if not any(self._paths.values()):
             return
         reports = import_module("etrace.checking.regress.reports")
+        problems: list[EtraceError] = []
         for name, path in self._paths.items():
             if path is not None:
-                getattr(reports, f"write_{name}")(summary, path)
+                try:
+                    getattr(reports, f"write_{name}")(summary, path)
+                except EtraceError as error:
+                    problems.append(error)
+        for each in problems[1:]:
+            say(one_line(each))
+        if problems:
+            raise problems[0]
 
 
 class _Shown:

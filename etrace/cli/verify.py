@@ -1,6 +1,8 @@
 """`etrace verify`: is the trace what the program does?"""
 
 import json
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ import click
 from etrace.cli import options, out, running, say
 from etrace.cli.summary import counted
 from etrace.errors import Exit, InputError
-from etrace.files import STDIO
+from etrace.files import STDIO, kept
 from etrace.trace.ending import CUT_SHORT
 
 if TYPE_CHECKING:
@@ -46,7 +48,13 @@ def command(
     from etrace.cli.gaps import advise
     from etrace.cli.source import opened
 
-    with opened(reading) as source:
+    with ExitStack() as stack:
+        if against is not None:  # where it differs from a log is looked for by reading it again
+            path = stack.enter_context(kept(reading.trace))
+            reading = replace(reading, kept=path)
+        source = stack.enter_context(opened(reading))
+        if against is not None:
+            source.closed()
         result = source.verify(against, semihosting)
     if result.same:
         outcome = Exit.OK

@@ -34,6 +34,13 @@ class Kind(IntEnum):
     REPEATED = 5  # ADDRESS is how often the last instruction shown was executed in all
 
 
+class Form(IntEnum):
+    """Whose lines they are."""
+
+    SPIKE = 0  # `-l` and `--log-commits`
+    EXECLOG = 1  # QEMU's plugin: `CPU, 0xADDRESS, 0xWORD, "text"...`
+
+
 class State(IntEnum):
     """Places of the state (int64)."""
 
@@ -46,11 +53,14 @@ class State(IntEnum):
 ROW = len(Row)
 _row = plain(Row)
 _kind = plain(Kind, np.uint64)
+_form = plain(Form)
 _state = plain(State)
 _SPACE, _NEWLINE, _RETURN, _COMMA, _COLON = 32, 10, 13, 44, 58
 _OPEN, _CLOSE, _MORE, _E, _T, _ZERO, _X, _QUOTE = 40, 41, 62, 101, 116, 48, 120, 34
 _UPPER_E = 69
 _BAD = -1
+#: Digits of a decimal number, at most.
+_DIGITS = 18
 #: Of FNV-1a, 64 bits.
 _PRIME = np.uint64(0x100000001B3)
 
@@ -100,9 +110,10 @@ def _prefixed(data, at, value):
 
 @inlined
 def _decimal(data, at, value):
+    """A decimal number into `value[0]`; where it ends, -1 if there is none."""
     number = U0
     begin = at
-    while data[at] >= 48 and data[at] <= 57 and at < begin + 9:
+    while data[at] >= 48 and data[at] <= 57 and at < begin + _DIGITS:
         number = number * u64(10) + u64(data[at] - 48)
         at += 1
     value[0] = number
@@ -131,24 +142,6 @@ _INTERRUPT = np.frombuffer(b"interrupt #", np.uint8).copy()
 _EPC = np.frombuffer(b", epc ", np.uint8).copy()
 _EXECUTED = np.frombuffer(b"Executed ", np.uint8).copy()
 _TVAL = np.frombuffer(b"tval ", np.uint8).copy()
-
-
-@njit
-def spike(data, state, value, rows):
-    """Lines of Spike's `-l` and `--log-commits`; how many rows. `value`: room for one number."""
-    filled = 0
-    at = state[_state.AT]
-    while at < data.shape[0] and filled < rows.shape[0]:
-        state[_state.AT] = at
-        found = _spike_line(data, at, state[_state.HART], value, rows[filled])
-        if found < 0:
-            state[_state.WRONG] = 1
-            return filled
-        filled += found
-        at = _line_end(data, at) + 1
-        state[_state.LINE] += 1
-    state[_state.AT] = at
-    return filled
 
 
 @inlined
@@ -198,6 +191,8 @@ def _blank(byte):
 def _spike_instruction(data, at, value, row):
     """`0xADDRESS (0xWORD) ...`, with the privilege before it if it has retired."""
     row[_row.PRIV] = u64(255)
+    if data[at] == _NEWLINE:
+        return _BAD
     if data[at + 1] != _X:
         at = _decimal(data, at, value)
         if at < 0 or data[at] != _SPACE or value[0] > u64(7):
@@ -246,24 +241,6 @@ def _spike_trap(data, at, value, row):
     return at
 
 
-@njit
-def execlog(data, state, value, rows):
-    """Lines `CPU, 0xADDRESS, 0xWORD, "text"...` of QEMU's execlog plugin; how many rows."""
-    filled = 0
-    at = state[_state.AT]
-    while at < data.shape[0] and filled < rows.shape[0]:
-        state[_state.AT] = at
-        found = _execlog_line(data, at, state[_state.HART], value, rows[filled])
-        if found < 0:
-            state[_state.WRONG] = 1
-            return filled
-        filled += found
-        at = _line_end(data, at) + 1
-        state[_state.LINE] += 1
-    state[_state.AT] = at
-    return filled
-
-
 @inlined
 def _execlog_line(data, at, hart, value, row):
     at = _spaces(data, at)
@@ -291,10 +268,31 @@ def _execlog_line(data, at, hart, value, row):
 
 
 @njit
+def simulator(data, state, value, rows, form):
+    """Lines that a simulator writes in a `Form`; how many rows. `value`: room for one number."""
+    filled = 0
+    at = state[_state.AT]
+    while at < data.shape[0] and filled < rows.shape[0]:
+        state[_state.AT] = at
+        if form == _form.SPIKE:
+            found = _spike_line(data, at, state[_state.HART], value, rows[filled])
+        else:
+            found = _execlog_line(data, at, state[_state.HART], value, rows[filled])
+        if found < 0:
+            state[_state.WRONG] = 1
+            return filled
+        filled += found
+        at = _line_end(data, at) + 1
+        state[_state.LINE] += 1
+    state[_state.AT] = at
+    return filled
+
+
+@njit
 def numbers(data, state, value, rows, wanted):
     """Lines of hexadecimal numbers without 0x, commas between them; how many rows. `wanted`
     (int64): for each number of a line the column that it goes to, -1 for none. What follows in a
-    line is not looked at; an empty one gives zeros.
+    line is not looked at; an empty one gives zeros, and no row where but one number is wanted.
     """
     filled = 0
     columns = wanted.shape[0]
@@ -317,7 +315,8 @@ def numbers(data, state, value, rows, wanted):
                     at += 1
             if wanted[n] >= 0:
                 rows[filled, wanted[n]] = value[0]
-        filled += 1
+        if not empty or columns > 1:
+            filled += 1
         at = _line_end(data, at) + 1
         state[_state.LINE] += 1
     state[_state.AT] = at

@@ -23,7 +23,7 @@ def run_header(
         raise InputError("no program to run")
     programs = load_programs([os.fspath(path) for path in elf])
     images = tuple(load_image(each) for each in image)
-    code = Code(programs[0].xlen, programs, images, run.platform)
+    code = Code(programs[0].xlen, programs, images, run.platform, run.isa)
     program_references, image_references = code.references()
     chosen = choices.configuration(code.xlen, programs)
     telling = run.telling

@@ -119,7 +119,7 @@ class StreamCheck:
         if slot < 0:
             return f"the instruction at {address:#x}"
         word = int(self._code.word[slot])
-        return f"{disassemble(word, address, self._code.xlen)!r} at {address:#x}"
+        return f"{disassemble(word, address, self._code.selection)!r} at {address:#x}"
 
 
 def _words(itype: Itype) -> str:

@@ -113,10 +113,17 @@ class TraceStream:
 
 
 @contextmanager
-def open_trace(path: str, dump: Dump = PLAIN) -> Iterator[TraceStream]:
+def open_trace(path: str, dump: Dump = PLAIN, name: str | None = None) -> Iterator[TraceStream]:
     """Open the trace file or bare stream `path` (`-`: standard input), expanded if compressed.
 
-    Raises `InputError` if it cannot be read, `TraceError` if its header is damaged.
+    `name`: what messages call it, if not by its path. Raises `InputError` if it cannot be read,
+    `TraceError` if its header is damaged.
     """
     with open_input(path) as file:
-        yield TraceStream(file, shown(path), dump)
+        yield TraceStream(file, shown(path) if name is None else name, dump)
+
+
+def is_bare(path: str, name: str | None = None) -> bool:
+    """Whether the file `path` is a stream without a header. Raises as `open_trace` does."""
+    with open_trace(path, name=name) as stream:
+        return stream.header is None

@@ -70,6 +70,12 @@ class Header:
     #: What a later run is held against.
     reference: Reference | None = None
 
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of the programs' files, then of the images."""
+        programs = tuple(each.sha256 for each in self.programs)
+        return programs + tuple(each.sha256 for each in self.images)
+
     def pack(self) -> bytes:
         """The bytes before the stream."""
         values = {

@@ -43,9 +43,10 @@ class Place:
 class Places:
     """Looks addresses up."""
 
-    def __init__(self, xlen: int, word: WordAt, symbols: Symbols, lines: Lines) -> None:
+    def __init__(self, selection: int, word: WordAt, symbols: Symbols, lines: Lines) -> None:
+        """`selection`: what selects encodings, the `xlen` of `specs.isa.decode`."""
         self.word = word
-        self.xlen = xlen
+        self.selection = selection
         self._symbols = symbols
         self._lines = lines
         self._kept: dict[int, Place] = {}
@@ -54,7 +55,7 @@ class Places:
         """What is at `pc`."""
         if pc not in self._kept:
             word, size = self.word(pc)
-            text = " ".join(disassemble(word, pc, self.xlen).split()) if size else ""
+            text = " ".join(disassemble(word, pc, self.selection).split()) if size else ""
             self._kept[pc] = Place(
                 pc, self._symbols.name(pc), self._lines.name(pc), word, size, text
             )

@@ -10,11 +10,11 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from emu.hart.extensions import allowed, lacking
+from emu.hart.extensions import allowed, lacking, names_zcm
 from emu.memory import MachineError
 from emu.platforms import elf
 from emu.platforms.elf import Program, Symbol
-from etrace.errors import InputError, ProgramMismatchError, os_error
+from etrace.errors import InputError, ProgramMismatchError, os_error, shows
 from etrace.files import STDIO
 from etrace.trace.header import Header, ImageReference, ProgramReference
 from etrace.trace.reading import Reading
@@ -68,6 +68,8 @@ class Code:
     programs: tuple[Program, ...] = ()
     images: tuple[Image, ...] = ()
     platform: str | None = None
+    #: What the hart has, where that is known.
+    isa: str | None = None
 
     @cached_property
     def map(self) -> "CodeMap":
@@ -80,7 +82,8 @@ class Code:
         stretches += [(each.start, each.data) for each in self._claims]
         stretches += [(image.address, image.data) for image in self.images]
         try:
-            return CodeMap(stretches, self.xlen)
+            zcm = names_zcm(self.isa, [program.isa for program in self.programs])
+            return CodeMap(stretches, self.xlen, zcm=zcm)
         except ValueError as error:
             raise InputError(f"program memory: {error}") from None
 
@@ -121,12 +124,21 @@ class Code:
             hidden[_MOST_REMARKS:] = [f"{rest} more places are claimed by two segments"]
         return hidden
 
+    @cached_property
+    def extensions(self) -> frozenset[str]:
+        """What the hart has; all that the emulator can do, where `isa` says none of it."""
+        attributes = [program.isa for program in self.programs]
+        try:
+            return allowed(self.isa, self.xlen, attributes)
+        except MachineError:
+            return allowed(None, self.xlen, attributes)
+
     def wishes(self, isa: str | None) -> list[str]:
         """What the programs were built for and a hart restricted to `isa` has not. Raises
         `InputError` for an `isa` that cannot be.
         """
         try:
-            extensions = allowed(isa, self.xlen)
+            extensions = allowed(isa, self.xlen, [program.isa for program in self.programs])
         except MachineError as error:
             raise InputError(str(error)) from None
         remarks = []
@@ -149,6 +161,12 @@ class Code:
             for program in self.programs
             for name, symbol, limit in _with_limits(program)
         )
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of the programs' files, then of the images."""
+        programs = tuple(each.sha256 for each in self.programs)
+        return programs + tuple(each.sha256 for each in self.images)
 
     def references(self) -> tuple[tuple[ProgramReference, ...], tuple[ImageReference, ...]]:
         """How a trace header names the programs and images."""
@@ -264,7 +282,7 @@ def for_header(header: Header, reading: Reading) -> Code:
             f"{programs[0].path}: {programs[0].xlen}-bit program, but the trace is of a "
             f"{header.xlen}-bit hart"
         )
-    return Code(header.xlen, programs, images, header.platform)
+    return Code(header.xlen, programs, images, header.platform, header.isa)
 
 
 def _moved(header: Header, directory: str) -> Header:
@@ -312,7 +330,7 @@ def _check_named(paths: Sequence[str]) -> None:
     if len(paths) > MAX_NAMED:
         raise InputError(f"{len(paths):,} program files, at most {MAX_NAMED} are read")
     for path in paths:
-        if not path.isprintable():
+        if not shows(path):
             raise InputError(f"{path!a}: not the name of a program file")
         try:
             about = os.stat(path)

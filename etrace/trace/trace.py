@@ -57,6 +57,8 @@ class Trace:
     _stream: TraceStream | None = None
     #: The configuration, and what support packets have said of it since.
     _learned: Configuration | None = None
+    #: The file, if that is not `name`.
+    _path: str | None = None
     #: How the file is to be read.
     dump: Dump = PLAIN
     #: Bytes before the first packet that can be told: the stream starts inside one.
@@ -144,7 +146,7 @@ class Trace:
         elif self._bytes is not None:
             yield from TraceStream(BytesIO(self._bytes), self.name, Dump("bin")).chunks()
         else:
-            with open_trace(self.name, self.dump) as stream:
+            with open_trace(self._path or self.name, self.dump, self.name) as stream:
                 yield from stream.chunks()
 
     def flows(self) -> Iterator[Flow]:
@@ -284,7 +286,7 @@ def open_for_reading(
     `InputError` or `TraceError`.
     """
     dump = reading.dump
-    with open_trace(reading.trace, dump) as stream:
+    with open_trace(reading.file, dump, shown(reading.trace)) as stream:
         header = stream.header
         if header is None:
             if stream.is_program:
@@ -300,7 +302,7 @@ def open_for_reading(
         code = Code(header.xlen)
         if need_code:
             code = code_for(header, reading)
-        trace = Trace(stream.name, header, code, _stream=stream, dump=dump)
+        trace = Trace(stream.name, header, code, _stream=stream, _path=reading.file, dump=dump)
         trace.head = stream.peek(_HEAD)
         if stream.header is None:
             _find_start(trace, stream, dump)

@@ -47,7 +47,7 @@ class Listing:
     def disassembly(self, pc: int) -> str:
         """The instruction in words; empty where there is no code."""
         word, size = self.word(pc)
-        return disassemble(word, pc, self._code.xlen) if size else ""
+        return disassemble(word, pc, self._code.selection) if size else ""
 
     def line(self, pc: int) -> str:
         """Address, symbol, word and disassembly in columns."""

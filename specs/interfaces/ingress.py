@@ -94,6 +94,15 @@ PASSAGE = record(
 #: The first is the bit above the lowest 1, the last is bit 31.
 RECORD = np.dtype([("reference", "<u4"), ("map", "<u4"), ("retired", "<u4"), ("target", "<u4")])
 
+#: From the instruction `retired` of this hart on (so many retired before, host calls' ebreaks
+#: included) the `PAGE` bytes at the virtual address `iaddr`, a multiple of that, are those of row
+#: `row` of `Chunk.pages`, until another record for the same page. In order of `retired`, which is
+#: where a block begins. A page of which there is none is as the program files have it.
+CODE = record(("retired", "<u8"), ("iaddr", "<u8"), ("row", "<u4"))
+
+#: Bytes of a page of code.
+PAGE = 4096
+
 #: A `map` without a branch; the `target` behind a branch.
 NO_BRANCHES, NO_TARGET = 1 << 31, (1 << 32) - 1
 
@@ -124,6 +133,8 @@ class Chunk:
     that follow it if its branch is taken, and if it is not. Behind one that ends in no branch the
     first counts. Zeros where nobody has gone yet.
 
+    `code`: rows of `CODE`, about `pages` (uint8, `PAGE` a row); nearly always none.
+
     `fresh`: rows of `blocks` before it stood, unchanged, in the previous chunk's table.
     """
 
@@ -135,6 +146,8 @@ class Chunk:
     passages: npt.NDArray[np.void] = field(default_factory=lambda: _empty(PASSAGE))
     records: npt.NDArray[np.void] = field(default_factory=lambda: _empty(RECORD))
     successors: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros((0, 2), np.uint32))
+    code: npt.NDArray[np.void] = field(default_factory=lambda: _empty(CODE))
+    pages: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, PAGE), np.uint8))
 
 
 class IngressError(ValueError):

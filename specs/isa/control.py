@@ -41,8 +41,8 @@ __all__ = [
     "CodeMap",
     "Kind",
     "classify",
-    "makes_upper",
     "find_slot",
+    "makes_upper",
     "sequential_target",
     "sequentially_inferable",
 ]

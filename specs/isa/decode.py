@@ -48,17 +48,16 @@ def _candidates() -> tuple[npt.NDArray[np.int64], ...]:
     word xor itself shifted by the last column (by all its bits, where that is not asked for).
     """
     first = np.zeros((len(SELECTIONS), _BUCKETS + 1), np.int64)
-    rows: list[tuple[int, int, int, int, int]] = []
+    rules = [(e.nonzero or e.differ or -1, 5 if e.differ else 32) for e in ENTRIES]
+    rows: list[npt.NDArray[np.int64]] = []
     for selection, xlen in enumerate(SELECTIONS):
-        for bucket, candidates in enumerate(buckets(xlen)):
-            first[selection, bucket] = len(rows)
-            for index in candidates:
-                entry = ENTRIES[index]
-                mask = entry.mask if xlen & RV64 else entry.mask | entry.zero32
-                some, shift = entry.nonzero or entry.differ or -1, 5 if entry.differ else 32
-                rows.append((index, entry.match, mask, some, shift))
-        first[selection, _BUCKETS] = len(rows)
-    columns = np.array(rows, np.int64).T
+        masks = [e.mask if xlen & RV64 else e.mask | e.zero32 for e in ENTRIES]
+        matches = [(index, entry.match) for index, entry in enumerate(ENTRIES)]
+        facts = np.column_stack([matches, masks, rules]).astype(np.int64)
+        in_order = buckets(xlen)
+        first[selection] = np.cumsum([sum(map(len, rows)), *map(len, in_order)])
+        rows.append(facts[[index for candidates in in_order for index in candidates]])
+    columns = np.concatenate(rows).T
     return (first, *(np.ascontiguousarray(column) for column in columns))
 
 

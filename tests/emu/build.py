@@ -34,7 +34,7 @@ class Assembly:
             where = self.at
             mnemonic = name.rstrip("_").replace("_", ".")
             self._parts.append((where, mnemonic, operands, to))
-            self.at += 2 if mnemonic.startswith("c.") else 4
+            self.at += 2 if mnemonic.startswith(("c.", "cm.")) else 4
             return where
 
         return add

@@ -40,6 +40,36 @@ def with_bit(value: int, place: int, new: str, bits: int) -> int:
     return int((text[:place] + new + text[place + 1 :])[::-1], 2)
 
 
+def product_without_carries(a: int, b: int) -> int:
+    """Of two polynomials over the field of two elements."""
+    product = 0
+    for place, digit in enumerate(f"{b:b}"[::-1]):
+        if digit == "1":
+            product ^= a << place
+    return product
+
+
+def halves(text: str) -> tuple[str, str]:
+    return text[: len(text) // 2], text[len(text) // 2 :]
+
+
+def hexadecimal(value: int, bits: int) -> str:
+    return f"{value:0{bits // 4}x}"
+
+
+def looked_up(table: int, places: int, bits: int, digit_count: int) -> int:
+    """Each element of `places` (some hexadecimal digits, from the right) by that of `table`."""
+
+    def elements(value: int) -> list[str]:
+        text = hexadecimal(value, bits)
+        return [text[at : at + digit_count] for at in range(0, len(text), digit_count)]
+
+    entries = elements(table)[::-1]
+    chosen = (int(place, 16) for place in elements(places))
+    zero = "0" * digit_count
+    return int("".join(entries[n] if n < len(entries) else zero for n in chosen), 16)
+
+
 Oracle = Callable[[int, int, int], int]  # operands (unsigned), xlen -> result, any sign
 
 
@@ -84,6 +114,13 @@ REGISTER: dict[str, Oracle] = {
     "bext": lambda a, b, x: int(bit(a, b % x, x)),
     "czero.eqz": lambda a, b, x: a if b else 0,
     "czero.nez": lambda a, b, x: 0 if b else a,
+    "clmul": lambda a, b, x: product_without_carries(a, b),
+    "clmulh": lambda a, b, x: product_without_carries(a, b) >> x,
+    "clmulr": lambda a, b, x: product_without_carries(a, b) >> (x - 1),
+    "pack": lambda a, b, x: int(hexadecimal(b, x)[x // 8 :] + hexadecimal(a, x)[x // 8 :], 16),
+    "packh": lambda a, b, x: b % 256 * 256 + a % 256,
+    "xperm8": lambda a, b, x: looked_up(a, b, x, 2),
+    "xperm4": lambda a, b, x: looked_up(a, b, x, 1),
 }
 #: With one operand.
 UNARY: dict[str, Oracle] = {
@@ -97,12 +134,15 @@ UNARY: dict[str, Oracle] = {
     "orc.b": lambda a, b, x: int.from_bytes(
         bytes(255 if byte else 0 for byte in a.to_bytes(x // 8, "little")), "little"
     ),
+    "brev8": lambda a, b, x: int(
+        "".join(digits(byte, 8)[::-1] for byte in a.to_bytes(x // 8, "big")), 2
+    ),
 }
 ONLY_RV64 = {
     name + "w": word_form(REGISTER[name])
     for name in (
         *("add", "sub", "sll", "srl", "sra", "mul", "div", "divu", "rem", "remu"),
-        *("rol", "ror"),
+        *("rol", "ror", "pack"),
     )
 } | {
     "add.uw": lambda a, b, x: a % (1 << 32) + b,
@@ -110,7 +150,15 @@ ONLY_RV64 = {
     "sh2add.uw": lambda a, b, x: a % (1 << 32) * 4 + b,
     "sh3add.uw": lambda a, b, x: a % (1 << 32) * 8 + b,
 }
+#: With one operand, on RV32 alone.
+UNARY_RV32: dict[str, Oracle] = {
+    "zip": lambda a, b, x: int("".join(map("".join, zip(*halves(digits(a, x)), strict=True))), 2),
+    "unzip": lambda a, b, x: int(digits(a, x)[::2] + digits(a, x)[1::2], 2),
+}
 UNARY_RV64 = {name + "w": word_form(UNARY[name]) for name in ("clz", "ctz", "cpop")}
+MAY_BE: dict[str, Oracle] = dict.fromkeys(
+    [*(f"mop.r.{n}" for n in range(32)), *(f"mop.rr.{n}" for n in range(8))], lambda a, b, x: 0
+)
 #: What an immediate instruction does that has no register instruction beside it.
 ONLY_IMMEDIATE: dict[str, Oracle] = {"slli.uw": lambda a, b, x: a % (1 << 32) << b}
 #: Immediate instructions: the register instruction that does the same, and the immediate's kind.
@@ -170,5 +218,5 @@ def oracle_of(name: str) -> tuple[Oracle, int]:
     are 12; 0: log2 xlen), or -1 if it has none.
     """
     base, bits = (IMMEDIATE | IMMEDIATE_RV64).get(name, (name, -1))
-    every = REGISTER | ONLY_RV64 | UNARY | UNARY_RV64 | ONLY_IMMEDIATE
+    every = REGISTER | ONLY_RV64 | UNARY | UNARY_RV32 | UNARY_RV64 | ONLY_IMMEDIATE | MAY_BE
     return every[base], bits

@@ -16,6 +16,7 @@ from tests.emu.oracle import (
     REGISTER,
     RV32_NAMES,
     UNARY,
+    UNARY_RV32,
     UNARY_RV64,
     oracle_of,
     signed,
@@ -99,7 +100,9 @@ def test_immediate_instruction(name: str, xlen: int) -> None:
     assert dwords(machine, DATA, len(numbers)) == want
 
 
-@pytest.mark.parametrize("name,xlen", both_widths(UNARY, UNARY_RV64))
+@pytest.mark.parametrize(
+    "name,xlen", both_widths(UNARY, UNARY_RV64) + [(n, 32) for n in UNARY_RV32]
+)
 def test_unary_instruction(name: str, xlen: int) -> None:
     oracle, _ = oracle_of(name)
     load, store, size = load_store(xlen)
@@ -118,6 +121,44 @@ def test_unary_instruction(name: str, xlen: int) -> None:
     assert dwords(machine, DATA, len(numbers)) == want
 
 
+def test_what_compressed_instructions_of_zcb_and_zcmop_do() -> None:
+    """ "Zcb": each as what it expands to, its operand the result."""
+    a = Assembly(64)
+    a.li(10, DATA)
+    a.ld(rd=8, rs1=10, imm=0)
+    for name, fields in (
+        *(("zext.b", {}), ("sext.b", {}), ("zext.h", {}), ("sext.h", {}), ("zext.w", {})),
+        *(("not", {"imm": -1}), ("mul", {"rs2": 8})),
+    ):
+        a.c_mv(rd=9, rs2=8)
+        getattr(a, f"c.{name}")(rd=9, rs1=9, **({"imm": 255} if name == "zext.b" else fields))
+        a.addi(rd=10, rs1=10, imm=8)
+        a.sd(rs1=10, rs2=9, imm=0)
+    a.li(10, DATA)
+    a.li(1, 7)
+    a.li(5, 9)
+    for number in (1, 5, 15):
+        getattr(a, f"c.mop.{number}")()
+    a.li(12, DATA + 128)
+    getattr(a, "c.sb")(rs1=12, rs2=8, imm=3)
+    getattr(a, "c.sh")(rs1=12, rs2=8, imm=0)
+    getattr(a, "c.lbu")(rd=13, rs1=12, imm=3)
+    getattr(a, "c.lhu")(rd=14, rs1=12, imm=2)
+    getattr(a, "c.lh")(rd=15, rs1=12, imm=0)
+    a.exit()
+    value = 0x0123_4567_89AB_CDEF
+    machine = run(a.program(values([value], 64)))
+    assert machine.exit_reason is ExitReason.EXIT
+    mask = (1 << 64) - 1
+    assert dwords(machine, DATA + 8, 7) == [
+        *(0xEF, signed(0xEF, 8) & mask, 0xCDEF, signed(0xCDEF, 16) & mask, 0x89AB_CDEF),
+        *(value ^ mask, value * value & mask),
+    ]
+    loaded = [machine.register(number) for number in (13, 14, 15)]
+    assert loaded == [0xEF, 0xEF00, signed(0xCDEF, 16) & mask]
+    assert [machine.register(number) for number in (1, 5, 10)] == [7, 9, DATA]
+
+
 @pytest.mark.parametrize("xlen", [32, 64])
 @pytest.mark.parametrize("seed", range(10))
 def test_random_programs(seed: int, xlen: int) -> None:
@@ -133,6 +174,7 @@ def test_random_programs(seed: int, xlen: int) -> None:
         )
         if width == xlen
     ]
+    names += UNARY_RV32 if xlen == 32 else []
     a = Assembly(xlen)
     registers = [0] * 30
     for number in range(1, 30):
@@ -142,6 +184,7 @@ def test_random_programs(seed: int, xlen: int) -> None:
         name = rng.choice(names)
         oracle, bits = oracle_of(name)
         rd, rs1, rs2 = (rng.randrange(30) for _ in range(3))
+        rs2 += name in ("pack", "packw") and rs2 == 0  # with x0 it is called zext.h
         fields = {"rd": rd, "rs1": rs1}
         second = registers[rs2]
         if bits >= 0:
@@ -151,7 +194,7 @@ def test_random_programs(seed: int, xlen: int) -> None:
                 else rng.randrange(1 << bits if bits else xlen)
             )
             fields["imm"] = signed(second, 12) if bits == 12 else second
-        elif name not in UNARY | UNARY_RV64:
+        elif name not in UNARY | UNARY_RV32 | UNARY_RV64:
             fields["rs2"] = rs2
         getattr(a, RV32_NAMES.get(name, name) if xlen == 32 else name)(**fields)
         if rd:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from emu.hart.extensions import allowed, extensions, lacking, misa, names, selection
+from emu.hart.extensions import allowed, extensions, lacking, misa, names, names_zcm, selection
 from emu.machine import Machine
 from emu.memory import MachineError
 from specs.isa.names import IMPLIED, NO_INSTRUCTIONS, PROFILES, implied
@@ -188,6 +188,11 @@ def test_what_cannot_be_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert selection(beside, 64) == 64 | ZCM
     every = allowed(None, 32)
     assert {"zcd", "zcf", "d", "s"} <= every and not {"zcmp", "zcmt"} & every
+    built_for = ["rv32imafc", "rv32imac_zcmp1p0"]
+    instead = allowed(None, 32, built_for)
+    assert {"zcmp", "zcmt", "zca", "c", "d"} <= instead and "zcd" not in instead
+    assert names_zcm(None, built_for) and not names_zcm("rv32imac", built_for)
+    assert names_zcm("rv32i_zce") and not names_zcm(None, [None, "junk", "rv64gc"])
     assert selection(every, 32) == 32 and selection(allowed("rv32i_zcmt", 32), 32) == 32 | ZCM
 
 

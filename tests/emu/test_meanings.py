@@ -57,7 +57,7 @@ def test_branch(name: str, xlen: int) -> None:
 @pytest.mark.parametrize(("name", "xlen"), of_shape(Shape.ATOMIC))
 def test_atomic(name: str, xlen: int) -> None:
     base, _, size = name.partition(".")
-    bits = {"w": 32, "d": 64}[size]
+    bits = {"b": 8, "h": 16, "w": 32, "d": 64}[size]
     combine = over_words(meaning_of(xlen)[name].function)
     for a, b in operands(name, bits, 300):
         new = combine(register(a, bits), register(b, bits))

@@ -84,4 +84,4 @@ def over_words(function: Callable[..., Any]) -> Callable[..., Any]:
             scope[name] = [Word(each) for each in value]
         elif callable(value):
             scope[name] = over_words(value)
-    return FunctionType(function.__code__, scope | {"__builtins__": {}})
+    return FunctionType(function.__code__, scope | {"__builtins__": {"range": range}})

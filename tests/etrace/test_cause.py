@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from emu.hart.extensions import everything
 from etrace.analyses import cause
 from etrace.analyses.devices import DEVICES, device_at
 from etrace.analyses.hints import Surroundings, hint
@@ -21,6 +22,7 @@ from specs.isa.causes import (
     STORE_ACCESS_FAULT,
 )
 from specs.isa.encode import encode
+from specs.isa.names import implied
 from tests.etrace.conftest import Run, elf_bytes
 
 #: Program: cause of the first trap, symbol of its place, its instruction, its tval, how many traps
@@ -29,7 +31,7 @@ CAUSES = {
     "cause_stack": (7, "main", "s[wd] ra,", 0x20007FF0, (16, 1), "--memory 0x20000000:64K"),
     "cause_uart": (7, "main", "sw zero,0(t0)", 0x10013000, (16, 2), "UART of the FE310"),
     "cause_host_call": (3, "main", "ebreak", None, (16, 1), "--semihosting DIR"),
-    "cause_floating": (2, "main", ".4byte 0x0020f053", 0x20F053, (16, 1), "no F and no D"),
+    "cause_floating": (2, "main", "fadd.s ft0,ft1,ft2", 0x20F053, (16, 1), "fadd.s is"),
     "cause_in_handler": (7, "main", "sw zero,0(zero)", 0, (16, 5), "null pointer"),
     "trap_loop": (2, "here", ".4byte 0x0000000b", 0xB, (17, 2), "no instruction of this hart"),
 }
@@ -153,6 +155,7 @@ def around(words: dict[int, int] | None = None, **others: Any) -> Surroundings:
     values: dict[str, Any] = {
         "places": Places(xlen, word, Symbols([]), Lines([])),
         "xlen": xlen,
+        "has": implied(["i", "m", "a", "c", "zicsr", "zifencei", "system"], xlen),
         "memory": [(0x1000, 0x2000, False), (0x8000_0000, 0x8800_0000, True)],
         "semihosting": False,
     }
@@ -162,18 +165,19 @@ def around(words: dict[int, int] | None = None, **others: Any) -> Surroundings:
 @pytest.mark.parametrize(
     ("word", "xlen", "said"),
     [
-        (0x00053787, 64, "no F and no D"),  # fld fa5,0(a0)
-        (0x00053027, 64, "no F and no D"),  # fsd
-        (0x00305073, 64, "no F and no D"),  # csrwi fcsr,0
-        (0x2108, 64, "no F and no D"),  # c.fld
-        (0x6108, 32, "no F and no D"),  # c.flw; c.ld on RV64
+        (0x00053787, 64, "fld is of D, and this hart has no D: "),
+        (0x00053027, 64, "fsd is of D, and this hart has no D: "),
+        (0x00305073, 64, "fcsr is of F, and this hart has no F: "),
+        (0x2108, 64, "c.fld is of D, and this hart has no D: "),
+        (0x6108, 32, "c.flw is of F, and this hart has no F: "),  # c.ld on RV64
         (0x0D0072D7, 64, "no V"),  # vsetvli
         (0x18051073, 64, "no CSR satp"),
         (0x00000000, 64, "empty memory"),
         (0xFFFFFFFF, 64, "erased flash"),
         (0xC0001073, 64, "on purpose"),
-        (0x0AB51533, 64, "no instruction of this hart (RV64IMACB_Zicond_Zicsr_Zifencei)"),  # clmul
-        (0x02A58533, 64, "--isa"),  # mul, so it was left out
+        (0x0000000B, 64, f"no instruction of this hart ({everything(64)}): compile with"),
+        (0x40B57533, 64, "andn is of Zbb or Zbkb, and this hart has no Zbb or Zbkb: --isa leaves"),
+        (0x02A58533, 64, "mul needs a privilege level that is not there"),
     ],
 )
 def test_illegal_instructions(word: int, xlen: int, said: str) -> None:
@@ -181,6 +185,17 @@ def test_illegal_instructions(word: int, xlen: int, said: str) -> None:
     place = known.places.at(0x8000_0000)
     assert said in hint(ILLEGAL_INSTRUCTION, word, place, known)
     assert f"rv{xlen}imac" in hint(ILLEGAL_INSTRUCTION, 0x0D0072D7, place, known)
+
+
+@pytest.mark.parametrize("word", [0x00053787, 0x00305073, 0x2108, 0x02B575D3])
+def test_floating_point_that_is_off(word: int) -> None:
+    """Of a hart with F and D: fld, csrwi fcsr, c.fld, fadd.d."""
+    known = around({0x8000_0000: word}, has=implied(["i", "f", "d", "c", "system"], 64))
+    text = hint(ILLEGAL_INSTRUCTION, word, known.places.at(0x8000_0000), known)
+    assert "floating point, which is off until the program sets mstatus.FS" in text
+    assert "-march=rv64gc -mabi=lp64d" in hint(
+        ILLEGAL_INSTRUCTION, 0x0D0072D7, known.places.at(0x8000_0000), known
+    )
 
 
 def test_breakpoints() -> None:

@@ -16,7 +16,7 @@ from etrace.checking.regress.manifest import Case
 from etrace.checking.regress.outcome import Status
 from etrace.checking.regress.run import run_case
 from etrace.errors import InputError, TraceError
-from etrace.trace.trace import Trace
+from etrace.trace.trace import Trace, in_memory
 from specs.configuration.parameters import from_dict
 from specs.isa.control import CodeMap
 from specs.trace.packets import Column, Format
@@ -210,6 +210,27 @@ def test_the_same_is_the_same(stream: Stream, elf: Path, kept: str) -> None:
         assert found.mixes[1] is not None and sum(found.mixes[1].values()) == len(stream.pieces)
 
 
+def test_bytes_that_mean_nothing(golden: Path, tmp_path: Path) -> None:
+    """Another flow indicator in a packet's header, and idle bytes behind the last packet."""
+    trace = etrace.record(golden / "rv64-traps" / "rv64-traps.elf")
+    reference.write(trace, tmp_path / "kept.etrace")
+    data = b"".join(trace.chunks())
+    at = int(np.concatenate(list(trace.packets()))[20, Column.offset])
+    flow = bytes([*data[:at], data[at] ^ 0x20, *data[at + 1 :]])
+    for changed, place in ((flow, at), (data + b"\0\0", len(data))):
+        other = in_memory("changed", changed, trace.header, trace.code)
+        for found in (
+            diff(trace, other),
+            diff(trace, other, packets_only=True),
+            reference.compare(other, str(tmp_path / "kept.etrace")),
+        ):
+            assert found.verdict == Verdict.SAME and found.packets is None
+            (remark,) = found.remarks
+            assert f"first at offset {place:,}:" in remark and remark in found.text()
+        assert not diff(trace, other, ignore=("packets",)).remarks
+    assert not diff(trace, trace, packets_only=True).remarks
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_one_run_in_another_configuration(name: str, golden: Path) -> None:
     """Flows are cut differently, and are the same; so are their hashes."""
@@ -330,6 +351,12 @@ def test_a_hash_is_a_side(run: Run, golden: Path, tmp_path: Path) -> None:
     run("diff", flow, a)
     assert "by their hashes" in run("diff", flow, b, code=1).stdout
     assert "can only be A" in run("diff", a, flow, code=2).stderr
+    run("diff", flow, a, "--ignore", "time,context,packets,parameters")
+    for names, refused in (("tval", "tval"), ("time,privilege,end", "end, privilege")):
+        told = run("diff", flow, a, "--ignore", names, code=2).stderr
+        assert f"ignore: {refused}: is in the hash" in told
+    for option in ("--align", "--packets"):
+        assert f"{option}: the hash" in run("diff", flow, a, option, code=2).stderr
 
 
 def test_standard_input_and_bare_streams(run: Run, golden: Path, tmp_path: Path) -> None:
@@ -396,6 +423,19 @@ def test_a_reference_is_a_trace(run: Run, kept: str, stream: Stream) -> None:
     assert trace.header.reference is not None
     assert trace.header.reference.made_by == f"etrace {etrace.__version__}"
     run("verify", kept)
+
+
+@pytest.mark.parametrize("name", ["cause", "tval", "epc"])
+def test_what_is_ignored_of_a_reference(name: str, stream: Stream, kept: str) -> None:
+    """Not by the hash in it, either; and not silently by a hash alone."""
+    changed = SEEDED[name](stream)[0]
+    assert reference.compare(changed, kept).verdict == Verdict.DIFFERENT
+    found = reference.compare(changed, kept, [name, "packets"])
+    if name != "epc":  # which is an address that was executed
+        assert found.verdict == Verdict.SAME
+    assert "than when it was made" not in found.text()
+    with pytest.raises(InputError, match=f"^ignore: {name}: is in the hash"):
+        reference.compare(changed, reference.flow_hash(stream.trace), [name, "time"])
 
 
 def test_hashes_alone(stream: Stream, elf: Path) -> None:

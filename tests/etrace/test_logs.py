@@ -2,8 +2,13 @@
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
+import sys
+import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +22,7 @@ from etrace.trace.stretch import UNKNOWN_PRIV, Stretch
 from etrace.trace.trace import Trace
 from specs.isa.causes import cause_name
 from specs.isa.disassemble import disassemble
+from specs.trace.packets import Column
 from tests.etrace.conftest import Run
 
 LIMITS = """\
@@ -225,6 +231,75 @@ def test_a_list_of_addresses(tmp_path: Path) -> None:
         read(tmp_path, text + "x\n")
 
 
+def test_a_list_with_empty_lines(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    for text in ("80000000\n80000004\n", "80000000\n\n80000004\n\n", "80000000\r\n\r\n80000004"):
+        path.write_text(text)
+        assert is_log(str(path))
+        assert pcs(list(open_log(str(path)).stretches)) == [0x80000000, 0x80000004]
+    many = "80000000\n" * 10_000
+    assert pcs(read(tmp_path, f"{many}\n{many}")) == [0x80000000] * 20_000
+    with pytest.raises(InputError, match="line 10002: 'x' is not"):
+        read(tmp_path, f"{many}\nx\n")
+
+
+def test_a_format_is_known_by_as_much_of_the_log_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little comes at a time, and where lines of another kind come late."""
+    path = tmp_path / "log"
+    for at in (5_000, 60_000, 70_000):
+        path.write_text("80000000\n" * (at // 9) + "x\n" + "80000000\n" * 10_000)
+        known = is_log(str(path))
+        assert known == (at > 1 << 16)
+        for piece in (1 << 20, 100):
+            monkeypatch.setattr("etrace.sources.logs.text._PIECE", piece)
+            with pytest.raises(InputError, match="not a hexadecimal" if known else "begins no log"):
+                list(open_log(str(path)).stretches)
+    path.write_text(EXECLOG)
+    monkeypatch.setattr("etrace.sources.logs.text._PIECE", 30)
+    late = "core   0: 0x80000052 (0x00004401) c.li    s0, 0\n" * 500 + BOTH
+    assert pcs(read(tmp_path, late)) == [0x80000052, 0x800000F4]  # those that have retired
+
+
+def test_empty_lines_take_no_time(tmp_path: Path) -> None:
+    read(tmp_path, LIMITS)  # compiled
+    began = time.process_time()
+    read(tmp_path, LIMITS + "\n" * 60_000)
+    assert time.process_time() - began < 2
+
+
+def test_a_count_of_many_digits(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(REPEATED.replace("4955", "123456789012345678"))
+    stretches = open_log(str(path)).stretches
+    assert sum(len(next(stretches).pcs) for _ in range(4)) > 1 << 17
+    with pytest.raises(InputError, match=r"line 5: .* not as Spike writes it"):
+        read(tmp_path, REPEATED.replace("4955", "1234567890123456789"))
+
+
+@pytest.mark.parametrize(
+    "last", ["core   0:", "core   0: ", "core   0:\t", "core   0: 3", "core 0"]
+)
+def test_nothing_is_read_behind_the_last_line(last: str, tmp_path: Path) -> None:
+    """Kernels that are interpreted see where an array ends."""
+    (tmp_path / "log").write_text(f"{LIMITS}{last}\n")
+    program = (
+        "import tests.mutants.interpreted\n"
+        "from etrace.errors import InputError\n"
+        "from etrace.sources.logs import open_log\n"
+        "try:\n"
+        "    list(open_log('log').stretches)\n"
+        "except InputError as error:\n"
+        "    print(error)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+    )  # fmt: skip
+    assert "log: line 14: " in found.stdout, found.stderr
+
+
 def test_what_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "log"
     for data in (b"", b"\0" * 100_000, b"x" * 100_000, bytes(range(256)) * 100):
@@ -366,6 +441,129 @@ def test_a_run_in_each_format(name: str, recorded: Trace, run: Run, tmp_path: Pa
     assert (found["instruction"], found["what"]) == (wanted, "instruction")
     verified = json.loads(run("verify", trace, "--against", log, "--json", code=1).stdout)
     assert verified["difference"]["instruction"] == wanted
+
+
+@pytest.fixture
+def piped(tmp_path: Path) -> Iterator[Callable[[bytes], Path]]:
+    """A pipe with these bytes in it, as a shell's `<(...)` is one."""
+    writers: list[threading.Thread] = []
+
+    def pipe(data: bytes) -> Path:
+        path = tmp_path / f"pipe{len(writers)}"
+        os.mkfifo(path)
+        writers.append(threading.Thread(target=path.write_bytes, args=(data,), daemon=True))
+        writers[-1].start()
+        return path
+
+    yield pipe
+    for each in writers:
+        each.join(10)
+        assert not each.is_alive()
+
+
+@pytest.fixture
+def sides(run: Run, golden: Path, tmp_path: Path) -> tuple[bytes, list[str]]:
+    """A trace of more than one piece, and the addresses that it tells."""
+    trace = tmp_path / "side.etrace"
+    elf = golden.parent / "programs" / "lists-rv32.elf"
+    run("record", elf, "-o", trace)
+    shutil.copy(elf, tmp_path)
+    return trace.read_bytes(), run("decode", trace, "--format", "pc").stdout.splitlines()
+
+
+def test_what_can_be_read_once_is_a_side(
+    run: Run,
+    sides: tuple[bytes, list[str]],
+    piped: Callable[[bytes], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Trace and log of standard input, and of pipes."""
+    (tmp_path / "kept").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "kept"))
+    data, addresses = sides
+    trace = tmp_path / "side.etrace"
+    whole = "".join(f"{each}\n" for each in addresses).encode()
+    part = "".join(f"{each}\n" for each in (*addresses[:1000], "80000000")).encode()
+    (tmp_path / "part").write_bytes(part)
+    expected = json.loads(run("diff", trace, tmp_path / "part", "--json", code=1).stdout)
+    place = (1000, expected["packet"], expected["offset"])
+    assert expected["instruction"] == 1000 and expected["a"]["packet"] == place[1] > 0
+
+    run("verify", trace, "--against", "-", input=whole)
+    run("verify", trace, "--against", piped(whole))
+    run("verify", piped(data), "--against", "-", input=whole)
+    for found in (
+        run("verify", trace, "--against", tmp_path / "part", "--json", code=1),
+        run("verify", trace, "--against", "-", "--json", code=1, input=part),
+        run("verify", trace, "--against", piped(part), "--json", code=1),
+        run("verify", "-", "--against", tmp_path / "part", "--json", code=1, input=data),
+        run("verify", piped(data), "--against", "-", "--json", code=1, input=part),
+    ):
+        difference = json.loads(found.stdout)["difference"]
+        assert tuple(difference[name] for name in ("instruction", "packet", "offset")) == place
+    for a, b, given in (
+        (trace, piped(part), b""),
+        ("-", tmp_path / "part", data),
+        ("-", piped(part), data),
+        (piped(data), "-", part),
+        (piped(data), piped(part), b""),
+    ):
+        told = json.loads(run("diff", a, b, "--json", code=1, input=given).stdout)
+        assert (told["instruction"], told["packet"], told["offset"]) == place
+        assert told["names"] == ["standard input" if each == "-" else str(each) for each in (a, b)]
+    assert not list((tmp_path / "kept").iterdir())
+
+
+def test_a_trace_that_breaks_off(run: Run, sides: tuple[bytes, list[str]], tmp_path: Path) -> None:
+    """In a packet, or between two: exit code 3, wherever the log comes from."""
+    data, addresses = sides
+    trace = tmp_path / "side.etrace"
+    whole = "".join(f"{each}\n" for each in addresses).encode()
+    packets = np.concatenate(list(etrace.open(trace).packets()))
+    begin = len(data) - len(b"".join(etrace.open(trace).chunks()))
+    sizes = np.diff(packets[:, Column.offset].astype(np.int64))
+    at = 12_000 + int(np.argmax(sizes[12_000:] > 1))  # a packet of several bytes
+    for cut, what in ((0, "goes on (no end-of-trace packet"), (1, "the same up to a gap")):
+        trace.write_bytes(data[: begin + int(packets[at, Column.offset]) + cut])
+        found = run("verify", trace, "--against", "-", code=3, input=whole)
+        assert what in found.stdout and ("inside a packet" in found.stderr) == bool(cut)
+    run("verify", "-", "--against", "-", code=2, input=data)
+
+
+def test_a_reader_or_writer_that_is_not_there(
+    sides: tuple[bytes, list[str]],
+    etrace_command: tuple[list[str], dict[str, str]],
+    tmp_path: Path,
+) -> None:
+    """Closed pipes and streams: the outcome is told all the same, or why there is none."""
+    command, environment = etrace_command
+    trace, log = str(tmp_path / "side.etrace"), str(tmp_path / "log")
+    Path(log).write_text("\n".join([*sides[1][:1000], "80000000", ""]))
+    for verb in (["diff", trace, log], ["diff", trace, log, "--json"],
+                 ["verify", trace, "--against", log]):  # fmt: skip
+        process = subprocess.Popen(
+            [*command, *verb], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read()
+        process.stderr.close()
+        assert process.wait(120) == 1 and not told, told
+    for verb in (["diff", trace, "-"], ["verify", trace, "--against", "-"]):
+        shell = ["sh", "-c", 'exec "$@" <&-', "sh", *command, *verb]
+        found = subprocess.run(shell, env=environment, capture_output=True, text=True)
+        assert found.returncode == 2
+        assert found.stderr == "etrace: standard input: Bad file descriptor\n"
+
+
+def test_a_pipe_is_no_file_for_python(piped: Callable[[bytes], Path], tmp_path: Path) -> None:
+    """A `Trace` is read again and again."""
+    os.mkfifo(tmp_path / "pipe")
+    for call in (etrace.open, lambda path: etrace.diff(path, path)):
+        for path in (tmp_path / "pipe", "-"):
+            with pytest.raises(InputError, match="can be read only once; write it to a file"):
+                call(path)
 
 
 def test_a_word_that_differs(recorded: Trace, run: Run, tmp_path: Path) -> None:

@@ -393,8 +393,8 @@ def test_what_the_hart_lacks_is_told_before_the_run(
     path = firmware_of(tmp_path, NOP, LOOP)
     real = module.elf.load
     for isa, options, words in (
-        ("rv64i2p1_m2p0_f2p2_d2p2_c2p0", (), "built for F, D: this hart has neither"),
-        ("rv64i2p1_zbc1p0", (), "built for Zbc: this hart has it not"),
+        ("rv64i2p1_m2p0_q2p2_v1p0_c2p0", (), "built for Q, V: this hart has neither"),
+        ("rv64i2p1_zvbc1p0", (), "built for Zvbc: this hart has it not"),
         ("rv64i2p1_m2p0_a2p1_c2p0", (), None),
         ("rv64imac", ("--isa", "rv64i"), "built for M, A, C: this hart has none of them"),
     ):

@@ -155,6 +155,30 @@ def test_a_hash_and_a_log_are_not_written(tmp_path: Path) -> None:
     assert log.read_bytes() == before
 
 
+def test_what_is_ignored_of_a_hash(run: Run, write: Write) -> None:
+    text = '[defaults]\nignore = ["time", "tval"]\n'
+    for name, reference_ in (("hex", "flow:" + "0" * 32), ("file", "lists.flow")):
+        text += f'[[case]]\nname = "{name}"\nelf = "{LISTS}"\nreference = "{reference_}"\n'
+    told = run("regress", write(text), "--update", code=2).stderr.splitlines()
+    assert len(told) == 2
+    for line, name, at in zip(told, ("hex", "file"), (3, 7), strict=True):
+        assert f'line {at}: case "{name}": ignore: tval: is in the hash of a flow' in line
+    kept = text.replace("lists.flow", "lists.etrace").replace("flow:" + "0" * 32, "hex.etrace")
+    run("regress", write(kept), "--update")
+    run("regress", write(kept))
+
+
+def test_why_a_case_is_not_passed(tmp_path: Path) -> None:
+    """What differs, and not what is the same before it."""
+    path = str(tmp_path / "lists.etrace")
+    reference.store(reference.packed(etrace.record(LISTS), path), path)
+    found = run_case(case(reference=path, modes=("implicit_return",))).result
+    assert found.status == Status.FAILED and found.reason.startswith("packet ")
+    params = {"resync": {"unit": "packets", "period": 100_000}}
+    found = run_case(case(reference=path, params=params, ignore=("packets",))).result
+    assert found.status == Status.FAILED and found.reason.startswith("parameter resync.")
+
+
 def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
     """A device, a pipe, a directory: neither read nor replaced. Of a link, what it leads to is."""
     pipe, directory, link = tmp_path / "pipe", tmp_path / "directory", tmp_path / "link.etrace"
@@ -465,6 +489,111 @@ def test_a_manifest_that_is_no_text(run: Run, tmp_path: Path) -> None:
     assert "not UTF-8" in run("regress", path, code=2).stderr
     run("regress", tmp_path / "none.toml", code=2)
     run("regress", tmp_path, code=2)
+
+
+def test_reports_overwrite_nothing_that_is_read(run: Run, write: Write, tmp_path: Path) -> None:
+    names = {"p.elf": LISTS.read_bytes(), "rom.bin": bytes(8), "chip.toml": b"", "rows.csv": b"x"}
+    for name, data in names.items():
+        (tmp_path / name).write_bytes(data)
+    write(
+        '[[case]]\nname = "run"\nelf = "p.elf"\nimage = "0x1000:rom.bin"\nparams = "chip.toml"\n'
+        'reference = "refs/run.etrace"\ntags = ["a"]\n'
+        '[[case]]\nname = "rows"\nstream = "rows.csv"\nxlen = 32\n'
+    )
+    (tmp_path / "refs").mkdir()
+    (tmp_path / "link").symlink_to("refs")
+    (tmp_path / "hard").hardlink_to(tmp_path / "chip.toml")
+    suite = tmp_path / "suite.toml"
+    # of cases that are not run now, and where a reference will be, too
+    for option in ("--junit", "--json", "--html"):
+        for name in (*names, "suite.toml", "link/run.etrace", "./refs/../refs/run.etrace", "hard"):
+            told = run("regress", suite, "--tag", "a", "--update", option, tmp_path / name, code=2)
+            assert "is an input as well" in told.stderr and not told.stdout
+    assert not (tmp_path / "refs" / "run.etrace").exists()
+    assert {name: (tmp_path / name).read_bytes() for name in names} == names
+    two = ("--json", tmp_path / "report", "--junit", tmp_path / "refs" / ".." / "report")
+    assert "two reports in one file" in run("regress", suite, *two, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("none/report", "No such file or directory"),
+        ("suite.toml/report", "Not a directory"),
+        (".", "Is a directory"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_told_before(
+    path: str, what: str, run: Run, write: Write, tmp_path: Path
+) -> None:
+    suite = write(SUITE)
+    told = run("regress", suite, "--json", tmp_path / path, code=2)
+    assert told.stderr == f"etrace: {tmp_path / path}: {what}\n" and not told.stdout
+
+
+def test_reports_are_written_though_one_cannot_be(run: Run, write: Write, tmp_path: Path) -> None:
+    suite = write(f'[[case]]\nname = "lists"\nelf = "{LISTS}"\n')
+    given = ("--junit", "/dev/full", "--json", tmp_path / "a.json", "--html", tmp_path / "a.html")
+    told = run("regress", suite, *given, code=2)
+    assert told.stderr == "etrace: /dev/full: No space left on device\n"
+    assert "1 passed" in told.stdout and json.loads((tmp_path / "a.json").read_text())
+    assert (tmp_path / "a.html").read_text().startswith("<!")
+
+
+def test_a_reference_that_cannot_be_written(run: Run, write: Write, tmp_path: Path) -> None:
+    """A file where a directory should be; /proc, which nobody can write to."""
+    for place, what in (
+        ("suite.toml/run.etrace", f"{tmp_path}/suite.toml/run.etrace: Not a directory"),
+        ("suite.toml/new/run.etrace", f"{tmp_path}/suite.toml/new/run.etrace: Not a directory"),
+        ("/proc/run.etrace", "/proc/run.etrace: "),
+    ):
+        suite = write(f'[[case]]\nname = "a"\nelf = "{LISTS}"\nreference = "{place}"\n')
+        text = suite.read_text()
+        told = run("regress", suite, "--update", code=1)
+        assert told.stdout.startswith("error   a (") and what in told.stdout
+        assert suite.read_text() == text and os.listdir(tmp_path) == ["suite.toml"]
+    with pytest.raises(InputError, match="no file can have that name"):
+        reference.write(etrace.record(LISTS), "a\0b")
+
+
+def test_a_reader_that_goes_away_changes_no_outcome(
+    write: Write, etrace_command: tuple[list[str], dict[str, str]]
+) -> None:
+    command, environment = etrace_command
+    suite = write(f'[[case]]\nname = "a"\nelf = "{LISTS}"\nexpect = {{ exit_code = 3 }}\n')
+    for options in ([], *(["--" + name, "-"] for name in ("json", "junit", "html"))):
+        process = subprocess.Popen(
+            [*command, "regress", str(suite), *options],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read()
+        process.stderr.close()
+        assert process.wait(120) == 1 and "Traceback" not in told and "Broken" not in told
+
+
+def test_names_that_are_no_text(run: Run, tmp_path: Path) -> None:
+    """Bytes that are not UTF-8, in the names of a directory, a program, references, reports."""
+    home = Path(os.fsdecode(os.fsencode(tmp_path) + b"/n\xff\xfe"))
+    home.mkdir()
+    elf = home / os.fsdecode(b"\xfe.elf")
+    elf.write_bytes(LISTS.read_bytes())
+    trace = home / "run.etrace"
+    run("record", elf, "-o", trace)
+    run("verify", trace)
+    (home / "suite.toml").write_text(
+        '[[case]]\nname = "a"\nelf = "p.elf"\nreference = "a.etrace"\n'
+    )
+    elf.rename(home / "p.elf")
+    suite = home / "suite.toml"
+    run("regress", suite, "--update", "--json", home / os.fsdecode(b"\xff.json"))
+    reports = ("--json", "-", "--html", home / "a.html", "--junit", home / "a.xml")
+    assert json.loads(run("regress", suite, *reports).stdout)["results"][0]["ok"]
+    run("verify", home / "a.etrace")
+    run("diff", home / "a.etrace", trace, "--elf", home / "p.elf")
+    told = run("diff", home / "none", trace, code=2).stderr
+    assert told.endswith("/n\\xff\\xfe/none: No such file or directory\n")
 
 
 def test_results_for_machines(run: Run, write: Write) -> None:

@@ -49,11 +49,13 @@ class Case:
     code: bytes
     compressed: bool
     rows: list[Row]
+    #: Of a hart with Zcmp and Zcmt.
+    zcm: bool = False
 
     @property
     def program(self) -> Program:
         """The program as the model decoder wants it."""
-        return from_image(self.base, self.code, self.xlen)
+        return from_image(self.base, self.code, self.xlen, self.zcm)
 
     def image(self) -> tuple[int, bytes]:
         """The program as (address, bytes)."""

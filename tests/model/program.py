@@ -1,7 +1,8 @@
 """Just enough of the RISC-V ISA to follow a program: sizes and control transfers.
 
-Typed from the unprivileged manual, chapters "RV32I/RV64I" and "C" (instruction listings), and
-E-Trace 2.0, "Jump classification and target inference".
+Typed from the unprivileged manual, chapters "RV32I/RV64I", "C", "Zcmp" and "Zcmt" (instruction
+listings), and E-Trace 2.0, "Jump classification and target inference" and, of cm.popret, "Data
+Trace Interface".
 """
 
 from collections.abc import Callable
@@ -92,9 +93,12 @@ def _jalr(address: int, size: int, rd: int, rs1: int, offset: int, xlen: int) ->
     return Instruction(size, UNINFERABLE_JUMP, 0, _jalr_itype(rd, rs1), None, rs1, offset)
 
 
-def decode(word: int, address: int, xlen: int) -> Instruction:
-    """The instruction whose lowest bits are `word` (16 or 32 of them) at `address`."""
+def decode(word: int, address: int, xlen: int, zcm: bool = False) -> Instruction:
+    """The instruction whose lowest bits are `word` (16 or 32 of them) at `address`; `zcm`: of a
+    hart with Zcmp and Zcmt, which has no c.fsdsp."""
     mask = (1 << xlen) - 1
+    if zcm and word & 3 == 2 and _bits(word, 15, 13) == 5:
+        return _decode_zcm(word)
     if word & 3 != 3:
         return _decode_compressed(word & 0xFFFF, address, xlen)
     opcode = _bits(word, 6, 0)
@@ -114,6 +118,14 @@ def decode(word: int, address: int, xlen: int) -> Instruction:
     if word in (0x30200073, 0x10200073, 0x7B200073):  # mret, sret, dret
         return Instruction(4, TRAP_RETURN, 0, 3)
     return Instruction(4, OTHER)
+
+
+def _decode_zcm(word: int) -> Instruction:
+    if _bits(word, 12, 10) == 0:  # cm.jt; from index 32 on cm.jalt, which links ra
+        return Instruction(2, UNINFERABLE_JUMP, 0, 10 if _bits(word, 9, 2) < 32 else 8, None, -1)
+    if _bits(word, 12, 8) in (0b11100, 0b11110) and _bits(word, 7, 4) >= 4:
+        return Instruction(2, UNINFERABLE_JUMP, 0, 13, None, -1)  # cm.popretz, cm.popret
+    return Instruction(2, OTHER)
 
 
 def _decode_compressed(word: int, address: int, xlen: int) -> Instruction:
@@ -145,14 +157,14 @@ def sequential_target(before: Instruction, jump: Instruction, xlen: int) -> int 
     return (value + jump.offset) % (1 << xlen) & ~1
 
 
-def from_image(base: int, image: bytes, xlen: int) -> Program:
+def from_image(base: int, image: bytes, xlen: int, zcm: bool = False) -> Program:
     """Every half-word of a memory image as the start of an instruction."""
     program = {}
     for offset in range(0, len(image) - 1, 2):
         word = int.from_bytes(image[offset : offset + 4], "little")
         if word & 3 == 3 and offset + 4 > len(image):
             continue
-        program[base + offset] = decode(word, base + offset, xlen)
+        program[base + offset] = decode(word, base + offset, xlen, zcm)
     return program
 
 

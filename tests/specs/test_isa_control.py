@@ -20,6 +20,8 @@ from specs.isa.control import (
 )
 from specs.isa.decode import length
 from specs.isa.encode import encode
+from specs.isa.tables import SELECTIONS, ZCM
+from tests.model import program as model
 
 WORDS = [
     # word, xlen, kind, itype, target, absolute
@@ -53,6 +55,34 @@ WORDS = [
     (0x0000000B, 64, Kind.SEQUENTIAL, 0, 0, 0),  # custom-0
     (0x0000, 64, Kind.SEQUENTIAL, 0, 0, 0),
 ]
+
+
+WORDS += [
+    (word, xlen, *expected)
+    for xlen in (32 | ZCM, 64 | ZCM)
+    for word, *expected in (
+        (encode("cm.push", rs1=2, imm=15), Kind.SEQUENTIAL, 0, 0, 0),
+        (encode("cm.pop", rs1=2, imm=4), Kind.SEQUENTIAL, 0, 0, 0),
+        (encode("cm.popret", rs1=2, imm=4), Kind.UNINFERABLE_JUMP, 13, 0, 0),
+        (encode("cm.popretz", rs1=2, imm=63), Kind.UNINFERABLE_JUMP, 13, 0, 0),
+        (encode("cm.mva01s", rs1=8, rs2=9), Kind.SEQUENTIAL, 0, 0, 0),
+        (encode("cm.jt", imm=31), Kind.UNINFERABLE_JUMP, 10, 0, 0),
+        (encode("cm.jalt", imm=32), Kind.UNINFERABLE_JUMP, 8, 0, 0),
+        (encode("cm.jalt", imm=255), Kind.UNINFERABLE_JUMP, 8, 0, 0),
+    )
+] + [
+    (encode("cm.popret", rs1=2, imm=4), 64, Kind.SEQUENTIAL, 0, 0, 0),  # c.fsdsp there
+    (encode("cm.jt", imm=31), 32, Kind.SEQUENTIAL, 0, 0, 0),
+]
+
+
+@pytest.mark.parametrize("xlen", SELECTIONS)
+def test_every_compressed_word_as_the_model(xlen: int) -> None:
+    for word in range(0x10000):
+        if word & 3 != 3:
+            expected = model.decode(word, 0, xlen & 96, xlen >= ZCM)
+            kind, itype, _, _ = classify(word, xlen)
+            assert (kind % Kind.ENVIRONMENT, itype) == (expected.kind, expected.itype), hex(word)
 
 
 @pytest.mark.parametrize("case", WORDS, ids=lambda case: f"{case[0]:x}")
@@ -127,6 +157,8 @@ def test_sequentially_inferable_pairs(before: int, jump: int, xlen: int, target:
         (AUIPC, encode("addi", rd=6, rs1=6)),
         (0x6301, encode("c.jr", rs1=6)),  # c.lui with immediate 0: reserved
         (AUIPC, 0x8002),
+        (encode("c.lui", rd=10, imm=0x1000), encode("cm.jt", imm=10)),
+        (encode("c.lui", rd=1, imm=0x1000), encode("cm.popret", rs1=2, imm=4)),
     ],
 )
 def test_other_pairs(before: int, jump: int) -> None:

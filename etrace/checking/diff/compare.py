@@ -1,7 +1,6 @@
 """`diff`: two sides held against each other, flows first, then packets."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -14,8 +13,7 @@ from etrace.checking.diff.outcome import Diff, Divergence, Place, Verdict, What
 from etrace.checking.diff.packets import first_difference, mix_of, unequal_byte
 from etrace.checking.diff.side import LogSide, Side, Start, TraceSide
 from etrace.errors import InputError
-from etrace.files import shown
-from etrace.sources.logs import open_log
+from etrace.sources.logs.text import Log
 from etrace.trace.lines import Lines
 from etrace.trace.program import Code
 from etrace.trace.trace import Trace
@@ -32,16 +30,9 @@ _WORTH = 1 << 14
 _AROUND = 5
 
 
-@dataclass(frozen=True)
-class LogFile:
-    """A side that is a pc log: the path of a file that `etrace.sources.logs` reads."""
-
-    path: str
-
-
 def diff(
-    a: Trace | LogFile,
-    b: Trace | LogFile,
+    a: Trace | Log,
+    b: Trace | Log,
     *,
     ignore: Iterable[str] = (),
     align: bool = False,
@@ -50,6 +41,7 @@ def diff(
 ) -> Diff:
     """Where the flows of `a` and `b` part, or else their packets.
 
+    A trace is read several times, a log once, from where it stands.
     `ignore`: names of `IGNORABLE`. `align`: go on behind a divergence, up to `limit` of them.
     `packets_only`: leave the flows out; no program is needed then. Raises `EtraceError`.
     """
@@ -76,21 +68,21 @@ def checked_names(ignore: Iterable[str]) -> frozenset[str]:
 class _Pair:
     """The two sides, and what they are said to be."""
 
-    def __init__(self, a: Trace | LogFile, b: Trace | LogFile, ignore: frozenset[str]) -> None:
+    def __init__(self, a: Trace | Log, b: Trace | Log, ignore: frozenset[str]) -> None:
         self._sides = (a, b)
         self._ignore = ignore
         traces = [each for each in self._sides if isinstance(each, Trace)]
         self._traces = (traces[0], traces[1]) if len(traces) == 2 else None
         self._xlen = traces[0].header.xlen if traces else 64
-        names = [each.name if isinstance(each, Trace) else shown(each.path) for each in (a, b)]
-        self._names = (names[0], names[1])
+        self._names = (a.name, b.name)
         self._parameters: dict[str, tuple[Any, Any]] = {}
         self._remarks: list[str] = []
         if self._traces is not None:
             self._parameters = different_parameters(
                 self._traces[0].configuration, self._traces[1].configuration
             )
-            self._remarks += programs_differ(_hashes(self._traces[0]), self._traces[1])
+            hashes = [each.known_code.hashes for each in self._traces]
+            self._remarks += programs_differ(*hashes)
 
     def packets_alone(self) -> Diff:
         """Only the packets."""
@@ -106,6 +98,8 @@ class _Pair:
         elif bad or bad_there:
             verdict = Verdict.CORRUPT
         equal = sum(mine.values()) + bad if first is None else first.packet
+        if first is None:
+            self._remark_bytes(*self._traces)
         return self._diff(
             verdict, packets=first, mixes=(mine, theirs), packets_only=True, equal=equal
         )
@@ -137,6 +131,8 @@ class _Pair:
         packets, verdict = None, Verdict.SAME
         if self._traces is not None and not identical and What.PACKETS not in self._ignore:
             packets = first_difference(*self._traces)
+            if packets is None:
+                self._remark_bytes(*self._traces)
         if packets is not None or (self._parameters and What.PARAMETERS not in self._ignore):
             verdict = Verdict.DIFFERENT
         elif any(side.corrupt for side in sides) and What.GAP not in self._ignore:
@@ -144,6 +140,15 @@ class _Pair:
         for side in dict.fromkeys(sides):
             self._remarks += side.remarks()
         return self._diff(verdict, flows.a.own_position, flows.traps, packets=packets, mixes=mixes)
+
+    def _remark_bytes(self, a: Trace, b: Trace) -> None:
+        """Of packets that are the same: whether their bytes are, if one may expect that."""
+        place = None if self._parameters else unequal_byte(a, b)
+        if place is not None:
+            self._remarks.append(
+                f"the bytes of the packets differ, first at offset {place:,}: in their framing, or "
+                "in bits that mean nothing"
+            )
 
     def _mixes(self, mixes: tuple[Any, Any]) -> tuple[Any, Any]:
         """The mixes of whole streams: a comparison that stops has not read them to their ends."""
@@ -192,19 +197,12 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
             yield f"{before}{name}", value
 
 
-def programs_differ(hashes: list[str], trace: Trace) -> list[str]:
-    """A line if the programs and images of these `hashes` are not those of `trace`."""
-    programs, images = trace.known_code.references()
-    theirs = [each.sha256 for each in programs] + [each.sha256 for each in images]
-    if hashes == theirs or not hashes or not theirs:
-        return []
-    shorts = ["+".join(each[:12] for each in both) for both in (hashes, theirs)]
-    return [f"the programs differ: sha256 {shorts[0]}... in A, {shorts[1]}... in B"]
-
-
-def _hashes(trace: Trace) -> list[str]:
-    programs, images = trace.known_code.references()
-    return [each.sha256 for each in programs] + [each.sha256 for each in images]
+def programs_differ(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
+    """A line if the programs and images with the hashes `a` are not those of `b`."""
+    if a == b or not a or not b:
+        return ()
+    shorts = ["+".join(each[:12] for each in both) for both in (a, b)]
+    return (f"the programs differ: sha256 {shorts[0]}... in A, {shorts[1]}... in B",)
 
 
 def _same_code(a: Trace, b: Trace) -> bool:
@@ -217,10 +215,8 @@ def _same_code(a: Trace, b: Trace) -> bool:
     )
 
 
-def _side(side: Trace | LogFile, xlen: int, start: Start | None) -> Side:
-    if isinstance(side, Trace):
-        return TraceSide(side, start)
-    return LogSide(open_log(side.path, xlen), xlen)
+def _side(side: Trace | Log, xlen: int, start: Start | None) -> Side:
+    return TraceSide(side, start) if isinstance(side, Trace) else LogSide(side, xlen)
 
 
 class _Listing:
@@ -247,7 +243,7 @@ class _Finder:
 
     def __init__(
         self,
-        sides: tuple[Trace | LogFile, Trace | LogFile],
+        sides: tuple[Trace | Log, Trace | Log],
         flows: Flows,
         start: Start | None,
     ) -> None:

@@ -5,7 +5,7 @@ Instructions are compared by runs, in a kernel; what stands between them as tabl
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -90,9 +90,7 @@ class Flows:
                 yield parting
                 return
             lengths = self._meet(parting)
-            aligned = Parting(
-                parting.what, parting.text, parting.at, lengths, parting.packets, parting.corrupt
-            )
+            aligned = replace(parting, lengths=lengths)
             show(aligned, align)
             yield aligned
             if lengths is None:

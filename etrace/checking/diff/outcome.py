@@ -160,6 +160,23 @@ class Diff:
         """The first thing that differs, if it is in flows or packets."""
         return self.divergences[0] if self.divergences else self.packets
 
+    @property
+    def headline(self) -> str:
+        """What differs first, in a line; "" if nothing does."""
+        if self.same:
+            return ""
+        return next(self._differences(), "the flow cannot be decoded everywhere")
+
+    def _differences(self) -> Iterator[str]:
+        """A line about each kind of difference."""
+        for divergence in self.divergences[:1]:
+            yield next(divergence.lines(0))
+        if self.packets is not None:
+            yield next(self.packets.lines())
+        yield from self._parameter_lines()
+        if self.hash_only:
+            yield from self.remarks
+
     def values(self) -> dict[str, Any]:
         """For JSON: `instruction`, `packet`, `offset` and `what` of the first difference, and all
         else."""
@@ -204,9 +221,12 @@ class Diff:
         if self.packets is not None:
             yield from self.packets.lines()
         yield from self._mix_lines()
+        yield from self._parameter_lines()
+        yield from self.remarks
+
+    def _parameter_lines(self) -> Iterator[str]:
         for name, (one, other) in self.parameters.items():
             yield f"parameter {name}: {one} in A, {other} in B"
-        yield from self.remarks
 
     def _mix_lines(self) -> Iterator[str]:
         one, other = self.mixes

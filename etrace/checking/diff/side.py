@@ -9,7 +9,7 @@ import numpy.typing as npt
 from decoder import Decoder
 from etrace.kernels import compare as kernel
 from etrace.kernels.compare import Place, Runs
-from etrace.sources.logs.text import Log
+from etrace.sources.logs.text import Log, narrow
 from etrace.trace.fields import Fields
 from etrace.trace.marks import GAP, MARK, TRAP, Marks, flow_marks, none
 from etrace.trace.stretch import REPORT, ROUNDS, flow_loops, flow_reports
@@ -224,7 +224,7 @@ class Start:
         self.runs = np.zeros(0, RUN)
         for chunk in trace.chunks():
             for flow in self.machine.feed(chunk[: size - self.machine.statistics.bytes]):
-                gaps, lost = _gaps(trace, flow)
+                gaps, lost = gaps_of(trace, flow)
                 self.gaps += gaps
                 self.lost += lost
                 self.runs = flow.runs[-_FEW:].copy() if len(flow.runs) else self.runs
@@ -232,7 +232,7 @@ class Start:
                 break
 
 
-def _gaps(trace: Trace, flow: Flow) -> tuple[int, int]:
+def gaps_of(trace: Trace, flow: Flow) -> tuple[int, int]:
     """Gaps of a flow that are no mere edge of a bare stream; of these, those of lost packets."""
     lost = int(np.count_nonzero(flow.gaps["reason"] == Reason.TRACE_LOST))
     return len(flow.gaps) - trace.edges(flow), lost
@@ -251,7 +251,7 @@ class TraceSide(Side):
             trace.flows() if start is None else trace.flows_from(start.machine.fork())
         )
         self._traps = 0
-        #: As of `_gaps`.
+        #: As of `gaps_of`.
         self.gaps = self.lost = 0
         if start is not None:
             statistics = start.machine.statistics
@@ -294,7 +294,7 @@ class TraceSide(Side):
             return
         self.fields = self.trace.fields
         if len(flow.gaps):
-            gaps, lost = _gaps(self.trace, flow)
+            gaps, lost = gaps_of(self.trace, flow)
             self.gaps += gaps
             self.lost += lost
         tables = {
@@ -311,7 +311,7 @@ class LogSide(Side):
 
     def __init__(self, log: Log, xlen: int) -> None:
         super().__init__(log.name, CodeMap([], xlen))
-        self._stretches = log.stretches
+        self._stretches = narrow(log.stretches, xlen)
         self.words_told = log.words_told
         self.traps_told = log.traps_told
 

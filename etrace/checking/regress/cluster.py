@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from etrace.checking.regress.manifest import Case
-from etrace.checking.regress.outcome import Result, Status
 from etrace.checking.regress.pool import Outcomes
-from etrace.checking.regress.run import Finished
+from etrace.checking.regress.run import Finished, lost
 from etrace.checking.regress.worker import Worker
 from etrace.errors import EtraceError, InputError, one_line, os_error
-from etrace.trace.flowhash import PREFIX
 
 #: The word for a cluster on this machine.
 LOCAL = "local"
@@ -116,18 +114,7 @@ def _outcome(future: Any, case: Case) -> Finished | None:
 
 
 def _lost(case: Case, error: BaseException) -> Finished:
-    reason = f"on the cluster: {type(error).__name__}: {one_line(error)}"
-    return Finished(
-        Result(
-            case.suite,
-            case.name,
-            Status.ERROR,
-            reason,
-            tags=case.tags,
-            file=case.file,
-            line=case.line,
-        )
-    )
+    return lost(case, f"on the cluster: {type(error).__name__}: {one_line(error)}")
 
 
 class _Shipped:
@@ -143,8 +130,7 @@ class _Shipped:
     def files(self, case: Case) -> dict[str, Any]:
         """The files that `case` needs: where they are here, and their contents there."""
         paths = list(case.inputs)
-        if case.reference is not None and not case.reference.startswith(PREFIX):
-            paths += [case.reference] if os.path.exists(case.reference) else []
+        paths += [] if case.reference_file is None else [case.reference_file]
         if case.semihosting is not None:
             paths += [str(each) for each in Path(case.semihosting).rglob("*") if each.is_file()]
         # of what is none, or is not there, the case itself will say so

@@ -24,8 +24,8 @@ from typing import Any
 
 from emu import ExitReason
 from etrace.checking.diff.compare import IGNORABLE
-from etrace.checking.reference import writable
-from etrace.errors import EtraceError, os_error, printable
+from etrace.checking.reference import is_hash_name, refuse_ignored, writable
+from etrace.errors import EtraceError, InputError, os_error, printable
 from etrace.recording.choices import FRAMINGS
 from etrace.recording.encoding import MODES
 from etrace.trace.flowhash import PREFIX
@@ -105,6 +105,12 @@ class Case:
     timeout: float | None = None
 
     @property
+    def reference_file(self) -> str | None:
+        """The file that is its reference, if that is one."""
+        given = self.reference
+        return None if given is None or given.startswith(PREFIX) else given
+
+    @property
     def inputs(self) -> list[str]:
         """The files that it needs, but for the reference."""
         files = [*self.elf, *(each.partition(":")[2] for each in self.image)]
@@ -135,9 +141,9 @@ def _twice(cases: Sequence[Case]) -> Iterator[str]:
         first = names.setdefault((case.file, case.name), case)
         if first is not case:
             yield f"{where}: the name is that of line {first.line} as well; give each its own"
-        if case.reference is None or case.reference.startswith(PREFIX):
+        if case.reference is None:
             continue
-        if case.reference.endswith(".flow"):
+        if is_hash_name(case.reference):
             continue  # one flow, whatever the configuration
         first = references.setdefault(os.path.abspath(case.reference), case)
         if first is not case and _makes_other(first, case) and writable(case.reference):
@@ -397,6 +403,11 @@ class _Manifest:
         if isinstance(case.params, Mapping):
             for problem in _wrong_parameters(case):
                 self._say(table, "params", problem, name)
+        if case.reference is not None and is_hash_name(case.reference):
+            try:
+                refuse_ignored(case.ignore)
+            except InputError as error:
+                self._say(table, "ignore", str(error), name)
         for path in case.inputs:
             if not os.path.exists(path):
                 self._say(table, _key_of(case, path), f"{path}: no such file", name)

@@ -138,5 +138,6 @@ def write_html(summary: Summary, path: str) -> None:
 
 
 def _write(path: str, data: bytes) -> None:
-    with open_output(path) as output:
+    # that nobody reads it any more changes no outcome
+    with open_output(path, listing=True) as output:
         output.write(data)

@@ -4,14 +4,14 @@ Nothing of the user's is written here: a reference that is new or changed comes 
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from etrace.checking import reference
-from etrace.checking.diff.outcome import Diff, Verdict
+from etrace.checking.diff.outcome import Diff
 from etrace.checking.regress.manifest import Case
 from etrace.checking.regress.outcome import Result, Status
 from etrace.errors import EtraceError, one_line
@@ -59,6 +59,21 @@ def run_case(case: Case, update: bool = False, names: Mapping[str, str] | None =
         return running.error(f"{error.filename or case.name}: {error.strerror or error}")
     except MemoryError:
         return running.error("not enough memory")
+
+
+def lost(case: Case, reason: str) -> Finished:
+    """The outcome of a case that did not come back from where it was run."""
+    return Finished(
+        Result(
+            case.suite,
+            case.name,
+            Status.ERROR,
+            reason,
+            tags=case.tags,
+            file=case.file,
+            line=case.line,
+        )
+    )
 
 
 class _Running:
@@ -251,7 +266,7 @@ class _Running:
                 status, what = Status.CHANGED, "the reference could not be read"
             else:
                 found = replace(found, names=(self._user(found.names[0]), found.names[1]))
-                what = _headline(found)
+                what = found.headline
                 if not found.same:
                     status, text = Status.CHANGED, found.text()
         if status != Status.PASSED and not (self._update and reference.writable(case.reference)):
@@ -287,14 +302,6 @@ class _Running:
             images=tuple(replace(e, path=self._user(e.path)) for e in header.images),
         )
         return replace(trace, header=renamed)
-
-
-def _headline(found: Diff) -> str:
-    """The first line of what differs."""
-    if found.verdict == Verdict.SAME:
-        return ""
-    lines: Iterator[str] = iter(found.text().splitlines()[2:])
-    return next(lines, str(found.verdict))
 
 
 def _tohost(value: int | str | None) -> int | Literal["none"] | None:

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from etrace.checking.regress.manifest import Case
-from etrace.checking.regress.outcome import Result, Status
-from etrace.checking.regress.run import Finished, run_case
+from etrace.checking.regress.run import Finished, lost, run_case
 from etrace.errors import printable
 
 _LENGTH = struct.Struct("<Q")
@@ -60,9 +59,9 @@ class Worker:
             reply = _receive(process.stdout.fileno(), timeout)
         except _LateError:
             self.stop()
-            return _failed(case, f"timed out after {timeout:g} s; killed")
+            return lost(case, f"timed out after {timeout:g} s; killed")
         except (OSError, EOFError):
-            return _failed(case, self._why())
+            return lost(case, self._why())
         assert isinstance(reply, Finished)
         return reply
 
@@ -128,20 +127,6 @@ class Worker:
         process = self._process
         if process is not None and process.poll() is None:
             process.kill()
-
-
-def _failed(case: Case, reason: str) -> Finished:
-    return Finished(
-        Result(
-            case.suite,
-            case.name,
-            Status.ERROR,
-            reason,
-            tags=case.tags,
-            file=case.file,
-            line=case.line,
-        )
-    )
 
 
 class _LateError(Exception):

@@ -4,68 +4,61 @@
 read. What a format does not tell (privileges, traps, words) it says.
 """
 
-from collections.abc import Iterator
 from itertools import chain
 from types import ModuleType
 
 from etrace.errors import InputError, os_error
 from etrace.expand import expanded
-from etrace.files import MAX_LINE, open_input, shown
+from etrace.files import open_input, shown
 from etrace.sources.logs import csv, execlog, pcs, spike
-from etrace.sources.logs.text import HEAD, Log, blocks
-from etrace.trace.stretch import Stretch
+from etrace.sources.logs.text import HEAD, Block, Log, blocks, narrow
 
 #: By name, in the order in which they are tried.
 FORMATS: dict[str, ModuleType] = {"csv": csv, "spike": spike, "execlog": execlog, "pc": pcs}
 
 
-def open_log(path: str, xlen: int = 64, hart: int = 0) -> Log:
+def open_log(path: str, xlen: int = 64, hart: int = 0, name: str | None = None) -> Log:
     """The log `path` (gzip, xz; `-`: standard input), streaming; of several harts, that of `hart`.
 
-    `xlen`: addresses of 32 bits may be printed sign-extended. Raises `InputError` naming file and
-    line, also while the stretches are read.
+    `xlen`: addresses of 32 bits may be printed sign-extended. `name`: what messages call it, if not
+    by its path. Raises `InputError` naming file and line, also while the stretches are read.
     """
-    name = shown(path)
-    text = blocks(path)
-    first = next(text, None)
-    if first is None:
+    name = shown(path) if name is None else name
+    text = blocks(path, name)
+    ahead: list[Block] = []
+    while sum(len(each.data) for each in ahead) < HEAD and (block := next(text, None)):
+        ahead.append(block)
+    if not ahead:
         raise InputError(f"{name}: empty file; a log of program counters was expected")
-    format_ = _format(first.data[:HEAD])
+    head = b"".join(each.data for each in ahead)[:HEAD]
+    format_ = _format(head)
     if format_ is None:
-        line = first.data.split(b"\n", 1)[0][:60]
+        line = head.split(b"\n", 1)[0][:60]
         raise InputError(
             f"{name}: line 1: {line.decode('latin-1')!a} begins no log that is known: a pc "
             "trace (VALID,ADDRESS,...), Spike's -l or --log-commits, QEMU's execlog, or a list of "
             "hexadecimal addresses"
         )
-    log: Log = format_.log(first.data[:HEAD], chain([first], text), name, hart)
-    log.stretches = _cut(log.stretches, xlen)
+    log: Log = format_.log(head, chain(ahead, text), name, hart)
+    log.stretches = narrow(log.stretches, xlen)
     return log
 
 
-def _cut(stretches: Iterator[Stretch], xlen: int) -> Iterator[Stretch]:
-    """Addresses of `xlen` bits."""
-    for stretch in stretches:
-        if xlen == 32:
-            stretch.pcs &= 0xFFFF_FFFF
-            for name in ("epc", "tval"):
-                stretch.traps[name] &= 0xFFFF_FFFF
-        yield stretch
-
-
-def is_log(path: str) -> bool:
+def is_log(path: str, name: str | None = None) -> bool:
     """Whether the file `path` begins as a log does. Raises `InputError` if it cannot be read."""
+    name = shown(path) if name is None else name
     with open_input(path) as file:
-        contents, head = expanded(file, path), b""
+        head = b""
         try:
-            while len(head) < MAX_LINE:
-                if not (more := contents.read(MAX_LINE)):
-                    head += b"\n"  # that the last line may lack
+            contents = expanded(file, name)
+            while len(head) < HEAD:
+                if not (more := contents.read(HEAD)):
+                    head += b"" if head.endswith(b"\n") else b"\n"
                     break
                 head += more
         except OSError as error:
-            raise os_error(path, error) from None
-    return _format(head) is not None
+            raise os_error(name, error) from None
+    return _format(head[:HEAD]) is not None
 
 
 def _format(head: bytes) -> ModuleType | None:

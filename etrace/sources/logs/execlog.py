@@ -6,13 +6,14 @@ privileges are not told.
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import NoReturn
 
 import numpy as np
 
 from etrace.errors import InputError
 from etrace.kernels import logs as kernel
-from etrace.kernels.logs import Row
+from etrace.kernels.logs import Form, Row
 from etrace.sources.logs.text import Block, Log, quoted, rows_of
 from etrace.trace.stretch import UNKNOWN_PRIV, Stretch
 
@@ -36,8 +37,9 @@ def _stretches(blocks: Iterator[Block], name: str, hart: int) -> Iterator[Stretc
             '0xWORD, "text"'
         )
 
+    lines = partial(kernel.simulator, form=int(Form.EXECLOG))
     for block in blocks:
-        rows = rows_of(block, kernel.execlog, kernel.ROW, hart, wrong)
+        rows = rows_of(block, lines, kernel.ROW, hart, wrong)
         yield Stretch(
             rows[:, Row.ADDRESS].copy(),
             np.full(len(rows), UNKNOWN_PRIV, np.uint8),

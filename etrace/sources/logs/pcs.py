@@ -14,7 +14,7 @@ from etrace.trace.stretch import UNKNOWN_PRIV, Stretch
 
 #: The only column.
 _ONE = np.zeros(1, np.int64)
-_LINES = re.compile(rb"(?:[0-9a-fA-F]{1,16}\r?\n)+")
+_LINES = re.compile(rb"[0-9a-fA-F]{1,16}\r?\n(?:[0-9a-fA-F]{0,16}\r?\n)*")
 
 
 def recognises(head: bytes) -> bool:

@@ -6,6 +6,7 @@ exception. With `--log-commits` alone traps are not told; with `-l` alone privil
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import NoReturn
 
 import numpy as np
@@ -13,13 +14,13 @@ import numpy.typing as npt
 
 from etrace.errors import InputError
 from etrace.kernels import logs as kernel
-from etrace.kernels.logs import Kind, Row
+from etrace.kernels.logs import Form, Kind, Row
 from etrace.sources.logs.text import Block, Log, Rows, quoted, rows_of
 from etrace.trace.stretch import EVENT, UNKNOWN_PRIV, Stretch
 
 _LINE = re.compile(rb"(?:\s*>>>>[^\n]*\n)*\s*core\s+\d+: ")
-_SHOWN = re.compile(rb"^\s*core\s+\d+: 0x", re.MULTILINE)
-_RETIRED = re.compile(rb"^\s*core\s+\d+: \d+ 0x", re.MULTILINE)
+_SHOWN = re.compile(rb"^[ \t]*core[ \t]+\d+: 0x", re.MULTILINE)
+_RETIRED = re.compile(rb"^[ \t]*core[ \t]+\d+: \d+ 0x", re.MULTILINE)
 
 #: Rows that are held back at most, until it is known how often an instruction was executed; and
 #: instructions given at a time that are said to have been.
@@ -78,8 +79,9 @@ class _Reader:
 
     def stretches(self, blocks: Iterator[Block]) -> Iterator[Stretch]:
         """What the log tells, block by block."""
+        lines = partial(kernel.simulator, form=int(Form.SPIKE))
         for block in blocks:
-            rows = rows_of(block, kernel.spike, kernel.ROW, self._hart, self._wrong)
+            rows = rows_of(block, lines, kernel.ROW, self._hart, self._wrong)
             self._name_causes(rows, block)
             rows = np.concatenate([self._left, rows])
             settled = self._settled(rows)

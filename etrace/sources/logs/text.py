@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from etrace.errors import InputError, os_error
 from etrace.expand import expanded
-from etrace.files import MAX_LINE, open_input, shown
+from etrace.files import MAX_LINE, open_input
 from etrace.kernels.logs import State, line_ends
 from etrace.trace.stretch import Stretch
 
@@ -34,6 +34,16 @@ class Log:
     words_told: bool = True
 
 
+def narrow(stretches: Iterator[Stretch], xlen: int) -> Iterator[Stretch]:
+    """Addresses of `xlen` bits: those of 32 may be printed sign-extended."""
+    for stretch in stretches:
+        if xlen == 32:
+            stretch.pcs &= 0xFFFF_FFFF
+            for name in ("epc", "tval"):
+                stretch.traps[name] &= 0xFFFF_FFFF
+        yield stretch
+
+
 class Block(NamedTuple):
     """Whole lines, the last with its end; `lines` come before it."""
 
@@ -41,13 +51,13 @@ class Block(NamedTuple):
     lines: int
 
 
-def blocks(path: str) -> Iterator[Block]:
-    """The text of `path`, expanded. Raises `InputError` if it cannot be read, or is no text."""
-    name = shown(path)
+def blocks(path: str, name: str) -> Iterator[Block]:
+    """The text of `path`, which messages call `name`, expanded. Raises `InputError` if it cannot be
+    read, or is no text."""
     with open_input(path) as raw:
-        file = expanded(raw, name)
         rest, lines = b"", 0
         try:
+            file = expanded(raw, name)
             while piece := file.read(_PIECE):
                 end = piece.rfind(b"\n") + 1
                 if not end:
