@@ -102,6 +102,10 @@ KNOWN: tuple[Known, ...] = (
         "stores, traps, and other widths and addresses between LR and SC are free to differ",
     ),
     Known(
+        "Zbb, ctzw: 32 where no bit of the lower half is set",
+        "QEMU goes on to count in the upper half",
+    ),
+    Known(
         "Machine Trap Delegation Registers: exceptions that cannot occur in S or below are "
         "read-only zero",
         "QEMU keeps the bits of ecalls from VS and from M",
