@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tests.qemu import csrs, paging, privileged, protection, sequences
+from tests.qemu import csrs, paging, privileged, protection, sequences, virtual, words
 from tests.qemu.image import Image
 
 
@@ -24,16 +24,21 @@ _MAKERS: dict[str, Callable[[str, int, int, int], Image]] = {
     "trap": privileged.trap_image,
     "interrupt": privileged.interrupt_image,
     "pmp": protection.image,
+    "smepmp": protection.smepmp_image,
     "paging": paging.image,
     "svnapot": paging.image,
+    "virtual": virtual.image,
+    "words": words.image,
 }
 KINDS: tuple[str, ...] = tuple(_MAKERS)
 #: Properties of QEMU's hart that a kind needs.
 _PROPERTIES: Mapping[str, Mapping[str, str]] = {
+    "smepmp": {"x-epmp": "true"},
     "paging": {"svnapot": "false", "svpbmt": "false"},
 }
 
 
 def generate(kind: str, seed: int, xlen: int, count: int) -> Generated:
     """At most `count` cases."""
-    return Generated(_MAKERS[kind](kind, seed, xlen, count), _PROPERTIES.get(kind, {}))
+    isa = words.ISA.format(xlen) if kind == "words" else None
+    return Generated(_MAKERS[kind](kind, seed, xlen, count), _PROPERTIES.get(kind, {}), isa)

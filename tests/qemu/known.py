@@ -129,6 +129,10 @@ KNOWN: tuple[Known, ...] = (
         "QEMU takes the lowest number first",
     ),
     Known(
+        "Sstc: without menvcfg.STCE, STIP is what software wrote",
+        "QEMU clears it on a write to stimecmp",
+    ),
+    Known(
         "Machine Status Registers: MPP keeps only modes that there are; VS is read-only zero "
         "without vectors; UXL and SXL may be constant",
         "QEMU keeps what is written",
@@ -195,6 +199,10 @@ KNOWN: tuple[Known, ...] = (
         "any byte of an access, and fails it if not all of them",
         "QEMU does not see a region that lies between the first and the last byte, nor that an "
         "instruction ends in another region of the same page",
+    ),
+    Known(
+        "Smepmp: with RLB locked entries can be changed",
+        "QEMU still ignores writes to pmpaddr before a locked TOR entry",
     ),
     Known(
         "Physical Memory Protection CSRs: 0, 16 or 64 entries",

@@ -42,7 +42,7 @@ QEMU_CPU: Mapping[str, str] = {
     "pmu-num": "29",
 }
 #: QEMU ends by itself in well below a second; this is for programs that went astray.
-_TIMEOUT = 60.0
+_TIMEOUT = 30.0
 
 Bytes = npt.NDArray[np.uint8]
 

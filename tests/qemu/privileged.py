@@ -51,11 +51,12 @@ def defaults(image: Image) -> dict[str, int]:
     """What every case starts from. QEMU always updates A and D bits, so menvcfg has ADUE."""
     labels = image.labels
     zero = ("mie", "mideleg", "medeleg", "mip", "scause", "sepc", "stval", "sscratch", "satp")
+    compare = ("stimecmp",) if image.xlen == 64 else ("stimecmp", "stimecmph")
     return {
         **everything(image.xlen),
-        **dict.fromkeys(zero, 0),
         **environment(image.xlen, ADUE),
-        **dict.fromkeys(("stimecmp",) if image.xlen == 64 else ("stimecmp", "stimecmph"), -1),
+        **dict.fromkeys(compare, -1),  # before mip: `known`
+        **dict.fromkeys(zero, 0),
         "mcounteren": 7,
         "scounteren": 7,
         "mtvec": labels["handler"],
@@ -186,6 +187,13 @@ def interrupt_image(kind: str, seed: int, xlen: int, count: int) -> Image:
         every = sum(1 << n for n in (*_S_INTERRUPTS, *_M_INTERRUPTS))
         mideleg = rng.choice((0, every, rng.getrandbits(12))) & _DELEGABLE
         pending = sum(1 << n for n in chosen) | software << 3 | timer << 7
+        sstc = {}
+        if rng.random() < 0.3:  # then stimecmp says whether S-mode's timer is up
+            up = rng.random() < 0.5
+            pending = pending & ~(1 << 5) | up << 5
+            sstc = environment(xlen, ADUE | STCE)
+            if up:
+                sstc |= {"stimecmp": 0} | ({"stimecmph": 0} if xlen == 32 else {})
         mie = rng.choice((every, every, rng.getrandbits(12))) & every
         for mask in (mideleg, ~mideleg):  # `known`: one candidate for S, and one for M
             while (pending & mie & mask).bit_count() > 1:
@@ -195,11 +203,13 @@ def interrupt_image(kind: str, seed: int, xlen: int, count: int) -> Image:
             "mie": mie,
             "mip": sum(1 << n for n in chosen),
             "medeleg": delegation(rng),
+            **sstc,
             "mtvec": rng.choice((labels["handler"], labels["vectors"] | 1)),
             "stvec": labels["ecalls"] | rng.randrange(2),
             **mode(rng, status_bits(rng), priv),
         }
         body = [word("addi"), word("addi", rd=10, imm=1)]
-        what = f"mip {csrs['mip']:#x} {'MSIP ' * software}{'MTIP ' * timer}in {'US?M'[priv]}"
+        what = f"mip {csrs['mip']:#x} {'MSIP ' * software}{'MTIP ' * timer}{'STCE ' * bool(sstc)}"
+        what += f"in {'US?M'[priv]}"
         made.case(what, body, x={}, csrs=csrs, stores=stores)
     return made

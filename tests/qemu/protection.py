@@ -4,7 +4,7 @@ import random
 
 from tests.qemu import values
 from tests.qemu.assembler import word
-from tests.qemu.image import DATA, Image
+from tests.qemu.image import DATA, RAM, Image
 from tests.qemu.privileged import MPP, MPRV, M, S, U, new_image, protection
 
 ENTRIES = 6
@@ -65,6 +65,60 @@ def _inside(regions: list[tuple[int, int]], first: int, last: int) -> bool:
         if first < low <= high < last:
             return True
     return False
+
+
+#: mseccfg.
+_MML, _MMWP, _RLB = 1, 2, 4
+_LOCKED = 0x80
+#: Code of S and U; then code and constants, and data, of M alone: with MML and without.
+_USER_CODE, _MACHINE_CODE, _MACHINE_DATA = _NAPOT | 5, _LOCKED | _NAPOT | 5, _LOCKED | _NAPOT | 3
+_USER, _USER_SIZE = DATA + (1 << 20), 1 << 16
+
+
+def _napot(base: int, size: int) -> int:
+    return base >> 2 | (size >> 3) - 1
+
+
+def smepmp_image(kind: str, seed: int, xlen: int, count: int) -> Image:
+    """Accesses of data as in `image`, with mseccfg: any entry may be locked, and RLB lets the next
+    case unlock it. MML and MMWP last, so that it is the image that has them.
+    """
+    rng = random.Random(f"{kind} {seed} {xlen}")
+    made = new_image(xlen)
+    mseccfg = _RLB | rng.choice((0, _MML, _MMWP, _MML | _MMWP))
+    data = DATA + _WINDOW
+    rest = {"pmpaddr12": _napot(_USER, _USER_SIZE)}
+    rest |= {f"pmpaddr{n}": _napot(base, 16 << 20) for n, base in ((13, RAM), (14, DATA))}
+    made.defaults = {"mseccfg": mseccfg, **made.defaults}
+    for number in range(min(count, _USER_SIZE // 8)):
+        if made.full:
+            break
+        priv = rng.choice((U, S, M))
+        regions = [region(rng, data) for _ in range(ENTRIES)]
+        if regions[0][0] & _NAPOT == _TOR:  # all that is below, M mode's code, too
+            regions[0] = regions[0][0] ^ _TOR ^ _NA4, regions[0][1]
+        # not of TOR: `known`
+        locked = [c ^ (0 if c & _NAPOT == _TOR else rng.choice((0, _LOCKED))) for c, _ in regions]
+        if mseccfg & _MML:  # W without R means something
+            locked = [c ^ rng.choice((0, 1)) for c in locked]
+        csrs = {f"pmpaddr{n}": address for n, (_, address) in enumerate(regions)} | rest
+        fixed = [_USER_CODE, _MACHINE_CODE, _MACHINE_DATA, 0]
+        csrs |= protection(xlen, locked + [0] * (12 - ENTRIES) + fixed)
+        if not number:  # the regions for M mode must be there before it needs them
+            csrs["mseccfg"] = _RLB
+        body, x = access(rng, xlen, data + rng.randrange(8, _WINDOW - 48))
+        x[11] &= ~7
+        note = f"access {'US?M'[priv]} {x[11] - data:#x}, mseccfg {mseccfg}"
+        if priv == M:
+            csrs["inline"] = rng.choice((U, S, M)) * MPP | rng.randrange(2) * MPRV
+            made.case(note, body, x=x, csrs=csrs)
+            continue
+        csrs["mstatus"] = priv * MPP
+        entry = _USER + 8 * number
+        case = made.case(note, [], x=x, csrs=csrs, entry=entry)
+        case.body, case.address = body, entry
+        made.write(entry, body[0] | word("ecall") << 32)
+    return made
 
 
 def image(kind: str, seed: int, xlen: int, count: int) -> Image:

@@ -7,6 +7,7 @@ register is fair game. Branches and jumps go forward, over the next few instruct
 import random
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from specs.isa.csrs import ADDRESS
 from specs.isa.decode import Instruction, decode
@@ -280,32 +281,46 @@ def _choose(rng: random.Random, choice: Sequence[Entry]) -> Entry:
     return rng.choice([e for e in choice if e.extension == extension])
 
 
+def fill(rng: random.Random, kind: str, xlen: int, window: int) -> Window:
+    """Random instructions of a kind, whose memory is at `window`."""
+    choice = entries(kind, xlen)
+    sequence = Window(rng, xlen, window)
+    for _ in range(LENGTH):
+        if floating_point(kind) and rng.random() < 0.06:
+            sequence.parts.append([_fcsr_access(rng, sequence.free)])
+        else:
+            sequence.add(_choose(rng, choice))
+    return sequence
+
+
+def registers(rng: random.Random, kind: str, sequence: Window) -> dict[str, Any]:
+    """Arguments of `Image.case` for registers."""
+    given: dict[str, Any] = {
+        "x": {n: values.integer(rng, sequence.xlen) for n in range(1, 32)} | sequence.bases
+    }
+    if floating_point(kind):
+        given["f"] = values.floating(rng, _FORMS[kind])
+        given["fcsr"] = rng.randrange(5) << 5 | (rng.getrandbits(5) if rng.random() < 0.2 else 0)
+    return given
+
+
 def image(kind: str, seed: int, xlen: int, count: int) -> Image:
     """`count` cases (fewer if they fill the image) of a kind."""
     rng = random.Random(f"{kind} {seed} {xlen}")
-    choice = entries(kind, xlen)
-    floating = floating_point(kind)
-    made = Image(xlen, floating=floating)
+    made = Image(xlen, floating=floating_point(kind))
     for number in range(count):
         if made.full or (number + 1) * WINDOW > DATA_SIZE:
             break
         window = DATA + WINDOW * number
         for at in range(0, WINDOW, 8):
-            made.write(window + at, _datum(rng, kind))
-        sequence = Window(rng, xlen, window)
-        for _ in range(LENGTH):
-            if floating and rng.random() < 0.06:
-                sequence.parts.append([_fcsr_access(rng, sequence.free)])
-            else:
-                sequence.add(_choose(rng, choice))
-        x = {n: values.integer(rng, xlen) for n in range(1, 32)} | sequence.bases
-        f = values.floating(rng, _FORMS[kind]) if floating else ()
-        fcsr = rng.randrange(5) << 5 | (rng.getrandbits(5) if rng.random() < 0.2 else 0)
-        made.case(f"{kind} {number}", sequence.words(), x=x, f=f, fcsr=fcsr, skip=True)
+            made.write(window + at, datum(rng, kind))
+        sequence = fill(rng, kind, xlen, window)
+        given = registers(rng, kind, sequence)
+        made.case(f"{kind} {number}", sequence.words(), skip=True, **given)
     return made
 
 
-def _datum(rng: random.Random, kind: str) -> int:
+def datum(rng: random.Random, kind: str) -> int:
     if kind in _FORMS and rng.random() < 0.5:
         return values.boxed(rng, rng.choice(_FORMS[kind]))
     return values.integer(rng)
