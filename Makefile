@@ -9,6 +9,8 @@ PYTEST ?= $(BIN)/python -m pytest
 PYTEST_ARGS ?= -n 2
 TRIALS ?= 50000
 MODES_TRIALS ?= 5000
+# Of 400 programs each, for each kind and width (tests/qemu).
+QEMU_RUNS ?= 25
 FLOAT_TRIALS ?= 1000000
 CROSS ?= riscv64-unknown-elf-
 
@@ -65,7 +67,7 @@ soak: $(STAMP)
 	  tests/test_product_roundtrip.py tests/test_product_encode.py tests/test_product_modes.py \
 	  tests/test_model_roundtrip.py tests/test_model_modes.py tests/test_model_gaps.py \
 	  tests/decoder/test_model_gaps.py tests/encoder/test_qualify.py tests/test_passages.py \
-	  tests/specs tests/emu
+	  tests/specs tests/emu tests/qemu
 
 # Not part of `make test`: some minutes.
 mutants: $(STAMP)

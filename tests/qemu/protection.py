@@ -99,7 +99,7 @@ def smepmp_image(kind: str, seed: int, xlen: int, count: int) -> Image:
             regions[0] = regions[0][0] ^ _TOR ^ _NA4, regions[0][1]
         # not of TOR: `known`
         locked = [c ^ (0 if c & _NAPOT == _TOR else rng.choice((0, _LOCKED))) for c, _ in regions]
-        if mseccfg & _MML:  # W without R means something
+        if mseccfg & _MML and number:  # W without R means something
             locked = [c ^ rng.choice((0, 1)) for c in locked]
         csrs = {f"pmpaddr{n}": address for n, (_, address) in enumerate(regions)} | rest
         fixed = [_USER_CODE, _MACHINE_CODE, _MACHINE_DATA, 0]
