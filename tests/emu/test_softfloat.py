@@ -237,7 +237,8 @@ def test_what_the_manual_says_in_words() -> None:
     assert one("fsub.d", one_d, one_d) == (0, 0)
     assert one("fsub.d", one_d, one_d, rm=2) == (minus, 0)
     assert one("fsqrt.d", minus) == (minus, 0)
-    assert one("fmadd.d", infinite, 0, nan) == (nan, NV)  # even if the addend is a quiet NaN
+    # Even if the addend is a quiet NaN.
+    assert one("fmadd.d", infinite, 0, nan) == one("fmadd.d", 0, infinite, nan) == (nan, NV)
     assert one("fmul.d", infinite - 1, infinite - 1) == (infinite, OF | NX)
     assert one("fmul.d", infinite - 1, infinite - 1, rm=1) == (infinite - 1, OF | NX)
     # Below the least normal number by less than half a unit: not tiny after rounding.
