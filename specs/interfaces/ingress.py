@@ -90,10 +90,10 @@ PASSAGE = record(
 
 #: The end of a section: `reference`, of its last block, which ends in a jump through a register, in
 #: the 31st branch since the record before, or where what follows may change (in another page of
-#: virtual memory). `retired`: instructions up to its end, as `PASSAGE.begun`. `target`: the reference
-#: of the block that follows, as `PASSAGE.first`; or `NO_TARGET`, behind a branch: its successor.
-#: `map`: the outcomes of the section's branches, 1 for one not taken. The first is the bit above the
-#: lowest 1, the last is bit 31.
+#: virtual memory). `retired`: instructions up to its end, as `PASSAGE.begun`. `target`: the
+#: reference of the block that follows, as `PASSAGE.first`; or `NO_TARGET`, behind a branch: its
+#: successor. `map`: the outcomes of the section's branches, 1 for one not taken. The first is the
+#: bit above the lowest 1, the last is bit 31.
 RECORD = np.dtype([("reference", "<u4"), ("map", "<u4"), ("retired", "<u4"), ("target", "<u4")])
 
 #: From the instruction `retired` of this hart on (so many retired before, host calls' ebreaks
