@@ -178,7 +178,7 @@ for _name in ("satp", "stimecmp", "stimecmph"):
 for _first in ("cycle", "cycleh"):
     GUARDED[ADDRESS[_first] : ADDRESS[_first] + 32] = True
 
-_SATP_AT, _TIME_BIT = ADDRESS["satp"], np.uint64(2)
+_SATP_AT, _TIME_BIT = ADDRESS["satp"], np.uint64(1)
 _STIMECMP, _STIMECMPH = ADDRESS["stimecmp"], ADDRESS["stimecmph"]
 _MENVCFG_AT = ADDRESS["menvcfg"]
 _FCSR_FIRST, _FCSR_LAST = ADDRESS["fflags"], ADDRESS["fcsr"]
