@@ -64,7 +64,7 @@ unit: $(STAMP)
 soak: $(STAMP)
 	ETRACE_TRIALS=$(TRIALS) ETRACE_MODES_TRIALS=$(MODES_TRIALS) \
 	ETRACE_CONTEXT_TRIALS=$(MODES_TRIALS) ETRACE_FLOAT_TRIALS=$(FLOAT_TRIALS) \
-	ETRACE_HART_TRIALS=$(HART_TRIALS) \
+	ETRACE_HART_TRIALS=$(HART_TRIALS) ETRACE_QEMU_RUNS=$(QEMU_RUNS) \
 	HYPOTHESIS_PROFILE=soak $(PYTEST) $(PYTEST_ARGS) \
 	  tests/test_product_roundtrip.py tests/test_product_encode.py tests/test_product_modes.py \
 	  tests/test_model_roundtrip.py tests/test_model_modes.py tests/test_model_gaps.py \
