@@ -51,6 +51,8 @@ class Levels(Assembly):
     def __init__(self, xlen: int, closed: bool = False) -> None:
         super().__init__(xlen)
         self.parts: list[Part] = []
+        #: Of the run that was observed last.
+        self.events: list[Event] = []
         self.jal(rd=0, imm=8)
         handler = self.label("m_handler")
         self.jalr(rs1=26)
@@ -63,6 +65,29 @@ class Levels(Assembly):
             if xlen == 64:
                 self.slli(rd=24, rs1=24, imm=32)
             self.csr("pmpcfg3" if xlen == 32 else "pmpcfg2", write=24)
+
+    def skip_faults(self) -> None:
+        """From here on M-mode steps over what faults (four bytes), goes back to register 1 where
+        nothing can be fetched, and behind the part at its call. Registers 28 and 29.
+        """
+        self.jal(rd=0, to="skipping")
+        handler = self.at
+        self.csr("mcause", rd=28)
+        for cause, to in ((12, "skip fetch"), (1, "skip fetch"), (8, "skip end"), (9, "skip end"),
+                          (11, "skip end")):  # fmt: skip
+            self.addi(rd=29, rs1=0, imm=cause)
+            self.beq(rs1=28, rs2=29, to=to)
+        self.csr("mepc", rd=28)
+        self.addi(rd=28, rs1=28, imm=4)
+        self.csr("mepc", write=28)
+        self.mret()
+        self.label("skip fetch")
+        self.csr("mepc", write=1)
+        self.mret()
+        self.label("skip end")
+        self.jalr(rs1=26)
+        self.label("skipping")
+        self.put("mtvec", handler)
 
     def wide(self, rd: int, value: int) -> None:
         """Load a constant of xlen bits. Uses register 24."""
@@ -121,6 +146,7 @@ class Levels(Assembly):
         machine.on_discontinuity(events.append)
         assert list(machine.run(limit)) == []
         assert machine.exit_reason is ExitReason.EXIT, (machine.exit_reason, hex(machine.pc))
+        self.events = events
         for part in self.parts:
             part.events = [e for e in events if part.begin <= e.from_pc <= part.end]
         return machine
