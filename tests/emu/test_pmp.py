@@ -85,7 +85,7 @@ def test_ranges(xlen: int) -> None:
     """NA4, NAPOT, TOR, with accesses of each size at each address around them; the first entry that
     matches a byte decides, and has to match all of them.
     """
-    base = DATA + 0x1000
+    base = DATA + 0x1040  # within a page: one memory operation each
     shapes: dict[str, tuple[list[tuple[int, int]], list[tuple[int, int, int]]]] = {
         # (configuration, pmpaddr) of entries 0 ..., and what they cover (first, last, entry)
         "na4": ([(NA4, base + 8 >> 2)], [(base + 8, base + 11, 0)]),
