@@ -7,7 +7,7 @@ import pytest
 from emu.machine import ExitReason, Machine
 from specs.interfaces.events import EXCEPTION, INTERRUPT, TRAP_RETURN
 from specs.isa.csrs import ADDRESS
-from tests.emu.build import DATA, MSIP, MTIME, MTIMECMP, Assembly, dwords
+from tests.emu.build import CODE, DATA, MSIP, MTIME, MTIMECMP, dwords
 from tests.emu.levels import (
     FS,
     MIE,
@@ -27,6 +27,7 @@ from tests.emu.levels import (
     S,
     U,
 )
+from tests.emu.replay import watch
 
 XLEN = pytest.mark.parametrize("xlen", [32, 64])
 ILLEGAL, BREAKPOINT = 2, 3
@@ -34,8 +35,8 @@ ILLEGAL, BREAKPOINT = 2, 3
 SSI, MSI, STI, MTI, SEI = 1, 3, 5, 7, 9
 
 
-def word_at(a: Assembly, address: int) -> int:
-    return int.from_bytes(a.bytes()[address - a.base :][:4], "little")
+def word_at(code: bytes, address: int) -> int:
+    return int.from_bytes(code[address - CODE :][:4], "little")
 
 
 def supervisor_handler(a: Levels, how: str = "ecall") -> int:
@@ -347,9 +348,10 @@ def test_trapping_what_supervisors_do(xlen: int) -> None:
         a.put("mip", 1 << SSI)
     a.exit()
     a.observe()
+    code = a.bytes()
     for part, at, illegal, name, level, bits in wanted:
         found = [(e.from_pc, e.cause, e.tval) for e in part.traps if e.cause == ILLEGAL]
-        word = word_at(a, at)
+        word = word_at(code, at)
         assert found == ([(at, ILLEGAL, word)] if illegal else []), (name, level, hex(bits))
 
 
@@ -632,10 +634,11 @@ def test_which_csrs_there_are_at_each_level(xlen: int) -> None:
         second = first + 4 * 4096
         a.jal(rd=0, imm=0)
         machine = Machine([a.program()], record=False)
+        code = a.bytes()
         illegal = []
         machine.on_discontinuity(illegal.append, EXCEPTION)
         assert list(machine.run(100_000)) == []
-        assert all(e.cause == ILLEGAL and e.tval == word_at(a, e.from_pc) for e in illegal[:5])
+        assert all(e.cause == ILLEGAL and e.tval == word_at(code, e.from_pc) for e in illegal)
         faulted = {e.from_pc for e in illegal}
         read = {n for n in range(4096) if first + 4 * n not in faulted}
         wanted = {n for n in there if n >> 8 & 3 <= level}
@@ -779,10 +782,9 @@ def test_instructions_on_cache_blocks_are_enabled(xlen: int) -> None:
             wanted.append((part, legal, name))
     a.exit()
     a.observe()
+    code = a.bytes()
     for part, legal, name in wanted:
-        assert (part.fault is None) == legal, name
-        if not legal:
-            assert part.fault == (ILLEGAL, word_at(a, part.begin))
+        assert part.fault == (None if legal else (ILLEGAL, word_at(code, part.begin))), name
 
 
 @XLEN
@@ -827,6 +829,92 @@ def test_levels_do_not_share_their_code(xlen: int) -> None:
     )
     assert list(machine.run(10_000)) == [] and machine.exit_code == 0
     assert faults == [(level, 0 if level == U else 4) for level in order if level != M]
+
+
+@XLEN
+def test_retirement_and_events_are_one_chain(xlen: int) -> None:
+    """At all levels, with traps to S-mode and M-mode, returns from both, and interrupts
+    (`replay.Replay` checks each against the one before).
+    """
+    a = Levels(xlen)
+    a.put("menvcfg" if xlen == 64 else "menvcfgh", 1 << (xlen - 1))
+    a.put("mcounteren", -1)
+    a.jal(rd=0, to="begin")
+    while a.at & 3:
+        a.c_nop()
+    handler = a.label("s")
+    a.csr("scause", rd=28)
+    a.blt(rs1=28, rs2=0, to="interrupt")
+    a.csr("sepc", rd=28)
+    a.addi(rd=28, rs1=28, imm=4)
+    a.csr("sepc", write=28)
+    a.addi(rd=20, rs1=20, imm=1)
+    a.sret()
+    a.label("interrupt")
+    a.addi(rd=21, rs1=21, imm=1)
+    a.csr("time", rd=28)
+    a.addi(rd=28, rs1=28, imm=2)
+    a.csr("stimecmp", write=28)
+    a.sret()
+    a.label("begin")
+    a.put("stvec", handler)
+    a.put("mideleg", 1 << STI)
+    a.put("medeleg", 1 << ILLEGAL | 1 << BREAKPOINT | 1 << 8)
+    a.put("stimecmp", 1)
+    if xlen == 32:
+        a.put("stimecmph", 0)
+    a.put("mie", 1 << STI)
+    for turn, level in enumerate((U, S, M, U, S)):
+        with a.part(level):
+            if level != M:
+                a.addi(rd=5, rs1=0, imm=300)
+                a.label(f"loop {turn}")
+                a.addi(rd=5, rs1=5, imm=-1)
+                a.bne(rs1=5, rs2=0, to=f"loop {turn}")
+                a.ebreak()
+            if level == U:
+                a.ecall()
+                a.raw(0xFFFF_FFFF, 4)
+                a.lw(rd=0, rs1=0, imm=0)  # not delegated: back to M-mode
+    a.exit()
+    replay = watch(Machine([a.program()]))
+    machine = replay.machine
+    assert machine.exit_reason is ExitReason.EXIT
+    assert machine.register(20) == 8 and machine.register(21) > 6
+    kinds = {(e.kind, e.priv_before, e.priv_after) for e in replay.events}
+    assert kinds == {
+        *((TRAP_RETURN, *levels) for levels in ((M, U), (M, S), (M, M), (S, U), (S, S))),
+        *((EXCEPTION, *levels) for levels in ((U, S), (S, S), (U, M), (S, M), (M, M))),
+        (INTERRUPT, U, S),
+    }
+
+
+@XLEN
+def test_vectors_of_machine_mode(xlen: int) -> None:
+    """Also of interrupts that are S-mode's, where they are not delegated."""
+    a = Levels(xlen)
+    a.jal(rd=0, to="begin")
+    while a.at & 63:
+        a.addi()
+    base = a.at
+    for _ in range(12):
+        a.jalr(rs1=26)
+    a.label("begin")
+    a.put("mie", 0xAAA)
+    a.put("mtvec", base | 1)
+    parts = []
+    for cause in (SSI, MSI, STI, MTI, SEI):
+        pend(a, 1 << cause)
+        with a.part(S) as part:
+            a.addi()
+        parts.append((part, cause))
+    pend(a, 0)
+    with a.part(S) as call:
+        a.addi()
+    a.exit()
+    a.observe()
+    assert [part.events[0].to_pc for part, _ in parts] == [base + 4 * c for _, c in parts]
+    assert [e.to_pc for e in call.events] == [base]
 
 
 def test_mtime_is_what_time_reads() -> None:
