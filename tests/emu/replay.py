@@ -6,14 +6,16 @@ from specs.interfaces.ingress import Chunk
 from specs.isa.control import classify
 from specs.isa.transfers import Kind as Transfer
 
-EBREAK, MRET = 0x0010_0073, 0x3020_0073
+EBREAK, MRET, SRET = 0x0010_0073, 0x3020_0073, 0x1020_0073
+#: By privilege level: what its registers' names begin with.
+LETTER = {1: "s", 3: "m"}
 
 
 class Replay:
     """Both hooks of a machine. `events`: all of them; `pcs`: what retired (ebreaks of host calls
     too); `log`: both, in order of delivery. Each is checked against where the stream stood.
 
-    The program must not change its code.
+    The program must not change its code, nor use virtual memory.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -23,6 +25,7 @@ class Replay:
         self.log: list[int | Event] = []
         self._next: int | None = machine.pc  # None: a register says where
         self._trap: tuple[int, int, int, int] | None = None
+        self._priv = 3
         self._previous: Event | None = None
         machine.on_retire(self.retired)
         machine.on_discontinuity(self.event)
@@ -33,9 +36,11 @@ class Replay:
             index, code = reference >> 4, reference & 15
             if code in (1, 2):
                 trap = chunk.traps[index]
+                assert trap["priv"] == self._priv
                 self._trap = (code, int(trap["iaddr"]), int(trap["cause"]), int(trap["tval"]))
                 continue
             block = chunk.blocks[index]
+            assert block["priv"] == self._priv
             self._block(int(block["iaddr"]), int(block["iretire"]), code)
 
     def _block(self, address: int, halfwords: int, itype: int) -> None:
@@ -60,7 +65,7 @@ class Replay:
 
     def event(self, event: Event) -> None:
         machine = self.machine
-        assert (event.hart, event.priv_before, event.priv_after) == (0, 3, 3)
+        assert (event.hart, event.priv_before) == (0, self._priv)
         assert event.to_pc == machine.pc and event.instret == machine.instret
         assert event.time == machine.time and event.pending_since <= event.instret
         assert event.instret == len(self.pcs) - machine.host_calls
@@ -71,16 +76,22 @@ class Replay:
             code = 2 if event.kind == INTERRUPT else 1
             assert self._trap == (code, event.from_pc, event.cause, event.tval)
             top = 1 << (machine.xlen - 1) if event.kind == INTERRUPT else 0
-            assert machine.csr("mcause") == event.cause | top
-            assert machine.csr("mepc") == event.from_pc and machine.csr("mtval") == event.tval
+            letter = LETTER[event.priv_after]
+            assert event.priv_after >= event.priv_before
+            assert machine.csr(f"{letter}cause") == event.cause | top
+            assert machine.csr(f"{letter}epc") == event.from_pc
+            assert machine.csr(f"{letter}tval") == event.tval
         else:
             assert self._trap is None and event.from_pc == self.pcs[-1]
             word = machine.memory.read(event.from_pc, 4)
             if event.kind == HOST_CALL:
                 assert word == EBREAK and event.to_pc == event.from_pc + 4
+                assert event.priv_after == self._priv
             else:
-                assert event.kind == TRAP_RETURN and word == MRET
-                assert event.to_pc == machine.csr("mepc")
+                assert event.kind == TRAP_RETURN and word in (MRET, SRET)
+                assert event.to_pc == machine.csr("mepc" if word == MRET else "sepc")
+                assert event.priv_after <= self._priv
+        self._priv = event.priv_after
         self._trap = None
         self._next = event.to_pc
         self._previous = event

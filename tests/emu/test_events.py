@@ -39,6 +39,9 @@ from tests.emu.test_traps import with_handler
 
 MSTATUS = ADDRESS["mstatus"]
 XLEN = pytest.mark.parametrize("xlen", [32, 64])
+MODES = pytest.mark.parametrize("modes", ["M", "MU", "MSU"])
+#: mstatus.MPP: an mret leaves it at the lowest level.
+MPP_M = 3 << 11
 
 
 def rearming(xlen: int, turns: int) -> Assembly:
@@ -127,11 +130,14 @@ def test_an_illegal_instruction_at_the_only_vector(xlen: int) -> None:
 
 
 @XLEN
-def test_stale_cause_registers_are_no_event(xlen: int) -> None:
+@MODES
+def test_stale_cause_registers_are_no_event(xlen: int, modes: str) -> None:
     """Jumps to the handler, to mepc, and writes to the cause registers: only traps count."""
     a = with_handler(xlen)
     ecall = a.ecall()
     a.csr("mcause", write=20)  # as it is
+    a.li(14, MPP_M)
+    a.csr("mstatus", set_=14)
     a.la(11, "handler")
     a.li(13, a.at + 4 * (8 if xlen == 64 else 6))
     a.addi(rd=13, rs1=13, imm=-4)
@@ -140,7 +146,7 @@ def test_stale_cause_registers_are_no_event(xlen: int) -> None:
     a.addi()
     second = a.ecall()
     a.exit()
-    replay = watch(Machine([a.program()]))
+    replay = watch(Machine([a.program()], modes=modes))
     assert replay.kinds == "ETTET"
     assert [e.from_pc for e in replay.events if e.kind == EXCEPTION] == [ecall, second]
     assert all(e.cause == (11 if e.kind == EXCEPTION else 0) for e in replay.events)
@@ -196,7 +202,8 @@ def test_an_interrupt_at_a_device_access_neither_loses_nor_doubles_it(xlen: int)
 
 
 @XLEN
-def test_nested_interrupts(xlen: int) -> None:
+@MODES
+def test_nested_interrupts(xlen: int, modes: str) -> None:
     a = Assembly(xlen)
     a.jal(rd=0, imm=128)
     a.label("handler")
@@ -210,7 +217,7 @@ def test_nested_interrupts(xlen: int) -> None:
     reached = a.addi(rd=23, rs1=0, imm=1)
     a.csrrci(rs1=8, imm=MSTATUS)
     a.csr("mepc", write=22)
-    a.ori(rd=29, rs1=0, imm=0x80)
+    a.li(29, MPP_M | 0x80)
     a.csr("mstatus", set_=29)
     outer_return = a.mret()
     a.label("inner")
@@ -228,7 +235,7 @@ def test_nested_interrupts(xlen: int) -> None:
     a.addi()
     a.beq(rs1=23, rs2=0, to="loop")
     a.exit()
-    replay = watch(Machine([a.program()]), 10_000)
+    replay = watch(Machine([a.program()], modes=modes), 10_000)
     handler = a.labels["handler"]
     assert replay.kinds == "IITT"
     assert [(e.from_pc, e.to_pc, e.cause) for e in replay.events] == [
@@ -643,6 +650,12 @@ def test_csrs_by_name(xlen: int) -> None:
     assert values == [at]
     assert machine.csr("mtvec") == machine.csr(0x305) == a.labels["handler"]
     assert machine.csr("minstret") == machine.instret
-    for wrong in ("satp", "nonsense", 0x180, -1, 4096):
-        with pytest.raises(MachineError, match="no CSR"):
-            machine.csr(wrong)
+    assert machine.csr("satp") == 0
+    alone = Machine([a.program()], modes="M")
+    for each, absent in (
+        (machine, ("nonsense", 0x7C0, -1, 4096)),
+        (alone, ("satp", "nonsense", 0x180, -1, 4096)),
+    ):
+        for wrong in absent:
+            with pytest.raises(MachineError, match="no CSR"):
+                each.csr(wrong)

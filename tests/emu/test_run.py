@@ -233,7 +233,9 @@ def test_more_memory_and_where_it_cannot_be() -> None:
 def test_what_cannot_be_built() -> None:
     a, b = Assembly(64), Assembly(32)
     for options in (
-        {"isa": "rv64imafdc"},
+        {"isa": "rv64imafdcv"},
+        {"isa": "rv64imac", "modes": "MS"},
+        {"modes": "SU"},
         {"isa": "rv32imac"},
         {"isa": "arm"},
         {"platform": "moon"},

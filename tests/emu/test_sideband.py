@@ -76,17 +76,23 @@ def test_a_write_is_a_context_of_the_next_instruction(xlen: int, ctype: int) -> 
 def test_csrs_that_can_be_the_context(xlen: int, csr: int) -> None:
     a = with_handler(xlen)
     a.addi(rd=5, rs1=0, imm=-3)
+    value = (1 << xlen) - 3
+    if (xlen, csr) == (64, ADDRESS["satp"]):  # there is no mode 15
+        a.addi(rd=5, rs1=0, imm=8)
+        a.slli(rd=5, rs1=5, imm=60)
+        value = 8 << 60
     a.csrrw(rd=0, rs1=5, imm=csr)
     behind = a.csrrs(rd=6, rs1=0, imm=csr)
     a.exit()
     machine = Machine([a.program()], sideband=SidebandOptions(context_csr=csr))
-    value = (1 << xlen) - 3
     assert sides(finish(machine)) == [(behind, Side(HAS_CONTEXT, value, 0, 2))]
     assert machine.register(6) == machine.csr(csr) == value and not machine.trap_counts
     # Without the option it is what it was.
-    plain = Machine([a.program()])
-    assert not sides(finish(plain))
-    assert plain.trap_counts == ({} if csr == ADDRESS["mscratch"] else {(False, 2): 2})
+    for modes, there in (("M", {"mscratch"}), ("MSU", {"mscratch", "satp"})):
+        plain = Machine([a.program()], modes=modes)
+        assert not sides(finish(plain))
+        exists = csr in {ADDRESS[name] for name in there}
+        assert plain.trap_counts == ({} if exists else {(False, 2): 2})
 
 
 @pytest.mark.parametrize("csr", ["mhartid", "cycle", "mip", "minstret", "tdata1", 0xC55, 0xF55])

@@ -223,8 +223,10 @@ def test_extensions_that_are_not_there_are_illegal() -> None:
     a.csr("misa", rd=5)
     a.exit()
     program = a.program()
-    assert [(r[0], r[3]) for r in trap_rows(program, isa="rv64ic_zicsr")] == want
-    assert run(program, isa="rv64ic_zicsr").register(5) == 2 << 62 | 1 << 8 | 1 << 2
+    for modes, letters in (("M", 0), ("MU", 1 << 20), ("MSU", 1 << 20 | 1 << 18)):
+        options = {"isa": "rv64ic_zicsr", "modes": modes}
+        assert [(r[0], r[3]) for r in trap_rows(program, **options)] == want
+        assert run(program, **options).register(5) == 2 << 62 | letters | 1 << 8 | 1 << 2
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -118,7 +118,7 @@ def test_a_trigger_that_waits(xlen: int, rest: int) -> None:
     assert pulses(finish(machine)) == [] and machine.register(20) == control
 
 
-def written(xlen: int, *writes: tuple[int, int]) -> list[tuple[int, int]]:
+def written(xlen: int, *writes: tuple[int, int], modes: str | None = None) -> list[tuple[int, int]]:
     """What tdata1 and tdata2 read after each write of (tdata2, tdata1), in this order."""
     a = Assembly(xlen)
     a.li(9, DATA)
@@ -129,7 +129,7 @@ def written(xlen: int, *writes: tuple[int, int]) -> list[tuple[int, int]]:
             a.sw(rs1=9, rs2=20, imm=0) if xlen == 32 else a.sd(rs1=9, rs2=20, imm=0)
             a.addi(rd=9, rs1=9, imm=xlen // 8)
     a.exit()
-    machine = Machine([a.program()])
+    machine = Machine([a.program()], modes=modes)
     finish(machine)
     values = dwords(machine, DATA, 2 * len(writes))
     return list(zip(values[::2], values[1::2], strict=True))
@@ -137,16 +137,23 @@ def written(xlen: int, *writes: tuple[int, int]) -> list[tuple[int, int]]:
 
 @XLEN
 @pytest.mark.parametrize("kind", [2, 6])
-def test_fields_that_are_not_there_stay_zero(xlen: int, kind: int) -> None:
-    """s, u, dmode, timing and reserved ones; action 1 becomes 0 without debug mode."""
+@pytest.mark.parametrize(("modes", "levels"), [("M", 0), ("MU", 1 << 3), ("MSU", 3 << 3)])
+def test_fields_that_are_not_there_stay_zero(xlen: int, kind: int, modes: str, levels: int) -> None:
+    """s and u without these modes, dmode, timing and reserved ones; action 1 becomes 0 without
+    debug mode.
+    """
     maskmax = xlen - 1 << (xlen - 11) if kind == 2 else 0
     size = 2 << 16
     plain = tdata1(xlen, 0, kind=kind, rest=1 << 6 | 3 | size)
     others = 3 << 3 | 1 << 5 | 1 << (xlen - 5) | (1 << 18 if kind == 2 else 3 << 25 | 3 << 23)
     hit = 1 << (20 if kind == 2 else 22)
     mine = tdata1(xlen, 1, kind=kind, rest=1 << 6 | 3 | size)
-    got = written(xlen, (0x40, plain | others), (0x40, plain | hit), (0x40, mine))
-    assert got == [(plain | maskmax, 0x40), (plain | maskmax | hit, 0x40), (plain | maskmax, 0x40)]
+    got = written(xlen, (0x40, plain | others), (0x40, plain | hit), (0x40, mine), modes=modes)
+    assert got == [
+        (plain | maskmax | levels, 0x40),
+        (plain | maskmax | hit, 0x40),
+        (plain | maskmax, 0x40),
+    ]
 
 
 @XLEN
