@@ -23,7 +23,8 @@ def run_header(
         raise InputError("no program to run")
     programs = load_programs([os.fspath(path) for path in elf])
     images = tuple(load_image(each) for each in image)
-    code = Code(programs[0].xlen, programs, images, run.platform, run.isa)
+    modes = None if run.modes is None else run.modes.upper()
+    code = Code(programs[0].xlen, programs, images, run.platform, run.isa, modes)
     program_references, image_references = code.references()
     chosen = choices.configuration(code.xlen, programs)
     telling = run.telling
@@ -44,6 +45,7 @@ def run_header(
         images=image_references,
         platform=run.platform,
         isa=run.isa,
+        modes=modes,
         memory=run.memory,
         max_instructions=run.max_instructions,
         command=tuple(command),
