@@ -30,7 +30,9 @@ def elf(
     phentsize: int | None = None,
     shentsize: int | None = None,
 ) -> bytes:
-    """The file. `symbols`: name, address, and size if it is not 0. `names`: the string table instead of one that is made, with `name_offsets`."""
+    """The file. `symbols`: name, address, and size if it is not 0. `names`: the string table
+    instead of one that is made, with `name_offsets`.
+    """
     word = "Q" if xlen == 64 else "I"
     header_size, ph_size, sh_size = (64, 56, 64) if xlen == 64 else (52, 32, 40)
     at = header_size + ph_size * len(loads)

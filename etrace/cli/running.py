@@ -99,7 +99,7 @@ _OPTIONS = (
     ),
     click.option(
         "--modes",
-        type=click.Choice(["M", "MU", "MSU"], case_sensitive=False),
+        type=click.Choice(["M", "MU", "MSU"]),
         help="Privilege modes of the hart [those that --isa names, or all].",
     ),
     click.option(

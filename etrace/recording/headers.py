@@ -29,7 +29,7 @@ def run_header(
     chosen = choices.configuration(code.xlen, programs)
     telling = run.telling
     if telling is not None:
-        chosen = telling.room(chosen, choices.params is not None)
+        chosen = telling.room(chosen, choices.params is not None, code.xlen)
     if chosen.resync.unit == "cycles" and (telling is None or telling.time is None):
         raise InputError('[resync] unit = "cycles" counts time; say which with --time')
     sideband = None if telling is None else telling.options(programs)
