@@ -29,6 +29,7 @@ from specs.interfaces.ingress import (
     PASSAGE,
     RECORD,
     RESET,
+    SIDEBAND,
     TRAP,
     Chunk,
 )
@@ -158,6 +159,7 @@ class Machine:
             self.cpu[state.SEMIHOSTING] = 1
         self._hooks = Hooks(self.cpu)
         self._buffer = _Buffer(0, 0)
+        self._code_delivered = 0
         self._blocks = np.zeros(0, BLOCK)
         self._successors = np.zeros((0, 2), np.uint32)
         self._marks = np.zeros(0, np.uint64)
@@ -297,7 +299,7 @@ class Machine:
                 continue
             if self._record:
                 chunk = self._chunk(0, self._rows_yielded)
-                if len(chunk.refs):
+                if len(chunk.refs) or len(chunk.code):
                     turn = (turn + 1) % len(ring)
                     self._rows_yielded = len(chunk.blocks)
                     yield chunk
@@ -462,6 +464,7 @@ class Machine:
         cpu[state.CODE_ROWS] = buffer.code.ctypes.data if told else 0
         cpu[state.CODE_PAGES] = buffer.pages.ctypes.data
         cpu[state.CODE_COUNT], cpu[state.CODE_LIMIT] = 0, CHUNK_CODE
+        self._code_delivered = 0
         cpu[state.RECORDS] = cpu[state.RECORD_TABLE] = buffer.records.ctypes.data
         cpu[state.RECORDS_END] = buffer.records.ctypes.data + buffer.records.nbytes
 
@@ -486,12 +489,14 @@ class Machine:
         end = (int(cpu[state.REFS]) - buffer.refs.ctypes.data) // 4
         blocks = self._blocks[: int(cpu[state.BLOCK_COUNT])]
         traps = buffer.traps[: int(cpu[state.TRAP_COUNT])]
-        told = int(cpu[state.CODE_COUNT])
-        code = {"code": buffer.code[:told], "pages": buffer.pages[:told]} if told else {}
+        sidebands, refs = np.zeros(0, SIDEBAND), buffer.refs[begin:end]
         if self._sideband.active:
             refs = self._sideband.chunk(buffer.refs, begin, end, self._marks)
-            return Chunk(refs, blocks, traps, self._sideband.rows, fresh, **code)
-        chunk = Chunk(buffer.refs[begin:end], blocks, traps, fresh=fresh, **code)
+            sidebands = self._sideband.rows
+        chunk = Chunk(refs, blocks, traps, sidebands, fresh)
+        told = int(cpu[state.CODE_COUNT])
+        if told:
+            chunk.code, chunk.pages = buffer.code[:told], buffer.pages[:told]
         if cpu[state.PASSAGE_COUNT]:
             records = int(cpu[state.RECORDS] - cpu[state.RECORD_TABLE]) // RECORD.itemsize
             chunk.passages = buffer.passages[: int(cpu[state.PASSAGE_COUNT])]
@@ -506,6 +511,8 @@ class Machine:
             return None
         chunk = self._chunk((delivered - self._buffer.refs.ctypes.data) // 4, self._rows_delivered)
         self._rows_delivered = len(chunk.blocks)
+        chunk.code = chunk.code[self._code_delivered :]
+        self._code_delivered = int(self.cpu[state.CODE_COUNT])
         return chunk
 
 
