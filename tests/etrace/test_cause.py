@@ -119,6 +119,7 @@ def test_a_good_end_has_no_account(run: Run, firmware: Path, tmp_path: Path) -> 
         "exit_code": 0,
         "instructions": json.loads(result.stdout)["instructions"],
         "signal": None,
+        "signature": None,
     }
 
 
