@@ -191,6 +191,15 @@ class Machine:
         """Value of x0..x31, as an unsigned number of xlen bits."""
         return int(self.cpu[state.X + number]) & ((1 << self.xlen) - 1)
 
+    def float_register(self, number: int) -> int:
+        """The 64 bits of f0..f31; narrower values are NaN-boxed."""
+        return int(self.cpu[state.F + number])
+
+    @property
+    def privilege(self) -> Privilege:
+        """The privilege mode that the next instruction is executed in."""
+        return Privilege(int(self.cpu[state.PRIV]))
+
     def csr(self, which: str | int) -> int:
         """Value of a CSR, by name or address, as an instruction at `pc` would read it.
 
