@@ -1,5 +1,8 @@
 """The emulator: runs a program and reports what retires (`specs.interfaces.ingress`).
 
+A whole hart: RV32 and RV64 with M, A, F, D, C, B and more (`emu.hart.extensions`), modes M, S and
+U, PMP and virtual memory; on a platform with memory and few devices.
+
 `load` reads an ELF file, `Machine` runs it. Importing this package is cheap: `Machine` (Numba) is
 imported when it is first asked for.
 """

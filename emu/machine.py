@@ -11,7 +11,7 @@ from emu.engine.operations import operations
 from emu.hart import csrs, pmp, state
 from emu.hart.extensions import allowed, misa, selection
 from emu.hart.interrupts import mtime
-from emu.host.htif import Htif
+from emu.host.htif import Htif, Mailbox
 from emu.host.semihosting import Semihosting, SemihostingOptions
 from emu.ingress.hooks import Hooks, Words
 from emu.ingress.options import SidebandOptions
@@ -403,17 +403,23 @@ class Machine:
         console: Callable[[bytes], None] | None,
         given: int | Literal["none"] | None,
     ) -> Htif | None:
-        symbols = {name: s.address for p in reversed(programs) for name, s in p.symbols.items()}
-        tohost = symbols.get("tohost") if given is None else given
-        if tohost is None or tohost == "none":
+        symbols = {name: s for p in reversed(programs) for name, s in p.symbols.items()}
+        tohost, fromhost = symbols.get("tohost"), symbols.get("fromhost")
+        if given == "none" or (given is None and tohost is None):
             return None
-        if tohost % 8 or self.memory.view(tohost, 8) is None:
+        if given is not None:
+            box = Mailbox.at(given)
+        else:
+            assert tohost is not None
+            box = Mailbox.at(tohost.address, tohost.size)
+        if box.address % box.size or self.memory.view(*box) is None:
             raise MachineError(
-                f"tohost at {tohost:#x}: not an aligned doubleword of memory; "
+                f"tohost at {box.address:#x}: not an aligned word or doubleword of memory; "
                 "is there RAM missing? --memory adds some"
             )
-        self.cpu[state.TOHOST] = tohost
-        return Htif(self.memory, tohost, symbols.get("fromhost"), console)
+        self.cpu[state.TOHOST] = box.address
+        reply = None if fromhost is None else Mailbox.at(fromhost.address, fromhost.size)
+        return Htif(self.memory, box, reply, console)
 
     def _serve(self) -> None:
         self.cpu[state.HOST] = 0

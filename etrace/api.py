@@ -27,6 +27,7 @@ from etrace.recording.recorder import Progress, Sink, Summary
 from etrace.recording.recorder import encode as encode_stream
 from etrace.recording.recorder import record as record_run
 from etrace.recording.sideband import Telling
+from etrace.recording.signature import DEFAULT_GRANULARITY, Signature
 from etrace.sources.logs import is_log, open_log
 from etrace.sources.logs.text import Log
 from etrace.trace.dumps import Dump
@@ -44,6 +45,7 @@ def record(
     params: Params = None,
     framing: str | None = None,
     isa: str | None = None,
+    modes: str | None = None,
     platform: str = "spike",
     memory: Sequence[tuple[int, int]] = (),
     max_instructions: int | None = None,
@@ -57,9 +59,12 @@ def record(
     encoding: Encoding | None = None,
     selection: Selection | None = None,
     max_size: int | None = None,
+    signature: PathLike | None = None,
+    signature_granularity: int = DEFAULT_GRANULARITY,
 ) -> Trace:
     """Run the firmware `elf` (or several ELF files) and record its trace.
 
+    `isa`, `modes` ("M", "MU", "MSU"): what the hart has, all by default.
     `output`: the trace file; None keeps the trace in memory. `params`: a parameter file or a
     `Configuration`. `console` receives what the guest prints. `plugins`: objects with `attach`
     (see `etrace.plugins.plugin.Plugin`); what one raises is raised here, after the trace was ended.
@@ -68,7 +73,9 @@ def record(
     context, time and triggers for the encoder. `encoding`: modes and protocol by name, on top of
     `params` (`etrace.encoding.Encoding`). `selection`: what to trace, in words
     (`etrace.filtering.Selection`; `params` has the registers). `max_size`: end the trace when the
-    stream has more bytes. Raises `EtraceError` or `ParametersError`; KeyboardInterrupt (and SIGTERM
+    stream has more bytes. `signature`: where to write what a compliance program leaves between its
+    symbols begin_signature and end_signature when it has ended, `signature_granularity` bytes a
+    line. Raises `EtraceError` or `ParametersError`; KeyboardInterrupt (and SIGTERM
     and SIGHUP do what they do) after the trace was ended properly.
     """
     for each in plugins:
@@ -77,6 +84,7 @@ def record(
     where = None if semihosting is None else Path(semihosting)
     wanted = Run(
         isa=isa,
+        modes=modes,
         platform=platform,
         memory=tuple(memory),
         max_instructions=max_instructions,
@@ -87,6 +95,11 @@ def record(
     )
     choices = Choices(params=params, framing=framing, encoding=encoding, selection=selection)
     header, code = run_header(_paths(elf), wanted, choices)
+    wanted_signature = None
+    if signature is not None:
+        place = os.fspath(signature)
+        wanted_signature = Signature.of(code, place, signature_granularity)
+        files.refuse_overwriting(place, [*_paths(elf), choices.file, output])
 
     def run(sink: Sink) -> Summary:
         return record_run(
@@ -98,6 +111,7 @@ def record(
             plugins=[Loaded(type(each).__name__, None, each) for each in plugins],
             semihosting=where,
             max_size=max_size,
+            signature=wanted_signature,
         )
 
     inputs = [each.path for each in header.programs]

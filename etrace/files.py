@@ -186,6 +186,29 @@ def open_output(path: str, listing: bool = False) -> Iterator[Output]:
     output.close()
 
 
+def write_whole(path: str, pieces: Iterable[bytes]) -> None:
+    """Write `path` (or standard output) so that there is the old file or the new one at any time,
+    never a part. (Not of a device or a pipe, which is no file to be replaced.) Raises `InputError`.
+    """
+    place = os.path.realpath(path)
+    if path == STDIO or (os.path.exists(place) and not os.path.isfile(place)):
+        with open_output(path) as output:
+            for piece in pieces:
+                output.write(piece)
+        return
+    new = os.path.join(os.path.dirname(place), f".{os.getpid()}-{os.path.basename(place)}")
+    try:
+        try:
+            with open(new, "wb") as file:
+                file.writelines(pieces)
+            os.replace(new, place)
+        finally:
+            with suppress(OSError):
+                os.unlink(new)
+    except OSError as error:
+        raise os_error(path, error) from None
+
+
 def refuse_overwriting(output: str, inputs: Iterable[str | os.PathLike[str] | None]) -> None:
     """Raise `InputError` if writing `output` would destroy one of `inputs` (None: not given)."""
     if output == STDIO:

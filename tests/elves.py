@@ -23,14 +23,16 @@ def elf(
     xlen: int,
     entry: int,
     loads: Sequence[Load],
-    symbols: Sequence[tuple[str, int]] = (),
+    symbols: Sequence[tuple[str, int] | tuple[str, int, int]] = (),
     *,
     names: bytes | None = None,
     name_offsets: Sequence[int] | None = None,
     phentsize: int | None = None,
     shentsize: int | None = None,
 ) -> bytes:
-    """The file. `names`: the string table instead of one that is made, with `name_offsets`."""
+    """The file. `symbols`: name, address, and size if it is not 0. `names`: the string table
+    instead of one that is made, with `name_offsets`.
+    """
     word = "Q" if xlen == 64 else "I"
     header_size, ph_size, sh_size = (64, 56, 64) if xlen == 64 else (52, 32, 40)
     at = header_size + ph_size * len(loads)
@@ -47,13 +49,14 @@ def elf(
         else:
             headers += struct.pack("<I", 1) + places + struct.pack("<II", flags, 4)
     strings, table = b"\0", bytes(24 if xlen == 64 else 16)
-    for number, (name, address) in enumerate(symbols):
+    for number, (name, address, *rest) in enumerate(symbols):
+        extent = rest[0] if rest else 0
         start = len(strings) if name_offsets is None else name_offsets[number]
         strings += name.encode() + b"\0"
         if xlen == 64:
-            table += struct.pack("<IBBHQQ", start, 2, 0, 1, address, 0)
+            table += struct.pack("<IBBHQQ", start, 2, 0, 1, address, extent)
         else:
-            table += struct.pack("<IIIBBH", start, address, 0, 2, 0, 1)
+            table += struct.pack("<IIIBBH", start, address, extent, 2, 0, 1)
     strings = strings if names is None else names
     table_at = at + len(body)
     rows = [(0,) * 10, (0, 2, 0, 0, table_at, len(table), 2, 0, 8, 24 if xlen == 64 else 16)]

@@ -27,6 +27,7 @@ _VECTOR, _SYSTEM = 0x57, 0x73
 _FLOATING_CSRS = range(0x001, 0x004)
 #: What a compressed instruction is named after that is not there.
 _BELOW = {"zcf": ("f",), "zcd": ("d",)}
+_BLOCKS = ("zicbom", "zicboz")
 _STACK_POINTER = 2
 _PAGE = 0x1000
 #: RAM is suggested in pieces of this size.
@@ -81,7 +82,11 @@ def _illegal(word: int, around: Surroundings) -> str:
     if word & 0x7F == _SYSTEM and word >> 12 & 3:
         if number in _FLOATING_CSRS:
             return _of_extension(csr_name(number), "f", around, floating=True)
-        return f"this hart has no CSR {csr_name(number, around.xlen)}, or it cannot be written"
+        register = csr_name(number, around.xlen)
+        return (
+            f"this hart has no CSR {register}, or it cannot be written, or not be used at this "
+            "privilege level"
+        )
     instruction = decode(word, around.places.selection)
     if instruction is None:
         return f"no instruction of this hart ({everything(around.xlen)}): {_compile(around)}"
@@ -104,14 +109,17 @@ def _of_extension(name: str, extension: str, around: Surroundings, *, floating: 
         part = next((p for p in _BELOW.get(part, ()) if p not in around.has), part)
         lacks = part.capitalize().replace("/z", " or Z")
         can = extension in allowed(None, around.xlen)
-        remedy = "--isa leaves it out" if can else _compile(around)
+        leaves = "--isa or --modes leaves" if part in ("s", "svinval") else "--isa leaves"
+        remedy = f"{leaves} it out" if can else _compile(around)
         return f"{name} is of {lacks}, and this hart has no {lacks}: {remedy}"
     if floating:
         return (
             f"{name} is floating point, which is off until the program sets mstatus.FS; or it has "
             "a reserved rounding mode"
         )
-    return f"{name} needs a privilege level that is not there"
+    if extension in _BLOCKS:
+        return f"{name} is not allowed at this privilege level: menvcfg and senvcfg say so"
+    return f"{name} is of a higher privilege level, or not allowed now (mstatus.TVM, TW, TSR)"
 
 
 def _access(cause: int, tval: int, epc: Place | None, around: Surroundings) -> str:

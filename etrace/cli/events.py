@@ -116,6 +116,7 @@ def _for_programs(run: "Run") -> dict[str, object]:
     assert telling is not None
     return {
         "--isa": run.isa,
+        "--modes": run.modes,
         "--memory": run.memory,
         "--semihosting": run.semihosting,
         "--max-instructions": run.max_instructions,

@@ -69,6 +69,7 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
         "xlen": header.xlen,
         "platform": header.platform,
         "isa": header.isa,
+        "modes": header.modes,
         "memory": [list(region) for region in header.memory],
         "max_instructions": header.max_instructions,
         "semihosting": header.semihosting,
@@ -107,7 +108,8 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         for each in header.images
     ]
     rows.append(("hart", f"RV{header.xlen}, isa {header.isa or 'not restricted'}, "
-                 f"platform {header.platform or 'none'}"))  # fmt: skip
+                 + (f"modes {header.modes}, " if header.modes else "")
+                 + f"platform {header.platform or 'none'}"))  # fmt: skip
     if header.max_instructions is not None:
         rows.append(("budget", f"{header.max_instructions:,} instructions"))
     if header.semihosting is not None:

@@ -1,19 +1,21 @@
 """`etrace run`: run a firmware, without tracing it."""
 
 import json
+from collections.abc import Callable
 from signal import Signals
 from typing import TYPE_CHECKING
 
 import click
 
 from etrace.cli import options, out, running, say
-from etrace.errors import Exit
+from etrace.errors import Exit, InputError
 from etrace.signals import exit_code, number_of
 
 if TYPE_CHECKING:
     from emu import Machine
     from etrace.analyses.cause import Account
     from etrace.recording.choices import Run
+    from etrace.recording.signature import Signature
     from etrace.trace.program import Code
 
 _HIGHEST_CODE = 255
@@ -22,12 +24,14 @@ _HIGHEST_CODE = 255
 @click.command("run")
 @click.argument("elf", nargs=-1, required=True, metavar="ELF...")
 @running.RUN
+@running.SIGNATURE
 @running.PLUGIN
 @options.JSON
 def command(
     elf: tuple[str, ...],
     run: "Run",
     console: bool,
+    signature: "Callable[[Code], Signature | None]",
     plugin: tuple[str, ...],
     as_json: bool,
 ) -> int:
@@ -35,8 +39,10 @@ def command(
 
     It is 4 if the program did not exit: the budget was used up, or it ended in a trap loop or a
     handler, and then the first cause is told; 0 if it ended in a loop or a wfi that nothing can
-    end. Plugins report on standard error.
+    end. Plugins report on standard error. A signature is written however the program ended, not if
+    it was stopped.
     """
+    from etrace import files
     from etrace.analyses.history import ChunkHistory
     from etrace.plugins.plugin import blamed, load
     from etrace.recording import headers, recorder
@@ -44,9 +50,19 @@ def command(
 
     header, code = headers.run_header(elf, run, Choices())
     plugins = [load(each) for each in plugin]
-    terminal = running.Console(to_stderr=as_json) if console else None
+    wanted = signature(code)
+    to_stderr = as_json
+    if wanted is not None:
+        named = (each.partition(":")[0] for each in plugin)
+        files.refuse_overwriting(wanted.file, [*elf, *named])
+        if as_json and options.stdout_is_shared(wanted.file):
+            raise InputError("--signature - and --json: both are for standard output")
+        to_stderr |= options.stdout_is_shared(wanted.file)
+    terminal = running.Console(to_stderr) if console else None
     # Recorded, so that the first cause of a bad end is known.
     machine = recorder.new_machine(code, header, terminal, run.semihosting)
+    if wanted is not None:
+        wanted.bytes_of(machine.memory)
     history = ChunkHistory()
     running.say_wishes(code, run.isa)
     for each in plugins:
@@ -61,6 +77,7 @@ def command(
     running.show_reports(plugins)
     account = recorder.account_of(machine, history, code, header, stopped)
     outcome = _outcome(machine, stopped)
+    written = wanted is not None and stopped is None and wanted.write(machine)
     if as_json:
         reason = machine.exit_reason
         values = {
@@ -69,10 +86,12 @@ def command(
             "signal": None if stopped is None else stopped.name,
             "instructions": machine.instret + machine.host_calls,
             "account": None if account is None else account.values(),
+            "signature": wanted.file if wanted is not None and written else None,
         }
         out(json.dumps(values, sort_keys=True) + "\n")
     else:
         _tell(elf[0], machine, code, account)
+    running.say_no_signature(wanted, written)
     return outcome
 
 

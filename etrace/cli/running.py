@@ -10,12 +10,14 @@ import click
 
 from etrace.cli import options as options_
 from etrace.cli import say
+from etrace.errors import InputError
 from etrace.stdio import discard_output
 
 if TYPE_CHECKING:
     from etrace.analyses.cause import Account
     from etrace.cli.progress import ProgressLine
     from etrace.plugins.plugin import Loaded
+    from etrace.recording.signature import Signature
     from etrace.trace.program import Code
 
 
@@ -96,6 +98,11 @@ _OPTIONS = (
         "--isa", metavar="ISA", help="Only this, as rv64imac_zicsr_zifencei [all the hart can do]."
     ),
     click.option(
+        "--modes",
+        type=click.Choice(["M", "MU", "MSU"]),
+        help="Privilege modes of the hart [those that --isa names, or all].",
+    ),
+    click.option(
         "--platform",
         type=click.Choice(["spike"]),
         default="spike",
@@ -174,6 +181,7 @@ _TELLING = (
 
 def _run(
     isa: str | None,
+    modes: str | None,
     platform: str,
     memory: tuple[tuple[int, int], ...],
     max_instructions: int | None,
@@ -192,6 +200,7 @@ def _run(
 
     return Run(
         isa=isa,
+        modes=modes,
         platform=platform,
         memory=memory,
         max_instructions=max_instructions,
@@ -211,6 +220,51 @@ def _run(
 
 #: Options of the verbs that run a program: one `run`, and `console`.
 RUN = options_.as_one("run", _run, (*_OPTIONS, *_TELLING))
+
+
+def _signature(
+    signature: str | None, signature_granularity: str | None
+) -> "Callable[[Code], Signature | None]":
+    """What finds it in the program."""
+
+    def of(code: "Code") -> "Signature | None":
+        from etrace.recording.signature import DEFAULT_GRANULARITY, Signature
+
+        if signature is None:
+            if signature_granularity is not None:
+                raise InputError("--signature-granularity: is for --signature FILE")
+            return None
+        return Signature.of(code, signature, int(signature_granularity or DEFAULT_GRANULARITY))
+
+    return of
+
+
+#: Options of the verbs that write the signature of a compliance program: `signature` finds it.
+SIGNATURE = options_.as_one(
+    "signature",
+    _signature,
+    (
+        click.option(
+            "--signature",
+            metavar="FILE",
+            help="When the program has ended, write what it left between begin_signature and "
+            "end_signature; - for standard output.",
+        ),
+        click.option(
+            "--signature-granularity",
+            type=click.Choice(["1", "2", "4", "8", "16"]),
+            help="Bytes of the signature a line [4].",
+        ),
+    ),
+)
+
+
+def say_no_signature(signature: "Signature | None", written: bool) -> bool:
+    """On standard error that one was wanted and could not be written; whether that is so."""
+    if signature is None or written:
+        return False
+    say(f"{signature.file}: no signature written: the program was stopped before its end")
+    return True
 
 
 def say_wishes(code: "Code", isa: str | None) -> None:

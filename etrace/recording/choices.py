@@ -28,13 +28,14 @@ class Run:
     """How a program is run, as given by the user; raises `InputError` for what no trace header can
     carry.
 
-    `isa`, `platform`, `memory` (base and size), `max_instructions`: see `emu.Machine`. Host calls
-    are served with the files of the directory `semihosting` and the command line `cmdline`; without
-    one it is the program's name. `tohost`: its address where no symbol says it, "none" if there is
-    none. `telling`: context, time, triggers and windows.
+    `isa`, `modes` ("M", "MU", "MSU"), `platform`, `memory` (base and size), `max_instructions`: see
+    `emu.Machine`. Host calls are served with the files of the directory `semihosting` and the
+    command line `cmdline`; without one it is the program's name. `tohost`: its address where no
+    symbol says it, "none" if there is none. `telling`: context, time, triggers and windows.
     """
 
     isa: str | None = None
+    modes: str | None = None
     platform: str = "spike"
     memory: tuple[tuple[int, int], ...] = ()
     max_instructions: int | None = None

@@ -23,12 +23,13 @@ def run_header(
         raise InputError("no program to run")
     programs = load_programs([os.fspath(path) for path in elf])
     images = tuple(load_image(each) for each in image)
-    code = Code(programs[0].xlen, programs, images, run.platform, run.isa)
+    modes = None if run.modes is None else run.modes.upper()
+    code = Code(programs[0].xlen, programs, images, run.platform, run.isa, modes)
     program_references, image_references = code.references()
     chosen = choices.configuration(code.xlen, programs)
     telling = run.telling
     if telling is not None:
-        chosen = telling.room(chosen, choices.params is not None)
+        chosen = telling.room(chosen, choices.params is not None, code.xlen)
     if chosen.resync.unit == "cycles" and (telling is None or telling.time is None):
         raise InputError('[resync] unit = "cycles" counts time; say which with --time')
     sideband = None if telling is None else telling.options(programs)
@@ -44,6 +45,7 @@ def run_header(
         images=image_references,
         platform=run.platform,
         isa=run.isa,
+        modes=modes,
         memory=run.memory,
         max_instructions=run.max_instructions,
         command=tuple(command),

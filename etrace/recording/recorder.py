@@ -23,6 +23,7 @@ from etrace.files import shown
 from etrace.kernels.count import count_code
 from etrace.plugins.plugin import Loaded, blamed
 from etrace.recording.beside import Beside
+from etrace.recording.signature import Signature
 from etrace.signals import Interruption
 from etrace.trace.header import Header
 from etrace.trace.program import Code
@@ -66,7 +67,8 @@ class Summary:
     `instructions` is None for an encoding: blocks from elsewhere do not say how many they have.
     `end`: how the run ended; `guest_exit` its exit code. `signal`: what interrupted it, as
     "SIGINT". `account`: why it ended so, unless it ended well or where it was told to. `added`,
-    `lost`, `stalled`: see `encoder.encoder.Statistics`.
+    `lost`, `stalled`: see `encoder.encoder.Statistics`. `signature`: the file that one was written
+    to.
     """
 
     packets: dict[str, int]
@@ -82,6 +84,7 @@ class Summary:
     interrupted: bool = False
     signal: str | None = None
     account: "Account | None" = None
+    signature: str | None = None
 
     @property
     def bits_per_instruction(self) -> float | None:
@@ -207,6 +210,7 @@ def record(
     semihosting: Path | None = None,
     max_size: int | None = None,
     warn: Warn | None = None,
+    signature: Signature | None = None,
 ) -> Summary:
     """Run the programs of `code` as `header` says and write their trace to `file`.
 
@@ -215,7 +219,7 @@ def record(
     know meanwhile. Raises `InputError` if the machine
     cannot be built or the parameters cannot carry the run; `PluginError` if a plugin raises, with
     the trace up to there ended properly. `semihosting`: the directory that `header.semihosting`
-    does not name.
+    does not name. `signature`: written when the program has ended.
 
     (The encoder takes what `Machine.run` yields, not `on_retire`: these chunks stay valid while the
     next one is filled, so that it can work beside the machine, and no event cuts them short.)
@@ -225,6 +229,8 @@ def record(
     # where a trace ends for its size depends on the chunks, and passages make longer ones
     passages = encoding.takes_passages and max_size is None
     machine = new_machine(code, header, console, semihosting, passages=passages)
+    if signature is not None:
+        signature.bytes_of(machine.memory)
     for plugin in plugins:
         plugin.attach(machine)
     if not raw:
@@ -243,6 +249,7 @@ def record(
     stop = interruption.requested if reason is None else None
     if reason is not None:
         encoding.tell_excess()
+    written = signature is not None and signature.write(machine)
     return Summary(
         **encoding.written(),
         events={**encoding.events, str(HOST_CALL.name).lower(): machine.host_calls},
@@ -254,6 +261,7 @@ def record(
         interrupted=stop is not None,
         signal=stop.name if stop is not None else None,
         account=account_of(machine, encoding.history, code, header, stop),
+        signature=signature.file if signature is not None and written else None,
     )
 
 
@@ -316,8 +324,10 @@ def new_machine(
             list(code.programs),
             platform=header.platform or "spike",
             isa=header.isa,
+            modes=header.modes,
             memory=list(header.memory),
             record=record,
+            explained=code.stretches,
             passages=passages,
             console=console,
             semihosting=options,

@@ -16,7 +16,8 @@ from specs.configuration.parameters import Configuration
 from specs.interfaces.ingress import TRIGGER_NOTIFY, TRIGGER_OFF, TRIGGER_ON
 from specs.isa.csrs import ADDRESS
 
-#: Widths of the fields, in bits, where no parameter file says otherwise.
+#: Widths of the fields, in bits, where no parameter file says otherwise. (satp is told whole: its
+#: mode and ASID are in the upper half.)
 CONTEXT_WIDTH, TIME_WIDTH = 32, 48
 
 _ACCESSES = {"load": LOAD, "store": STORE, "access": LOAD | STORE}
@@ -44,21 +45,25 @@ class Telling:
         one_is_enough(self, "triggers", "windows")
         check_fields(self)
 
-    def room(self, configuration: Configuration, given: bool) -> Configuration:
+    def room(self, configuration: Configuration, given: bool, xlen: int) -> Configuration:
         """`configuration` with fields for what is told, unless a parameter file was `given`.
 
         Raises `InputError` where that has no room for the way in which context is told.
         """
         changes: dict[str, int] = {}
+        context, time = CONTEXT_WIDTH, TIME_WIDTH
         if self.context_csr is not None:
             if given and self.context_type >> configuration.parameters.ctype_width_p:
                 raise InputError(
                     f"context type {self.context_type} needs ctype_width_p = 2; "
                     "set that in the parameter file"
                 )
-            changes |= {"ctype_width_p": 2, "nocontext_p": 0, "context_width_p": CONTEXT_WIDTH}
+            if _csr(self.context_csr) == ADDRESS["satp"]:
+                # more than 108 bits of both, and a packet is longer than its encapsulation can be
+                context, time = xlen, 44
+            changes |= {"ctype_width_p": 2, "nocontext_p": 0, "context_width_p": context}
         if self.time is not None:
-            changes |= {"notime_p": 0, "time_width_p": TIME_WIDTH}
+            changes |= {"notime_p": 0, "time_width_p": time}
         if given or not changes:
             return configuration
         return replace(configuration, parameters=replace(configuration.parameters, **changes))

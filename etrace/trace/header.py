@@ -57,6 +57,8 @@ class Header:
     images: tuple[ImageReference, ...] = ()
     platform: str | None = None
     isa: str | None = None
+    #: Privilege modes of the hart, "M", "MU" or "MSU"; None: those that `isa` says, or all.
+    modes: str | None = None
     memory: tuple[tuple[int, int], ...] = ()
     max_instructions: int | None = None
     command: tuple[str, ...] = ()
@@ -90,6 +92,8 @@ class Header:
             "source": self.source,
             "xlen": self.xlen,
         }
+        if self.modes is not None:
+            values["modes"] = self.modes
         if self.semihosting is not None:
             values["semihosting"] = self.semihosting
         if self.tohost is not None:
@@ -124,6 +128,7 @@ def header_from(values: Any) -> Header:
         ),
         platform=_optional_text(values["platform"]),
         isa=_optional_text(values["isa"]),
+        modes=_optional_text(values.get("modes")),
         memory=tuple((_natural(base), _natural(size)) for base, size in _list(values["memory"])),
         max_instructions=(
             None if values["max_instructions"] is None else _natural(values["max_instructions"])

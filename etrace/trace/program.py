@@ -68,24 +68,30 @@ class Code:
     programs: tuple[Program, ...] = ()
     images: tuple[Image, ...] = ()
     platform: str | None = None
-    #: What the hart has, where that is known.
+    #: What the hart has, where that is known: extensions, and modes ("M", "MU", "MSU").
     isa: str | None = None
+    modes: str | None = None
 
     @cached_property
     def map(self) -> "CodeMap":
         """Every control transfer of the code, for the decoder. Images override ELF programs."""
         from specs.isa.control import CodeMap
 
-        stretches: list[tuple[int, bytes]] = []
-        if self.platform is not None and self.programs:
-            stretches += boot_images(self.platform, self.programs)
-        stretches += [(each.start, each.data) for each in self._claims]
-        stretches += [(image.address, image.data) for image in self.images]
         try:
             zcm = names_zcm(self.isa, [program.isa for program in self.programs])
-            return CodeMap(stretches, self.xlen, zcm=zcm)
+            return CodeMap(self.stretches, self.xlen, zcm=zcm)
         except ValueError as error:
             raise InputError(f"program memory: {error}") from None
+
+    @cached_property
+    def stretches(self) -> list[tuple[int, bytes]]:
+        """All the code there is, as address and bytes; of two that overlap the later one counts."""
+        found: list[tuple[int, bytes]] = []
+        if self.platform is not None and self.programs:
+            found += boot_images(self.platform, self.programs)
+        found += [(each.start, each.data) for each in self._claims]
+        found += [(image.address, image.data) for image in self.images]
+        return found
 
     @cached_property
     def _claims(self) -> list[_Claim]:
@@ -129,7 +135,7 @@ class Code:
         """What the hart has; all that the emulator can do, where `isa` says none of it."""
         attributes = [program.isa for program in self.programs]
         try:
-            return allowed(self.isa, self.xlen, attributes)
+            return allowed(self.isa, self.xlen, attributes, self.modes)
         except MachineError:
             return allowed(None, self.xlen, attributes)
 
@@ -138,7 +144,8 @@ class Code:
         `InputError` for an `isa` that cannot be.
         """
         try:
-            extensions = allowed(isa, self.xlen, [program.isa for program in self.programs])
+            attributes = [program.isa for program in self.programs]
+            extensions = allowed(isa, self.xlen, attributes, self.modes)
         except MachineError as error:
             raise InputError(str(error)) from None
         remarks = []
@@ -282,7 +289,7 @@ def for_header(header: Header, reading: Reading) -> Code:
             f"{programs[0].path}: {programs[0].xlen}-bit program, but the trace is of a "
             f"{header.xlen}-bit hart"
         )
-    return Code(header.xlen, programs, images, header.platform, header.isa)
+    return Code(header.xlen, programs, images, header.platform, header.isa, header.modes)
 
 
 def _moved(header: Header, directory: str) -> Header:

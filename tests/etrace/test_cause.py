@@ -119,6 +119,7 @@ def test_a_good_end_has_no_account(run: Run, firmware: Path, tmp_path: Path) -> 
         "exit_code": 0,
         "instructions": json.loads(result.stdout)["instructions"],
         "signal": None,
+        "signature": None,
     }
 
 
@@ -155,7 +156,7 @@ def around(words: dict[int, int] | None = None, **others: Any) -> Surroundings:
     values: dict[str, Any] = {
         "places": Places(xlen, word, Symbols([]), Lines([])),
         "xlen": xlen,
-        "has": implied(["i", "m", "a", "c", "zicsr", "zifencei", "system"], xlen),
+        "has": implied(["i", "m", "a", "c", "zicsr", "zifencei", "zicboz", "system"], xlen),
         "memory": [(0x1000, 0x2000, False), (0x8000_0000, 0x8800_0000, True)],
         "semihosting": False,
     }
@@ -177,7 +178,9 @@ def around(words: dict[int, int] | None = None, **others: Any) -> Surroundings:
         (0xC0001073, 64, "on purpose"),
         (0x0000000B, 64, f"no instruction of this hart ({everything(64)}): compile with"),
         (0x40B57533, 64, "andn is of Zbb or Zbkb, and this hart has no Zbb or Zbkb: --isa leaves"),
-        (0x02A58533, 64, "mul needs a privilege level that is not there"),
+        (0x30200073, 64, "mret is of a higher privilege level, or not allowed now"),
+        (0x10200073, 64, "sret is of S, and this hart has no S: --isa or --modes leaves it out"),
+        (0x0045200F, 64, "cbo.zero is not allowed at this privilege level: menvcfg"),
     ],
 )
 def test_illegal_instructions(word: int, xlen: int, said: str) -> None:

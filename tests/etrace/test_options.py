@@ -134,7 +134,9 @@ def test_tohost_that_is_no_address(run: Run, stripped: Path, text: str) -> None:
 def test_tohost_where_there_is_no_memory(run: Run, stripped: Path) -> None:
     for address in ("0x80000041", "0x10"):
         said = run("run", stripped, "--tohost", address, code=2).stderr
-        assert said.startswith(f"etrace: tohost at {address}: not an aligned doubleword of memory")
+        assert said.startswith(
+            f"etrace: tohost at {address}: not an aligned word or doubleword of memory"
+        )
     with pytest.raises(InputError, match="tohost -8: must be"):
         etrace.record(stripped, tohost=-8)
 

@@ -67,7 +67,8 @@ class Case:
 
     `elf`, `image`, `params` (a path, or the tables of a parameter file), `modes`, `protocol`,
     `tvec`, `framing`, `platform`, `isa`, `memory`, `max_instructions`, `semihosting`, `cmdline`,
-    `tohost`, `context_csr`, `time`, `time_every`: as options of `etrace record`. `stream`: an
+    `tohost`, `context_csr`, `time`, `time_every`: as options of `etrace record`; `hart_modes`: its
+    `--modes`. `stream`: an
     ingress CSV instead; `elf` is its program then, `xlen` its width without one. `reference`: a
     path, or `flow:HEX`. `verify`: run again and compare, too; the default
     where there is no reference.
@@ -89,6 +90,7 @@ class Case:
     framing: str | None = None
     platform: str | None = None
     isa: str | None = None
+    hart_modes: str | None = None
     memory: tuple[tuple[int, int], ...] = ()
     max_instructions: int | None = None
     semihosting: str | None = None
@@ -431,7 +433,7 @@ def _wrong_parameters(case: Case) -> list[str]:
 
 
 #: Keys that say how a program runs.
-_RUN_ONLY = ("isa", "memory", "max_instructions", "semihosting", "cmdline", "tohost")
+_RUN_ONLY = ("isa", "hart_modes", "memory", "max_instructions", "semihosting", "cmdline", "tohost")
 
 
 def _key_of(case: Case, path: str) -> str:
@@ -634,6 +636,7 @@ _KEYS: dict[str, Callable[[Any], Any]] = {
     "framing": _one_of(*FRAMINGS),
     "platform": _one_of(*_PLATFORMS),
     "isa": _text,
+    "hart_modes": _one_of("M", "MU", "MSU"),
     "memory": _regions,
     "max_instructions": _number(1),
     "semihosting": _text,

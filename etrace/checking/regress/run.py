@@ -142,6 +142,7 @@ class _Running:
         else:
             run = Run(
                 isa=case.isa,
+                modes=case.hart_modes,
                 platform=case.platform or "spike",
                 memory=case.memory,
                 max_instructions=case.max_instructions,
