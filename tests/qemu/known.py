@@ -205,6 +205,10 @@ KNOWN: tuple[Known, ...] = (
         "QEMU still ignores writes to pmpaddr before a locked TOR entry",
     ),
     Known(
+        "Zicsr: CSRRS and CSRRC with a register that is not x0 write, though its value be zero",
+        "QEMU does not, so that FS stays as it was; programs write something",
+    ),
+    Known(
         "Physical Memory Protection CSRs: 0, 16 or 64 entries",
         "both have 16; with QEMU the CSRs of others do not exist, the emulator's read zero",
     ),
