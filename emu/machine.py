@@ -12,6 +12,7 @@ from emu.engine.operations import operations
 from emu.hart import csrs, pmp, state
 from emu.hart.extensions import allowed, misa, selection
 from emu.hart.interrupts import mtime
+from emu.hart.state import MAX_HARTS, MAX_QUANTUM, MIN_QUANTUM, QUANTUM
 from emu.hart.turns import begin_turn, end_turn, wakes_at
 from emu.host.htif import Htif
 from emu.host.semihosting import Semihosting, SemihostingOptions
@@ -52,11 +53,6 @@ CHUNK_TRAPS = 1 << 14
 TABLE_BLOCKS = 1 << 20
 #: Instructions between chances for Python to see a Ctrl-C: some 50 ms.
 PAUSE = 16 << 20
-#: Harts of a machine at most.
-MAX_HARTS = 8
-#: Instructions of a hart's turn, where there are several; and the least, so that a loop of LR and
-#: SC as Zalrsc has it (16 instructions) gets to its end in one.
-QUANTUM, MIN_QUANTUM, MAX_QUANTUM = 10_000, 64, 1 << 32
 
 _ALL_ONES = (1 << 64) - 1
 #: What a hart has, by extension.

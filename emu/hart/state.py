@@ -164,6 +164,10 @@ EXCEPTION_COUNTS, INTERRUPT_COUNTS = 256, 320
     TIMERS_UP,  # which timers were up at the end of its last turn (`interrupts.timers_up`)
 ) = range(416, 416 + 5)
 IN_WFI, IN_LOOP = 1, 2
+MAX_HARTS = 8
+#: Instructions of a hart's turn, where there are several; and the least, so that a loop of LR and
+#: SC as Zalrsc has it (16 instructions) gets to its end in one.
+QUANTUM, MIN_QUANTUM, MAX_QUANTUM = 10_000, 64, 1 << 32
 
 #: A compiled hook: its machine code, its user pointer, its kinds.
 HOOK_BYTES = 24

@@ -47,7 +47,7 @@ def command(
     terminal = running.Console(to_stderr=as_json) if console else None
     # Recorded, so that the first cause of a bad end is known.
     machine = recorder.new_machine(code, header, terminal, run.semihosting)
-    history = ChunkHistory()
+    histories = [ChunkHistory() for _ in machine.harts]
     running.say_wishes(code, run.isa)
     for each in plugins:
         each.attach(machine)
@@ -55,10 +55,11 @@ def command(
     try:
         with blamed(plugins):
             for chunk in machine.run(run.max_instructions):
-                history.feed(chunk)
+                histories[chunk.hart].feed(chunk)
     except KeyboardInterrupt as error:
         stopped = number_of(error)
     running.show_reports(plugins)
+    history = histories[machine.hart.number]
     account = recorder.account_of(machine, history, code, header, stopped)
     outcome = _outcome(machine, stopped)
     if as_json:
@@ -68,6 +69,7 @@ def command(
             "exit_code": machine.exit_code,
             "signal": None if stopped is None else stopped.name,
             "instructions": machine.instret + machine.host_calls,
+            "harts": len(machine.harts),
             "account": None if account is None else account.values(),
         }
         out(json.dumps(values, sort_keys=True) + "\n")
