@@ -10,6 +10,7 @@ PYTEST_ARGS ?= -n 2
 TRIALS ?= 50000
 MODES_TRIALS ?= 5000
 FLOAT_TRIALS ?= 1000000
+HART_TRIALS ?= 900
 CROSS ?= riscv64-unknown-elf-
 
 .PHONY: help demo test lint format types rooms unit soak mutants bench kernels firmware docs clean
@@ -19,7 +20,7 @@ help:
 	@echo "make demo      record, decode and check the bundled firmware run"
 	@echo "make test      lint, types, import rooms, tests"
 	@echo "make bench     speed and memory (BENCH_ARGS=--help for choices)"
-	@echo "make soak      the long random tests (TRIALS=$(TRIALS) MODES_TRIALS=$(MODES_TRIALS) FLOAT_TRIALS=$(FLOAT_TRIALS) of each kind)"
+	@echo "make soak      the long random tests (TRIALS=$(TRIALS) MODES_TRIALS=$(MODES_TRIALS) FLOAT_TRIALS=$(FLOAT_TRIALS) HART_TRIALS=$(HART_TRIALS) of each kind)"
 	@echo "make mutants   put small faults in, one at a time: does a test notice? (MUTANTS_ARGS=--help)"
 	@echo "make docs      the documentation as a site, in docs/_build/html"
 	@echo "make kernels   where the emulator's generated kernels are"
@@ -61,11 +62,12 @@ unit: $(STAMP)
 soak: $(STAMP)
 	ETRACE_TRIALS=$(TRIALS) ETRACE_MODES_TRIALS=$(MODES_TRIALS) \
 	ETRACE_CONTEXT_TRIALS=$(MODES_TRIALS) ETRACE_FLOAT_TRIALS=$(FLOAT_TRIALS) \
+	ETRACE_HART_TRIALS=$(HART_TRIALS) \
 	HYPOTHESIS_PROFILE=soak $(PYTEST) $(PYTEST_ARGS) \
 	  tests/test_product_roundtrip.py tests/test_product_encode.py tests/test_product_modes.py \
 	  tests/test_model_roundtrip.py tests/test_model_modes.py tests/test_model_gaps.py \
 	  tests/decoder/test_model_gaps.py tests/encoder/test_qualify.py tests/test_passages.py \
-	  tests/specs tests/emu
+	  tests/specs tests/emu tests/test_hart_roundtrip.py
 
 # Not part of `make test`: some minutes.
 mutants: $(STAMP)

@@ -228,6 +228,15 @@ class Machine:
         """See `Hart.register`."""
         return self.hart.register(number)
 
+    def float_register(self, number: int) -> int:
+        """See `Hart.float_register`."""
+        return self.hart.float_register(number)
+
+    @property
+    def privilege(self) -> Privilege:
+        """The privilege mode that the next instruction is executed in."""
+        return self.hart.privilege
+
     def csr(self, which: str | int) -> int:
         """See `Hart.csr`."""
         return self.hart.csr(which)
@@ -542,6 +551,15 @@ class Hart:
     def register(self, number: int) -> int:
         """Value of x0..x31, as an unsigned number of xlen bits."""
         return int(self.cpu[state.X + number]) & ((1 << self.xlen) - 1)
+
+    def float_register(self, number: int) -> int:
+        """The 64 bits of f0..f31; narrower values are NaN-boxed."""
+        return int(self.cpu[state.F + number])
+
+    @property
+    def privilege(self) -> Privilege:
+        """The privilege mode that the next instruction is executed in."""
+        return Privilege(int(self.cpu[state.PRIV]))
 
     def csr(self, which: str | int) -> int:
         """Value of a CSR, by name or address, as an instruction at `pc` would read it.

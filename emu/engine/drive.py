@@ -136,7 +136,7 @@ from specs.isa.causes import ILLEGAL_INSTRUCTION, INSTRUCTION_ADDRESS_MISALIGNED
 from specs.isa.itype import Itype
 from specs.isa.privilege import Privilege
 from specs.kernels.memory import load8u, load32u, load64, store32
-from specs.kernels.njit import njit
+from specs.kernels.njit import njit, spliced
 from specs.kernels.words import ALL_ONES, LOW32, U0, U1, U2, U4, s64, u64
 
 #: Traps in a row, with no instruction retired between, that count as endless. In M-mode the second
@@ -177,7 +177,7 @@ def _misaligned_target(cpu: Any, ip: Any, target: Any) -> Any:
     take_exception(cpu, ip)
 
 
-@njit
+@spliced
 def _indirect(cpu: Any, operations: Any, registers: Any, ip: Any) -> Any:
     """A JALR whose target is not in the cache."""
     target = (rs1(registers, ip) + imm(ip)) & cpu[ADDRESS_MASK] & _EVEN
@@ -205,7 +205,7 @@ def _is_taken(op: Any, a: Any, b: Any) -> Any:
     return False
 
 
-@njit
+@spliced
 def _branch(cpu: Any, registers: Any, ip: Any) -> Any:
     """A branch whose target is misaligned: it traps if it is taken."""
     if _is_taken(s64(imm(ip)), rs1(registers, ip), rs2(registers, ip)):
@@ -226,7 +226,7 @@ def _can_come(cpu: Any, enabled: Any, retired: Any) -> Any:
     return until_timer(cpu, enabled, retired) < ALL_OF_TIME
 
 
-@njit
+@spliced
 def _loop(cpu: Any, ip: Any) -> Any:
     """A jump to itself goes round until the slice is over, or at once says ENDLESS_LOOP."""
     _retire_block(cpu, ip, U0)
@@ -247,7 +247,7 @@ def _loop(cpu: Any, ip: Any) -> Any:
     return GO_ON
 
 
-@njit
+@spliced
 def _wait(cpu: Any) -> Any:
     """WFI: guest time passes until a timer fires, if it can end the wait; else no operation."""
     retired = cpu[RETIRED]
@@ -269,7 +269,7 @@ def _wait(cpu: Any) -> Any:
         cpu[CYCLE_OFFSET] += ticks * PER_TICK
 
 
-@njit
+@spliced
 def _is_forbidden(cpu: Any, why: Any) -> Any:
     """Whether mstatus has an instruction of S-mode trap (TSR, TVM, TW)."""
     if cpu[PRIV] == _M:
@@ -282,7 +282,7 @@ def _is_forbidden(cpu: Any, why: Any) -> Any:
     return why == FOR_WFI and status & _TW != U0
 
 
-@njit
+@spliced
 def _leave(cpu: Any, registers: Any, ip: Any) -> Any:
     """Carry out a LEAVE. GO_ON, or why `drive` is to return."""
     why = s64(load8u(ip + U1))
@@ -328,7 +328,7 @@ def _leave(cpu: Any, registers: Any, ip: Any) -> Any:
     return GO_ON
 
 
-@njit
+@spliced
 def _slice(cpu: Any) -> Any:
     """Instructions that may retire before anything but the program itself must be looked at."""
     retired = cpu[RETIRED]
@@ -353,7 +353,7 @@ def drive(cpu: Any, operations: Any) -> Any:
     return why
 
 
-@njit
+@spliced
 def _full(cpu: Any) -> Any:
     """Is there no room for what one turn may add? Passages and side bands do not share a chunk."""
     if (
@@ -376,7 +376,7 @@ def _full(cpu: Any) -> Any:
     )
 
 
-@njit
+@spliced
 def _keep(cpu: Any, ip: Any) -> Any:
     """Say how the hot loop, to be entered at the block `ip`, is to tell what retires."""
     if cpu[PASSAGES] != U0 and cpu[ARMED] == U0 and cpu[MARKED] == U0:
@@ -388,7 +388,7 @@ def _keep(cpu: Any, ip: Any) -> Any:
         cpu[RECORD_STEP] = U0
 
 
-@njit
+@spliced
 def _turns(cpu: Any, operations: Any) -> Any:
     """`drive`, but for the passage that is left open.
 

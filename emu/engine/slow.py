@@ -64,7 +64,7 @@ from specs.isa.causes import (
 )
 from specs.isa.privilege import Privilege
 from specs.kernels.memory import load8u, load16u, load32u, load64, store8, store16, store32, store64
-from specs.kernels.njit import njit, plain
+from specs.kernels.njit import njit, plain, spliced
 from specs.kernels.words import (
     ALL_ONES,
     LOW32,
@@ -182,7 +182,7 @@ def _word(cpu: Any, address: Any, size: Any, retired: Any) -> Any:
     return U0, FAULT
 
 
-@njit
+@spliced
 def _load(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     """A load that the TLB did not serve: a miss, misaligned, a device, or a fault."""
     address = (rs1(registers, ip) + imm(ip)) & cpu[ADDRESS_MASK]
@@ -226,7 +226,7 @@ def _missed(cpu: Any, host: Any, address: Any) -> Any:
     return _MISSED
 
 
-@njit
+@spliced
 def _store(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     """As `_load`; where it cannot be done as a whole, no part of it is."""
     address = (rs1(registers, ip) + imm(ip)) & cpu[ADDRESS_MASK]
@@ -253,7 +253,7 @@ def _computed(op: Any, a: Any, b: Any) -> Any:
     return U0
 
 
-@njit
+@spliced
 def _compute(registers: Any, ip: Any) -> Any:
     """The second loop: from `ip` on, instructions that only compute and are not in the hot loop.
     Returns the first micro-operation that is something else.
@@ -275,7 +275,7 @@ def _floated(op: Any, a: Any, b: Any, c: Any, rm: Any) -> Any:
     return U0, U0
 
 
-@njit
+@spliced
 def _float(cpu: Any, registers: Any, ip: Any) -> Any:
     """Floating point, from `ip` on. Returns the first micro-operation that is something else."""
     while op_of(ip) == FLOAT:
@@ -375,7 +375,7 @@ def _high_half(cpu: Any, slot: Any) -> Any:
     return U0 if slot == U0 else cpu[s64(slot + U1)]
 
 
-@njit
+@spliced
 def _compare_and_swap(cpu: Any, registers: Any, ip: Any, where: Any) -> Any:
     """AMOCAS at `where`: host pointer, physical address, bytes. What is wider than a register is in
     a pair of them."""
@@ -399,7 +399,7 @@ def _compare_and_swap(cpu: Any, registers: Any, ip: Any, where: Any) -> Any:
         cpu[s64(to)], cpu[s64(to + U1)] = low, high
 
 
-@njit
+@spliced
 def _block_is_illegal(cpu: Any, op: Any) -> Any:
     """Whether menvcfg, or senvcfg, has an instruction of Zicbom or Zicboz trap."""
     enabling = _CBCFE
@@ -415,7 +415,7 @@ def _block_is_illegal(cpu: Any, op: Any) -> Any:
     return priv == _U and cpu[HAS] & u64(HAS_S) != U0 and cpu[SENVCFG] & enabling == U0
 
 
-@njit
+@spliced
 def _cache_block(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     """CBO: there is no cache, so that all but cbo.zero only look whether they may."""
     if _block_is_illegal(cpu, op):
@@ -458,7 +458,7 @@ def _register_of(number: Any) -> Any:
     return 7 + number if number < 3 else 15 + number
 
 
-@njit
+@spliced
 def _push(cpu: Any, registers: Any, ip: Any) -> Any:
     count, down = _saved(cpu, imm(ip))
     size, mask = cpu[XLEN] >> U3, cpu[ADDRESS_MASK]
@@ -472,7 +472,7 @@ def _push(cpu: Any, registers: Any, ip: Any) -> Any:
     return OK
 
 
-@njit
+@spliced
 def _pop(cpu: Any, registers: Any, ip: Any) -> Any:
     """Registers are changed when all of them could be read."""
     count, up = _saved(cpu, imm(ip))
@@ -497,7 +497,7 @@ def _as_register(cpu: Any, value: Any) -> Any:
     return sext32(value) if cpu[XLEN] == U32 else value
 
 
-@njit
+@spliced
 def _table_jump(cpu: Any, ip: Any) -> Any:
     """Fetch the target of a jump through the table of jvt."""
     size = cpu[XLEN] >> U3
@@ -512,7 +512,7 @@ def _table_jump(cpu: Any, ip: Any) -> Any:
     return OK
 
 
-@njit
+@spliced
 def _match(cpu: Any, registers: Any, ip: Any) -> Any:
     """Before an instruction that triggers may match: MATCH."""
     cpu[FIRING] = U0
@@ -530,7 +530,7 @@ def _match(cpu: Any, registers: Any, ip: Any) -> Any:
     return FAULT if matched(cpu, accesses & _ACCESSES, address, size) else OK
 
 
-@njit
+@spliced
 def _csr_instruction(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     """CSRRW, CSRRS, CSRRC and their immediate forms. The micro-operation: imm is the instruction,
     rs1 the register or immediate. The translator checked what it can.
@@ -551,7 +551,7 @@ def _csr_instruction(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     return OK
 
 
-@njit
+@spliced
 def _fire(cpu: Any, ip: Any) -> Any:
     """After the instruction: note hits and, for loads and stores, have the terminator behind the
     micro-operation FIRE at `ip` refer to the row with the pulses.
@@ -566,7 +566,7 @@ def _fire(cpu: Any, ip: Any) -> Any:
         _hit(cpu, fired >> U8)
 
 
-@njit
+@spliced
 def _one(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     """Execute any other micro-operation. OK or FAULT."""
     kind = SHAPE[op]

@@ -123,7 +123,7 @@ from specs.isa.decode import FLOATING, lookup, operands
 from specs.isa.itype import Itype
 from specs.isa.privilege import Privilege
 from specs.kernels.memory import load16u, load32u, load64, store8, store32, store64
-from specs.kernels.njit import njit, plain
+from specs.kernels.njit import njit, plain, spliced
 from specs.kernels.words import U0, U1, U2, U3, U4, U5, U7, U8, U16, U24, U32, s64, sext32, u64
 
 shape = plain(Shape)
@@ -201,7 +201,7 @@ def find(cpu: Any, pc: Any, key: Any) -> Any:
         slot = (slot + U1) & _HASH_MASK
 
 
-@njit
+@spliced
 def _one_time(cpu: Any, operations: Any, pc: Any) -> Any:
     """A block that is not to be found again: one that cannot be fetched now."""
     block = short_block(cpu, operations, pc, s64(1))
@@ -276,7 +276,7 @@ def short_block(cpu: Any, operations: Any, pc: Any, limit: Any) -> Any:
     return translate(cpu, operations, pc, limit)
 
 
-@njit
+@spliced
 def is_near(cpu: Any, stub: Any, block: Any) -> Any:
     """Whether the successor that came to `stub` may go to `block` whatever happens to the mapping
     of addresses: it is in the page in which its own block ends.
@@ -412,7 +412,7 @@ def _writes_csr(op: Any, operand: Any) -> Any:
     return kind == shape.CSR_WRITE or (kind == shape.CSR and operand[1] != 0)
 
 
-@njit
+@spliced
 def _is_illegal(cpu: Any, index: Any, op: Any, operand: Any) -> Any:
     """Whether an instruction that the hart has cannot be executed as it is now: one of a higher
     level, of floating point that is off, an access to a CSR that there is not or that may not be.
@@ -434,7 +434,7 @@ def _is_illegal(cpu: Any, index: Any, op: Any, operand: Any) -> Any:
     return False
 
 
-@njit
+@spliced
 def _decode(cpu: Any, operations: Any, word: Any) -> Any:
     """Micro-operation of an instruction word, and its operands (rd, rs1, rs2, immediate) as it has
     them: registers are slots. ILLEGAL also where it may not be executed.
@@ -452,7 +452,7 @@ def _decode(cpu: Any, operations: Any, word: Any) -> Any:
     return op, (to, first + _F * FLOATING[index, 1], second + _F * FLOATING[index, 2], immediate)
 
 
-@njit
+@spliced
 def _exception(cpu: Any, op: Any, operand: Any, word: Any) -> Any:
     """Cause, tval and its kind, of an instruction that traps whenever it is executed; cause -1 if
     it does not.
@@ -468,7 +468,7 @@ def _exception(cpu: Any, op: Any, operand: Any, word: Any) -> Any:
     return _NONE, _NO, _NO
 
 
-@njit
+@spliced
 def _transfer(cpu: Any, op: Any, operand: Any, here: Any, word: Any) -> Any:
     """How a block ends with the control transfer or BOUNDARY `word` at `here`: terminator, its rd,
     its immediate, the target if it is taken.
@@ -485,7 +485,7 @@ def _transfer(cpu: Any, op: Any, operand: Any, here: Any, word: Any) -> Any:
     return op, to, immediate, target
 
 
-@njit
+@spliced
 def _prelude(ip: Any, op: Any, operand: Any) -> Any:
     """What an instruction does before it jumps through a register: where the next micro-operation
     goes, and operands of that jump."""
@@ -565,7 +565,7 @@ def _transfers(op: Any) -> Any:
     )
 
 
-@njit
+@spliced
 def _enter_rows(cpu: Any, pc: Any, counts: Any, sijump: Any, trigger: Any, looks: Any) -> Any:
     """Enter a block in the table. Returns its index; where triggers may fire at its load or store,
     the rows behind have the pulses.
@@ -582,7 +582,7 @@ def _enter_rows(cpu: Any, pc: Any, counts: Any, sijump: Any, trigger: Any, looks
     return index
 
 
-@njit
+@spliced
 def _terminate(cpu: Any, ip: Any, end: Any, operand: Any, reference: Any, fall: Any) -> Any:
     """Emit a terminator: `end` as in `_transfer`; `reference` with the count above; `fall` is the
     address behind the block. Returns where the next micro-operation goes.
@@ -608,7 +608,7 @@ def _finish(cpu: Any, start: Any, ip: Any, pc: Any, count: Any, first: Any) -> A
     return start
 
 
-@njit
+@spliced
 def _see(cpu: Any, address: Any, size: Any) -> Any:
     """Compare what was translated with what is known of the code, page by page."""
     while size != U0:

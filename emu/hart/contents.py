@@ -32,7 +32,7 @@ from emu.hart.state import (
 )
 from specs.interfaces.ingress import CODE, PAGE
 from specs.kernels.memory import load16u, load64, store32, store64
-from specs.kernels.njit import njit
+from specs.kernels.njit import njit, spliced
 from specs.kernels.words import U0, U1, U2, U8, U16, s64, u64
 
 _PAGE_MASK, _OFFSET = np.uint64(~0xFFF & (1 << 64) - 1), np.uint64(0xFFF)
@@ -119,7 +119,7 @@ def _tell(cpu: Any, page: Any, host: Any, physical: Any) -> Any:
         store64(told + at, word)
 
 
-@njit
+@spliced
 def _forget(cpu: Any) -> Any:
     """All that was told is out of hand: each page is to be told again, also one that the program
     files have."""

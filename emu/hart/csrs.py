@@ -50,7 +50,7 @@ from emu.hart.triggers import read_trigger, write_trigger
 from emu.memory import MachineError
 from specs.isa.csrs import ADDRESS, csr_name
 from specs.isa.privilege import Privilege
-from specs.kernels.njit import njit
+from specs.kernels.njit import njit, spliced
 from specs.kernels.words import LOW32, U0, U1, U5, U8, U31, U32, U255, s64, u64
 
 #: How a CSR behaves: it keeps the bits of its mask; or it is made of other state.
@@ -178,7 +178,7 @@ for _name in ("satp", "stimecmp", "stimecmph"):
 for _first in ("cycle", "cycleh"):
     GUARDED[ADDRESS[_first] : ADDRESS[_first] + 32] = True
 
-_SATP_AT, _TIME_BIT = ADDRESS["satp"], np.uint64(2)
+_SATP_AT, _TIME_BIT = ADDRESS["satp"], np.uint64(1)
 _STIMECMP, _STIMECMPH = ADDRESS["stimecmp"], ADDRESS["stimecmph"]
 _MENVCFG_AT = ADDRESS["menvcfg"]
 _FCSR_FIRST, _FCSR_LAST = ADDRESS["fflags"], ADDRESS["fcsr"]
@@ -276,14 +276,14 @@ def _read_status(cpu: Any) -> Any:
     return value
 
 
-@njit
+@spliced
 def _read_sstatus(cpu: Any) -> Any:
     value = _read_status(cpu)
     shown = _SSTATUS | U1 << (cpu[XLEN] - U1)
     return value & (shown if cpu[XLEN] == U32 else shown | _UXL)
 
 
-@njit
+@spliced
 def _read_other(cpu: Any, address: Any, kind: Any) -> Any:
     """What is neither stored nor a counter."""
     if kind == TRIGGER:
@@ -357,7 +357,7 @@ def _half(cpu: Any, kind: Any, old: Any, value: Any) -> Any:
     return (old & _HIGH) | (value & LOW32) if cpu[XLEN] == U32 else value
 
 
-@njit
+@spliced
 def _write_status(cpu: Any, value: Any, mask: Any) -> Any:
     old = cpu[MSTATUS]
     new = (old & ~mask) | (value & mask)
@@ -370,7 +370,7 @@ def _write_status(cpu: Any, value: Any, mask: Any) -> Any:
         forget_data(cpu)
 
 
-@njit
+@spliced
 def _write_satp(cpu: Any, value: Any) -> Any:
     """A mode that there is not has the write do nothing ("Supervisor Address Translation and
     Protection (satp) Register")."""
@@ -382,7 +382,7 @@ def _write_satp(cpu: Any, value: Any) -> Any:
     forget_addresses(cpu)
 
 
-@njit
+@spliced
 def _write_environment(cpu: Any, slot: Any, value: Any, mask: Any) -> Any:
     old = cpu[slot]
     new = value & mask
@@ -401,7 +401,7 @@ def make_dirty(cpu: Any) -> Any:
         end_slice(cpu)
 
 
-@njit
+@spliced
 def _write_floating(cpu: Any, kind: Any, value: Any) -> Any:
     if kind == FFLAGS:
         cpu[FCSR] = (cpu[FCSR] & ~_FLAGS) | (value & _FLAGS)
@@ -422,7 +422,7 @@ def _write_pending(cpu: Any, value: Any, mask: Any, after: Any) -> Any:
     cpu[MIP_STORED] = new
 
 
-@njit
+@spliced
 def _write_other(cpu: Any, address: Any, kind: Any, value: Any, retired: Any) -> Any:
     """What is made of other state.
 

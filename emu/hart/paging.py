@@ -21,7 +21,7 @@ from specs.isa.causes import (
 )
 from specs.isa.privilege import Privilege
 from specs.kernels.memory import load32u, load64, store32, store64
-from specs.kernels.njit import njit
+from specs.kernels.njit import njit, spliced
 from specs.kernels.words import U0, U1, U4, U8, U10, U16, U24, U32, s64, u64
 
 #: What an access is for, as in a configuration of PMP. An AMO is a WRITE here.
@@ -62,7 +62,7 @@ def _page_fault(cpu: Any, access: Any, address: Any) -> Any:
     return fault(cpu, _PAGE_FAULT[access], address)
 
 
-@njit
+@spliced
 def _is_canonical(cpu: Any, address: Any, levels: Any) -> Any:
     """Whether the bits above those that are translated are all the same as the highest of them."""
     if cpu[XLEN] == U32:
@@ -71,7 +71,7 @@ def _is_canonical(cpu: Any, address: Any, levels: Any) -> Any:
     return u64(s64(address << u64(unused)) >> unused) == address
 
 
-@njit
+@spliced
 def _is_wrong(cpu: Any, entry: Any, level: Any) -> Any:
     """Whether a page-table entry has reserved bits set, or combinations that are."""
     if entry & _V == U0 or entry & (_R | _W) == _W:
@@ -90,7 +90,7 @@ def _is_wrong(cpu: Any, entry: Any, level: Any) -> Any:
     return False
 
 
-@njit
+@spliced
 def _is_denied(cpu: Any, entry: Any, access: Any, priv: Any) -> Any:
     """Whether a leaf does not allow `access` at `priv`."""
     status = cpu[MSTATUS]

@@ -13,7 +13,7 @@ from emu.hart.status import MML, MMWP, RLB
 from specs.isa.csrs import ADDRESS
 from specs.isa.privilege import Privilege
 from specs.kernels.memory import load64, store64
-from specs.kernels.njit import njit
+from specs.kernels.njit import njit, spliced
 from specs.kernels.words import ALL_ONES, U0, U1, U2, U3, U7, U8, U16, U32, U64, U255, s64, u64
 
 #: Entries that there are; the registers of the others, up to 64, read as zero.
@@ -44,7 +44,7 @@ def _configuration(cpu: Any, i: Any) -> Any:
     return cpu[_CFG + ((i >> 3) << 1)] >> (u64(i & 7) << U3) & U255
 
 
-@njit
+@spliced
 def _decode(cpu: Any) -> Any:
     """Enter all entries into their rows, up to the last one that is on."""
     cpu[PMP_COUNT] = U0
@@ -72,7 +72,7 @@ def _decode(cpu: Any) -> Any:
         before = address
 
 
-@njit
+@spliced
 def _allows(cpu: Any, configuration: Any, access: Any, priv: Any) -> Any:
     """Whether an entry that matches permits `access` (Smepmp, "Truth table when mseccfg.MML is
     set")."""

@@ -60,7 +60,7 @@ from specs.isa.causes import ECALL_FROM_M, ECALL_FROM_U
 from specs.isa.itype import Itype
 from specs.isa.privilege import Privilege
 from specs.kernels.memory import load32u, load64, store8, store32, store64
-from specs.kernels.njit import njit
+from specs.kernels.njit import njit, spliced
 from specs.kernels.words import U0, U1, U2, U3, U4, U8, U16, U24, U255, s64, u64
 
 _BLOCK_BYTES = np.uint64(BLOCK.itemsize)
@@ -153,7 +153,7 @@ def end_block(cpu: Any, ip: Any) -> Any:
     cpu[PC] = block_pc(cpu, ip + U8)
 
 
-@njit
+@spliced
 def _record(cpu: Any, pc: Any, cause: Any, tval: Any, code: Any) -> Any:
     if cpu[REF_STEP] == U0:
         return
@@ -167,7 +167,7 @@ def _record(cpu: Any, pc: Any, cause: Any, tval: Any, code: Any) -> Any:
     cpu[TRAP_COUNT] += U1
 
 
-@njit
+@spliced
 def _enter_m(cpu: Any, pc: Any, cause: Any, tval: Any) -> Any:
     """`cause`: with the interrupt bit. Returns mtvec."""
     old = cpu[MSTATUS]
@@ -179,7 +179,7 @@ def _enter_m(cpu: Any, pc: Any, cause: Any, tval: Any) -> Any:
     return cpu[MTVEC]
 
 
-@njit
+@spliced
 def _enter_s(cpu: Any, pc: Any, cause: Any, tval: Any) -> Any:
     """As `_enter_m`, for a trap that is delegated."""
     old = cpu[MSTATUS]

@@ -73,7 +73,8 @@ def round_pack(sign, exponent, significand, rm, form):
     more = increment(sign, rm)
     tiny = lt_signed(exponent, U1)
     unbounded = significand << (fraction_bits + U1)  # below the last place if exponents had no end
-    # Tiny after rounding (F: Subnormal Arithmetic): not what becomes the least normal number.
+    # Tiny after rounding (F: Subnormal Arithmetic): not what is rounded up to the least normal
+    # number.
     carries = lt_unsigned(unbounded + more, more) & ((~significand >> kept) == U0)
     below = tiny & (not (carries & (exponent == U0)))
     significand = jammed(significand, select(tiny, U1 - exponent, U0))

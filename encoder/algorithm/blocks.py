@@ -53,3 +53,11 @@ def after_first(details):
     """Half-words to the second row; one where the source does not tell."""
     first = first_size(details)
     return first if first != U0 else U1
+
+
+@inlined
+def is_at(blocks, index, privilege):
+    """Whether there is a block `index`, and it retired at that privilege level."""
+    if index >= blocks.shape[0]:
+        return False
+    return (blocks[index, block.iretire] >> block.priv_at) & U255 == privilege

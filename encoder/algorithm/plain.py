@@ -8,7 +8,7 @@ decide anything else, leaves it where the flow chart expects it: three to five t
 
 import numpy as np
 
-from encoder.algorithm.blocks import CODE, after_first, half_words, last_of
+from encoder.algorithm.blocks import CODE, after_first, half_words, is_at, last_of
 from encoder.algorithm.blocks import block as block_at
 from encoder.algorithm.itypes import (
     UPDISCON_BITS,
@@ -68,7 +68,7 @@ def is_plain(framing, options, state):
         return False
     if period > 0 and s64(state[slot.since_sync]) >= period:
         return False
-    if state[slot.cur] != hand.RETIRED or options[option.uniform_priv] == 0:
+    if state[slot.cur] != hand.RETIRED:
         return False
     if (
         state[slot.cur_target] | state[slot.cur_notify] | state[slot.cur_report] | state[slot.due]
@@ -162,6 +162,7 @@ def encode_plain(work, tables, i, out, position):
     map_packets = U0
     ntr = state[slot.ntr]
     begin = i
+    mixed, privilege = options[option.uniform_priv] == 0, state[slot.cur_priv]
     keeps = options[option.keeps_segments] != 0
     # the first reference of V with the row in hand, and whether its first row is the anchor
     anchor = i
@@ -182,6 +183,8 @@ def encode_plain(work, tables, i, out, position):
         if (TRAP_OR_SIDEBAND >> code) & U1 != U0:
             break
         if count >= limit or position >= upto:
+            break
+        if mixed and not is_at(blocks, s64(reference >> U4), privilege):
             break
         branch = code & NOT_LOW == U4
         if deferred:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from encoder.algorithm.blocks import CODE, after_first, half_words, last_of
+from encoder.algorithm.blocks import CODE, after_first, half_words, is_at, last_of
 from encoder.algorithm.blocks import block as block_at
 from encoder.algorithm.complete import MOST_IRETS
 from encoder.algorithm.itypes import CALL_BITS, UPDISCON_BITS, is_inferred_jump, itype, seen_code
@@ -161,6 +161,7 @@ def encode_plain_modes(work, history, tables, i, out, position):
     shallow = state[slot.lowest]
     deep = state[slot.highest]
     begin = i
+    mixed, privilege = options[option.uniform_priv] == 0, state[slot.cur_priv]
     # V, as in `encoder.algorithm.plain`; the hull is of what a jump back can make a circle of: at a
     # call it is put away, in the table of segments, till the return from it
     keeps = options[option.keeps_segments] != 0
@@ -187,6 +188,8 @@ def encode_plain_modes(work, history, tables, i, out, position):
             break
         index = s64(reference >> U4)
         if index >= blocks.shape[0]:
+            break
+        if mixed and not is_at(blocks, index, privilege):
             break
         if code & NOT_LOW == U4 and next_code & NOT_LOW == U4 and not deferred:
             # Branch after branch, the most by far. What of the row in hand is left out here is

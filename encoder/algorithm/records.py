@@ -5,7 +5,7 @@ its branches go to the branch map as they are, and the record at its end says wh
 blocks in between are not looked at.
 """
 
-from encoder.algorithm.blocks import CODE, half_words, last_of
+from encoder.algorithm.blocks import CODE, half_words, is_at, last_of
 from encoder.algorithm.blocks import block as block_at
 from encoder.algorithm.itypes import is_branch, is_updiscon, itype, seen_code
 from encoder.algorithm.plain import (
@@ -61,11 +61,18 @@ def encode_records(work, tables, short, number, out, position):
     target = short.passages[number, 0] & LOW32
     if at > first:
         target = u64(records[at - 1, TARGET])
+    elif not is_at(blocks, s64(target >> U4), state[slot.cur_priv]):
+        return position
+    keeps = options[option.keeps_segments] != 0
     updiscon = is_updiscon(state[slot.cur_code])
     while at < end and count < limit and position <= room:
         reference = u64(records[at, REFERENCE])
         bits = outcomes(u64(records[at, MAP]))
         if s64(reference >> U4) >= blocks.shape[0]:
+            break
+        code = seen_code(reference & CODE, options)
+        if keeps and not is_branch(code) and not is_updiscon(code):
+            # what is behind it is no anchor
             break
         if updiscon:
             index = s64(target >> U4)
@@ -93,7 +100,6 @@ def encode_records(work, tables, short, number, out, position):
         more = how_many(bits)
         branch_map |= (bits ^ U1 << more) << branches
         branches += more
-        code = seen_code(reference & CODE, options)
         full = U31 if is_branch(code) else U31 - U1
         while branches > full:
             if position >= sync_at:

@@ -73,11 +73,12 @@ SIDEBAND = record(
     ("flags", "u1"),
 )
 
-#: A passage: retirement blocks in a row, none of them annotated; a reference to the block behind
-#: them follows. `first` is the reference of the first one, with code 4 if it is a branch, whatever
-#: its outcome, and `begun` the number of instructions retired before it, modulo 2^32. The `records`
-#: from number `record` on cut it into sections; what is behind the last record is the last section:
-#: `rows` blocks, with the outcomes of its branches, and that of the block behind, in `map`.
+#: A passage: retirement blocks in a row, all at one privilege level and none of them annotated; a
+#: reference to the block behind them follows. `first` is the reference of the first one, with code
+#: 4 if it is a branch, whatever its outcome, and `begun` the number of instructions retired before
+#: it, modulo 2^32. The `records` from number `record` on cut it into sections; what is behind the
+#: last record is the last section: `rows` blocks, with the outcomes of its branches, and that of
+#: the block behind, in `map`.
 PASSAGE = record(
     ("first", "<u4"),
     ("record", "<u4"),
@@ -87,11 +88,12 @@ PASSAGE = record(
     ("rows", "<u4"),
 )
 
-#: The end of a section: `reference`, of its last block, which ends in a jump through a register, or
-#: in the 31st branch since the record before. `retired`: instructions up to its end, as
-#: `PASSAGE.begun`. `target`: the reference of the block that follows a jump, as `PASSAGE.first`;
-#: `NO_TARGET` behind a branch. `map`: the outcomes of the section's branches, 1 for one not taken.
-#: The first is the bit above the lowest 1, the last is bit 31.
+#: The end of a section: `reference`, of its last block, which ends in a jump through a register, in
+#: the 31st branch since the record before, or where what follows may change (in another page of
+#: virtual memory). `retired`: instructions up to its end, as `PASSAGE.begun`. `target`: the
+#: reference of the block that follows, as `PASSAGE.first`; or `NO_TARGET`, behind a branch: its
+#: successor. `map`: the outcomes of the section's branches, 1 for one not taken. The first is the
+#: bit above the lowest 1, the last is bit 31.
 RECORD = np.dtype([("reference", "<u4"), ("map", "<u4"), ("retired", "<u4"), ("target", "<u4")])
 
 #: From the instruction `retired` of this hart on (so many retired before, host calls' ebreaks

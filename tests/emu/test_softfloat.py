@@ -172,7 +172,7 @@ def test_as_the_host_computes(operation: str, kind: str) -> None:
     assert good.all(), cases[~good][0].tolist()
 
 
-@pytest.mark.parametrize(("kind", "to"), permutations(TYPES, 2))
+@pytest.mark.parametrize(("kind", "to"), [*permutations(TYPES, 2)])
 def test_as_the_host_converts(kind: str, to: str) -> None:
     name = f"fcvt.{to}.{kind}"
     draw = Draw(np.random.default_rng([zlib.crc32(name.encode()), SEED, 1]), HOST_TRIALS)
@@ -237,13 +237,27 @@ def test_what_the_manual_says_in_words() -> None:
     assert one("fsub.d", one_d, one_d) == (0, 0)
     assert one("fsub.d", one_d, one_d, rm=2) == (minus, 0)
     assert one("fsqrt.d", minus) == (minus, 0)
-    assert one("fmadd.d", infinite, 0, nan) == (nan, NV)  # even if the addend is a quiet NaN
+    # Even if the addend is a quiet NaN.
+    assert one("fmadd.d", infinite, 0, nan) == one("fmadd.d", 0, infinite, nan) == (nan, NV)
     assert one("fmul.d", infinite - 1, infinite - 1) == (infinite, OF | NX)
     assert one("fmul.d", infinite - 1, infinite - 1, rm=1) == (infinite - 1, OF | NX)
     # Below the least normal number by less than half a unit: not tiny after rounding.
     assert one("fmul.d", least + 1, one_d - 2) == (least, NX)
     assert one("fmul.d", least + 1, one_d - 2, rm=1) == (least - 1, NX | UF)
     assert one("fmul.d", least, one_d - 1, rm=3) == (least, NX | UF)
+    half_unit, far_below, three_halves = one_d - (53 << 52), one_d - (70 << 52), one_d | 1 << 51
+    assert one("fadd.d", one_d, half_unit) == (one_d, NX)
+    assert one("fadd.d", one_d + 1, half_unit) == (one_d + 2, NX)
+    assert one("fadd.d", one_d, half_unit, rm=4) == (one_d + 1, NX)
+    assert one("fadd.d", one_d, far_below, rm=3) == (one_d + 1, NX)
+    assert one("fadd.d", one_d, far_below, rm=2) == (one_d, NX)
+    # The square of 1 + u is 1 + 2u + u * u; the reciprocal of 1 - u / 2 is above 1 + u / 2.
+    assert one("fmul.d", one_d + 1, one_d + 1, rm=3) == (one_d + 3, NX)
+    assert one("fmadd.d", one_d + 1, one_d + 1, 0, rm=3) == (one_d + 3, NX)
+    assert one("fdiv.d", one_d, one_d - 1) == (one_d + 1, NX)
+    assert one("fmadd.d", one_d, one_d, three_halves | minus) == (one_d - (1 << 52) | minus, 0)
+    assert one("feq.d", 0, minus) == one("fle.d", 0, minus) == (1, 0)
+    assert one("flt.d", minus, 0) == (0, 0)
     assert one("fmin.d", 0, minus) == (minus, 0)
     assert one("fmax.d", nan, infinite | 1) == (nan, NV)
     assert one("fmin.d", one_d, infinite | 1) == (one_d, NV)
@@ -251,11 +265,12 @@ def test_what_the_manual_says_in_words() -> None:
     assert one("fle.d", nan, one_d) == (0, NV)
     assert one("fleq.d", nan, one_d) == one("feq.d", nan, one_d) == (0, 0)
     assert one("fadd.s", 0x3F80_0000, box | 0x3F80_0000) == (box | 0x7FC0_0000, 0)  # no box
-    assert one("fcvt.w.d", nan) == ((1 << 31) - 1, NV)
+    assert one("fcvt.w.d", nan) == one("fcvt.w.d", nan | minus) == ((1 << 31) - 1, NV)
     assert one("fcvt.wu.d", one_d | minus) == (0, NV)
     assert one("fcvt.wu.d", 0x3FE0_0000_0000_0000 | minus) == (0, NX)
     assert one("fcvt.wu.d", infinite) == ((1 << 64) - 1, NV)  # sign-extended
     assert one("fcvtmod.w.d", 0x41F0_0000_0010_0000) == (1, NV)  # 2**32 + 1
+    assert one("fcvtmod.w.d", 0x4450_0000_0000_0001) == (1 << 18, NV)  # 2**70 + 2**18
     assert one("fround.d", 0x4004_0000_0000_0000) == (0x4000_0000_0000_0000, 0)  # 2.5
     assert one("froundnx.d", 0x4004_0000_0000_0000, rm=4) == (0x4008_0000_0000_0000, NX)
 

@@ -149,8 +149,10 @@ def test_what_is_verified_is_the_run_with_its_turns(lock: Path, tmp_path: Path) 
     assert run("verify", path).exit_code == 1
     path.write_bytes(trace.header.pack() + stream[:-4])
     result = run("verify", path)
-    assert result.exit_code == 3 and "(hart 2): " in result.output
-    assert result.output.count("the same, ") == 2
+    assert result.exit_code == 3
+    # whose the packet is that is cut short nobody knows
+    assert result.output.count("the same up to a gap") == 3
+    assert "first packets" not in result.output
 
 
 def test_a_srcid_of_other_widths_and_from_another_number(lock: Path) -> None:
@@ -243,7 +245,7 @@ def test_the_verbs(program: tuple[Path, int], tmp_path: Path) -> None:
 
     dumped = run("dump", path, "--json")
     assert dumped.exit_code == 0
-    sources = [json.loads(each)["srcID"] for each in dumped.stdout.splitlines()]
+    sources = [json.loads(each)["framing"]["srcID"] for each in dumped.stdout.splitlines()]
     assert set(sources) == set(range(harts))
     mine = run("dump", path, "--hart", 1, "--json").stdout.splitlines()
     assert len(mine) == sources.count(1)

@@ -99,27 +99,42 @@ def report(outcome: Outcome, difference: Difference) -> list[str]:
     return lines
 
 
+def _one(kind: str, seed: int, xlen: int, count: int, show: int) -> bool:
+    """Compare and print; whether there is a difference."""
+    outcome = compare(kind, seed, xlen, count)
+    found = list(outcome.differences())
+    memory = outcome.memory_differences()
+    total = len(outcome.image.cases)
+    print(f"{kind} rv{xlen} seed {seed}: {len(found)} of {total} cases differ", flush=True)
+    for difference in found[:show]:
+        print("\n".join(report(outcome, difference)))
+    if memory:
+        print(f"  memory differs at {len(memory)} addresses; QEMU, ours:")
+        for at in memory[:show]:
+            words = (int(m.view(np.uint64)[(at - DATA) // 8]) for m in outcome.memory)
+            print(f"    {at:x}: " + " ".join(f"{each:016x}" for each in words))
+    return bool(found or memory)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.qemu.compare", description=__doc__)
-    parser.add_argument("--kind", choices=sorted(generators.KINDS), required=True)
-    parser.add_argument("--xlen", type=int, choices=(32, 64), default=64)
+    parser.add_argument("--kind", nargs="+", choices=("all", *generators.KINDS), required=True)
+    parser.add_argument("--xlen", type=int, nargs="+", choices=(32, 64), default=[64])
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=300, help="cases")
+    parser.add_argument("--count", type=int, default=300, help="cases of an image")
     parser.add_argument("--runs", type=int, default=1, help="so many seeds from --seed on")
-    parser.add_argument("--show", type=int, default=1, help="so many differences of a run")
+    parser.add_argument("--show", type=int, default=1, help="so many differences of an image")
     options = parser.parse_args()
+    kinds = generators.KINDS if "all" in options.kind else options.kind
     failed = False
     for seed in range(options.seed, options.seed + options.runs):
-        outcome = compare(options.kind, seed, options.xlen, options.count)
-        found = list(outcome.differences())
-        memory = outcome.memory_differences()
-        total = len(outcome.image.cases)
-        print(f"{options.kind} rv{options.xlen} seed {seed}: {len(found)} of {total} cases differ")
-        for difference in found[: options.show]:
-            print("\n".join(report(outcome, difference)))
-        if memory:
-            print(f"  memory differs at {', '.join(f'{at:#x}' for at in memory[:8])}")
-        failed |= bool(found or memory)
+        for kind in kinds:
+            for xlen in options.xlen:
+                try:
+                    failed |= _one(kind, seed, xlen, options.count, options.show)
+                except machines.RunError as error:
+                    print(f"{kind} rv{xlen} seed {seed}: {error}")
+                    failed = True
     return int(failed)
 
 

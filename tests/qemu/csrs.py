@@ -38,12 +38,19 @@ _RV32_GROUPS: tuple[tuple[str, ...], ...] = (
 _ACCESSES = 18
 #: CSRs that one machine has and the other not, as both may.
 _OPTIONAL: tuple[str, ...] = (
+    "vstimecmp",
     *(f"pmpaddr{n}" for n in range(16, 64)),
     *(f"pmpcfg{n}" for n in range(4, 16)),
 )
-_VS, _XLENS = 3 << 9, 0xF << 32
-#: Locks last until reset.
-_PMP_LOCKS = 0x8080_8080_8080_8080
+#: mstatus: what `known` has of it.
+_VS, _XLENS = 3 << 9, 0xFF << 32
+#: Bits of immediates that are written, where not all are (`known`): by the first of a group.
+_IMMEDIATES = {
+    "stvec": ~2,
+    "mtvec": ~2,
+    "menvcfg": 0xF,
+    **dict.fromkeys(("pmpcfg0", "pmpcfg1", "pmpcfg2"), 0x1C),
+}
 
 
 def values_image(kind: str, seed: int, xlen: int, count: int) -> Image:
@@ -60,18 +67,34 @@ def values_image(kind: str, seed: int, xlen: int, count: int) -> Image:
         if group == ("mtvec",):  # without it there is no way back
             x[19] = made.labels["handler"]
         if group[0].startswith("pmpcfg"):
-            x = {register: value & ~_PMP_LOCKS for register, value in x.items()}
+            x = {register: _configurations(value) for register, value in x.items()}
         if "mstatus" in group:
             x = _sane(rng, x)
+        keep = _IMMEDIATES.get(group[0], 31)
+        if group[0].endswith("tvec"):
+            x = {register: value & ~2 for register, value in x.items()}
+        if group[0] == "menvcfg":
+            x = {r: v & ~0x30 | rng.choice((0, 0x30)) for r, v in x.items()}
         for access in range(_ACCESSES):
             name = rng.choice(_OPERATIONS[:3] if rng.random() < 0.8 else _OPERATIONS)
-            source = rng.randrange(20, 30) if not name.endswith("i") else rng.randrange(32)
+            source = rng.randrange(20, 30)
+            if name.endswith("i"):
+                source = rng.randrange(32) & keep
             body.append(word(name, rd=access + 1, rs1=source, imm=ADDRESS[rng.choice(group)]))
         if group == ("mtvec",):
             body.append(word("csrrw", rd=0, rs1=19, imm=ADDRESS["mtvec"]))
         # FS on: fcsr is there
         made.case(" ".join(group), body, x=x, csrs={"inline": 0x6000}, skip=True)
     return made
+
+
+def _configurations(value: int) -> int:
+    """For pmpcfg: no lock (it lasts until reset), no reserved bits, W with R alone (`known`)."""
+    found = 0
+    for shift in range(0, 64, 8):
+        each = value >> shift & 0x1D
+        found |= (each | (each & 1) << 1) << shift
+    return found
 
 
 def _sane(rng: random.Random, x: dict[int, int]) -> dict[int, int]:
@@ -116,6 +139,6 @@ def access_image(kind: str, seed: int, xlen: int, count: int) -> Image:
             **environment(xlen, rng.choice((0, STCE))),
             **mode(rng, status_bits(rng, fs=True), priv),
         }
-        x = {register: values.integer(rng, xlen)} if register else {}
+        x = {register: values.integer(rng, xlen) & ~_VS} if register else {}
         made.case(f"{csr_name(csr, xlen)} in {'US?M'[priv]}", body, x=x, csrs=csrs)
     return made

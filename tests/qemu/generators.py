@@ -25,10 +25,13 @@ _MAKERS: dict[str, Callable[[str, int, int, int], Image]] = {
     "interrupt": privileged.interrupt_image,
     "pmp": protection.image,
     "paging": paging.image,
+    "svnapot": paging.image,
 }
 KINDS: tuple[str, ...] = tuple(_MAKERS)
 #: Properties of QEMU's hart that a kind needs.
-_PROPERTIES: Mapping[str, Mapping[str, str]] = {}
+_PROPERTIES: Mapping[str, Mapping[str, str]] = {
+    "paging": {"svnapot": "false", "svpbmt": "false"},
+}
 
 
 def generate(kind: str, seed: int, xlen: int, count: int) -> Generated:

@@ -15,7 +15,7 @@ from tests.qemu.image import TRAP_WORDS, TRAPS, Image, Words
 
 #: Columns of a trap.
 MCAUSE, MEPC, MTVAL, MSTATUS, SCAUSE, SEPC, STVAL, SSCRATCH = range(TRAP_WORDS)
-_BREAKPOINT = 3
+_ILLEGAL, _BREAKPOINT = 2, 3
 _OF_LOADS = (4, 5, 13)
 _UXL_SXL = 0xF << 32
 _AMO, _SYSTEM = 0x2F, 0x73
@@ -58,6 +58,18 @@ def _amo_causes(image: Image, traps: Traps) -> None:
             rows[wrong, cause] += np.uint64(2)
 
 
+def _fence_values(image: Image, traps: Traps) -> None:
+    fences = [at for case in image.cases for at, word in case.words() if word & 0xFFF == _SYSTEM]
+    for cause, epc, value in ((MCAUSE, MEPC, MTVAL), (SCAUSE, SEPC, STVAL)):
+        at_fence = np.isin(traps[..., epc], fences) & (traps[..., cause] == _ILLEGAL)
+        traps[..., value][at_fence] = 0
+
+
+def _even_epc(image: Image, traps: Traps) -> None:
+    for epc in (MEPC, SEPC):
+        traps[..., epc] &= np.uint64(_ONES - 1)
+
+
 KNOWN: tuple[Known, ...] = (
     Known(
         "Machine Trap Value Register: mtval is zero or the address of the ebreak",
@@ -75,6 +87,12 @@ KNOWN: tuple[Known, ...] = (
         _amo_causes,
     ),
     Known(
+        "Virtual Address Translation Process: A and D are set last, both for an AMO, and nothing "
+        "where the access faults",
+        "QEMU only sets A where there is no memory, and A for an AMO on a page without W and where "
+        "N is reserved",
+    ),
+    Known(
         "Load-Reserved/Store-Conditional Instructions: an address that is not naturally aligned "
         "raises an exception",
         "QEMU lets an SC without a reservation fail before it looks at the address",
@@ -82,6 +100,10 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "Load-Reserved/Store-Conditional Instructions: which SCs may succeed",
         "stores, traps, and other widths and addresses between LR and SC are free to differ",
+    ),
+    Known(
+        "Zbb, ctzw: 32 where no bit of the lower half is set",
+        "QEMU goes on to count in the upper half",
     ),
     Known(
         "Machine Trap Delegation Registers: exceptions that cannot occur in S or below are "
@@ -110,6 +132,69 @@ KNOWN: tuple[Known, ...] = (
         "Machine Status Registers: MPP keeps only modes that there are; VS is read-only zero "
         "without vectors; UXL and SXL may be constant",
         "QEMU keeps what is written",
+    ),
+    Known(
+        "Machine Trap Value Register: mtval of an illegal instruction is zero or its bits",
+        "QEMU writes zero for address-translation fences that mstatus.TVM traps",
+        _fence_values,
+    ),
+    Known(
+        "Machine Trap Value Register: mtval of a misaligned access is the address of the part that "
+        "caused the fault",
+        "where nothing is there, QEMU says that of the naturally aligned word around the first "
+        "byte",
+    ),
+    Known(
+        "Svinval: sfence.w.inval and sfence.inval.ir in U mode are illegal instructions",
+        "QEMU executes them",
+    ),
+    Known(
+        "Machine Exception Program Counter: bit 0 of mepc and sepc is always zero",
+        "QEMU keeps it",
+        _even_epc,
+        masks=(("mepc", _ONES - 1), ("sepc", _ONES - 1)),
+    ),
+    Known(
+        "Counter-Enable Registers, Machine Counter-Inhibit Register: 32 bits, any of which may be "
+        "read-only zero",
+        "QEMU keeps 64 bits; the emulator has no counters that mcountinhibit bits from 3 on stop",
+        masks=(
+            ("mcounteren", 0xFFFF_FFFF),
+            ("scounteren", 0xFFFF_FFFF),
+            ("mcountinhibit", 0b101),
+        ),
+    ),
+    Known(
+        "Machine Environment Configuration Register: ADUE (Svadu); CBIE is WARL, 2 is reserved",
+        "QEMU 7.2 always updates A and D bits and has no ADUE; it keeps 2 in CBIE",
+        masks=(("menvcfg", _ONES - (1 << 61)), ("menvcfgh", 0xFFFF_FFFF - (1 << 29))),
+    ),
+    Known(
+        "Machine Status Registers: mstatush has SBE and MBE, and no others without the hypervisor "
+        "extension",
+        "QEMU keeps MPV and GVA",
+        masks=(("mstatush", 0x30),),
+    ),
+    Known(
+        "Physical Memory Protection CSRs: pmpaddr has bits 55:2 of an address; reserved bits of "
+        "pmpcfg are zero, W without R is reserved",
+        "QEMU keeps what is written",
+        masks=tuple((f"pmpaddr{n}", (1 << 54) - 1) for n in range(16)),
+    ),
+    Known(
+        "Virtual Address Translation Process, step 3: reserved bits of an entry raise a page fault",
+        "QEMU looks at none where it has Svnapot: programs with those bits run without, and with "
+        "those of Svnapot and Svpbmt without reserved ones",
+    ),
+    Known(
+        "Machine Trap-Vector Base-Address Register: MODE is WARL, values from 2 on are reserved",
+        "QEMU ignores the whole write, the emulator takes it with bit 1 zero",
+    ),
+    Known(
+        "Physical Memory Protection, Priority and Matching Logic: an entry matches if it matches "
+        "any byte of an access, and fails it if not all of them",
+        "QEMU does not see a region that lies between the first and the last byte, nor that an "
+        "instruction ends in another region of the same page",
     ),
     Known(
         "Physical Memory Protection CSRs: 0, 16 or 64 entries",

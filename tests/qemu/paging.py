@@ -10,6 +10,7 @@ from tests.qemu.assembler import word
 from tests.qemu.image import DATA, DATA_SIZE, RAM, Image
 from tests.qemu.privileged import (
     ADUE,
+    AMO,
     MPP,
     MPRV,
     MXR,
@@ -28,6 +29,7 @@ from tests.qemu.protection import access
 ALIAS = 0x4000_0000
 PAGE = 4096
 V, R, W, X, U_BIT, G, A, D = (1 << bit for bit in range(8))
+N = 1 << 63
 _FRAMES = 8
 #: Cases that share page tables.
 _SHARING = 12
@@ -62,10 +64,12 @@ SCHEMES = {
 
 
 class Tables:
-    """Page tables in an image."""
+    """Page tables in an image. `reserved`: entries have reserved bits, else those of Svnapot and
+    Svpbmt.
+    """
 
-    def __init__(self, image: Image, scheme: Scheme, first: int) -> None:
-        self.image, self.scheme, self._next = image, scheme, first
+    def __init__(self, image: Image, scheme: Scheme, first: int, reserved: bool) -> None:
+        self.image, self.scheme, self._next, self.reserved = image, scheme, first, reserved
         self.entries: dict[int, int] = {}
         self.root = self.page()
 
@@ -100,6 +104,18 @@ class Tables:
                 table = found >> 10 << 12
         return table + self.scheme.index(address, level) * self.scheme.entry
 
+    def walk(self, address: int) -> list[tuple[int, int]]:
+        """Where the entries on the way to an address are, and what they were at first."""
+        table, found = self.root, []
+        for level in range(self.scheme.levels - 1, -1, -1):
+            at = table + self.scheme.index(address, level) * self.scheme.entry
+            entry = self.entries.get(at)
+            found.append((at, entry or 0))
+            if not entry or entry & (R | W | X):
+                break
+            table = (entry & (1 << 54) - 1) >> 10 << 12
+        return found
+
     def map_code(self) -> None:
         level = 1 if self.scheme is SV32 else 2
         size = PAGE << level * self.scheme.index_bits
@@ -110,20 +126,20 @@ class Tables:
                 self.put(at, base >> 12 << 10 | V | R | X | A | user)
 
 
-def _flags(rng: random.Random, rv64: bool) -> int:
-    """Of a leaf: most are as they should be."""
+def _flags(rng: random.Random, rv64: bool, reserved: bool) -> int:
+    """Of a leaf: most are as they should be. `reserved`: bits 62:54 at random, else PBMT may be."""
     permissions = rng.choice((R, R | W, R | W, R | X, X, R | W | X, R | W | X))
     found = V | permissions | rng.choice((0, U_BIT)) | rng.choice((0, G))
     found |= rng.choice((A | D, A | D, A, 0)) | rng.getrandbits(2) << 8
     if rng.random() < 0.15:
         found ^= 1 << rng.randrange(10)
     if rv64 and rng.random() < 0.15:
-        found |= 1 << rng.randrange(54, 64)
+        found |= 1 << (rng.randrange(54, 63) if reserved else rng.randrange(61, 63))
     return found
 
 
 def _leaf(rng: random.Random, tables: Tables, address: int, frame: int, level: int) -> None:
-    scheme = tables.scheme
+    scheme, reserved = tables.scheme, tables.reserved
     at = tables.path(address, level)
     if at is None:
         return
@@ -133,18 +149,19 @@ def _leaf(rng: random.Random, tables: Tables, address: int, frame: int, level: i
         target = NOWHERE
     if level and rng.random() < 0.08:
         target |= PAGE << rng.randrange(level * scheme.index_bits)
-    flags = _flags(rng, scheme.entry == 8)
-    if scheme.entry == 8 and rng.random() < 0.05:  # Svnapot: 64 KiB
-        target, flags = (
-            frame & -0x10000 | 0x8000 ^ (PAGE << rng.randrange(4)) * (rng.random() < 0.2),
-            flags | 1 << 63,
-        )
+    flags = _flags(rng, scheme.entry == 8, reserved)
+    if scheme.entry == 8 and not reserved and level == 0 and rng.random() < 0.2:  # 64 KiB
+        target, flags = frame & -0x10000 | 0x8000, flags | N
+        if rng.random() < 0.2:  # no size that there is; `known`: A
+            target, flags = target ^ PAGE << rng.randrange(4), flags | A
     tables.put(at, target >> 12 << 10 | flags)
     if rng.random() < 0.04:
         # an entry on the way gets a bit too many or loses V
         above = tables.path(address, level + 1) if level + 1 < scheme.levels else None
         if above is not None and above in tables.entries:
-            bits = (0, 4, 5, 6, 7, 9) if scheme.entry == 4 else (0, 4, 5, 6, 7, 9, 54, 60, 61, 63)
+            bits = [0, 4, 5, 6, 7, 9]
+            if scheme.entry == 8 and reserved:
+                bits += [54, 60, 61, 63]
             tables.put(above, tables.entries[above] ^ 1 << rng.choice(bits))
 
 
@@ -184,7 +201,7 @@ def _build(rng: random.Random, tables: Tables, frames: list[int]) -> list[int]:
 
 
 def image(kind: str, seed: int, xlen: int, count: int) -> Image:
-    """Cases, of which some share tables."""
+    """Cases, of which some share tables. "svnapot": entries of Svnapot and Svpbmt."""
     rng = random.Random(f"{kind} {seed} {xlen}")
     made = new_image(xlen)
     frames = [DATA + PAGE * 16 * n + PAGE * (n % 5) for n in range(_FRAMES)]
@@ -192,7 +209,7 @@ def image(kind: str, seed: int, xlen: int, count: int) -> Image:
         _fill(made, frame)
     following = DATA + PAGE * 16 * (_FRAMES + 1)
     while len(made.cases) < count and not made.full and following < DATA + DATA_SIZE - PAGE * 128:
-        tables = Tables(made, rng.choice(SCHEMES[xlen]), following)
+        tables = Tables(made, rng.choice(SCHEMES[xlen]), following, kind == "paging")
         pages = _build(rng, tables, frames)
         following = tables.end
         for _ in range(min(_SHARING, count - len(made.cases))):
@@ -222,15 +239,24 @@ def _case(rng: random.Random, image: Image, tables: Tables, pages: list[int]) ->
     csrs = {
         "satp": scheme.mode << shift[0] | asid << shift[1] | tables.root >> 12,
         "medeleg": delegation(rng),
-        **environment(xlen, ADUE | rng.choice((0, PBMTE))),
+        **environment(xlen, ADUE if tables.reserved else ADUE | PBMTE),
     }
-    note = f"{scheme.name} {'US?M'[priv]} {address:#x}"
+    entries = tables.walk(address)
+    way = " ".join(f"{at:x}:{entry:x}" for at, entry in entries)
+    note = f"{scheme.name} {'US?M'[priv]} {address:#x}; entries {way}"
     if priv != M and rng.random() < 0.3:
-        entry = address & ~7 if rng.random() < 0.7 else address | PAGE - 2
+        entry = address & ~7 if rng.random() < 0.7 else (address | PAGE - 1) - 1
         csrs["mstatus"] = status | priv * MPP
         image.case(f"fetch {note}", [], x={}, csrs=csrs, entry=entry)
         return
     body, x = access(rng, xlen, address)
+    leaf = entries[-1][1]
+    nowhere = leaf >> 10 << 12 & (1 << 34) - PAGE == NOWHERE
+    if nowhere:  # `known`
+        x[11] &= ~7
+    if body[0] & 0x7F == AMO and (nowhere or not leaf & W):  # `known`
+        body = [word("lw", rd=10, rs1=11)]
+    csrs["medeleg"] = delegation(rng, body)
     if priv == M:
         csrs["inline"] = status | MPRV | rng.choice((U, S)) * MPP
     else:

@@ -43,33 +43,61 @@ def access(rng: random.Random, xlen: int, address: int) -> tuple[list[int], dict
     return [word(name, rs1=11, **operands)], {11: address, 12: values.integer(rng, xlen)}
 
 
+def _bounds(configuration: int, address: int, before: int) -> tuple[int, int]:
+    """First and last byte of a region; `before` is pmpaddr of the entry before it."""
+    match configuration & 24:
+        case 24:
+            ones = (address ^ address + 1) >> 1
+            return (address & ~ones) << 2, ((address | ones) << 2) + 3
+        case 16:
+            return address << 2, (address << 2) + 3
+        case 8:
+            return before << 2, (address << 2) - 1
+    return 0, -1
+
+
+def _inside(regions: list[tuple[int, int]], first: int, last: int) -> bool:
+    """Whether a region lies between the first and the last byte of an access."""
+    before = 0
+    for configuration, address in regions:
+        low, high = _bounds(configuration, address, before)
+        before = address
+        if first < low <= high < last:
+            return True
+    return False
+
+
 def image(kind: str, seed: int, xlen: int, count: int) -> Image:
     """Random regions in a window, the rest of memory open; an access or a jump into the window."""
     rng = random.Random(f"{kind} {seed} {xlen}")
     made = new_image(xlen)
-    for at in range(DATA - _WINDOW, DATA + 2 * _WINDOW, 4):
-        if at >= DATA:
-            made.write(at, word("ecall"), 4)
-    window = DATA + _WINDOW
+    data, code = DATA + _WINDOW, DATA + 4 * _WINDOW
+    for at in range(code, code + _WINDOW, 4):
+        made.write(at, word("ecall"), 4)
     for _ in range(count):
         if made.full:
             break
+        priv = rng.choice((U, S, M))
+        fetches = priv != M and rng.random() < 0.25
+        window = code if fetches else data
         regions = [region(rng, window) for _ in range(ENTRIES)]
         csrs = {f"pmpaddr{n}": address for n, (_, address) in enumerate(regions)}
         # 15 is the rest: code must be there to be run
         csrs |= protection(xlen, [c for c, _ in regions] + [0] * (15 - ENTRIES) + [0x1F])
-        priv = rng.choice((U, S, M))
-        at = window + rng.randrange(-8, _WINDOW - 48)
+        at = window + rng.randrange(8, _WINDOW - 48)
         if rng.random() < 0.7:  # at a border
             border = (rng.choice(regions)[1] & ~((1 << rng.randrange(4)) - 1)) << 2
-            at = border + rng.randrange(-9, 9)
+            at = max(border + rng.randrange(-9, 9), window)
         note = f"{'US?M'[priv]} {at - window:#x}"
-        if priv != M and rng.random() < 0.25:
+        if fetches:
+            # `known`: not across a border. Between two ecalls there is a reserved 16-bit word.
+            csrs["mstatus"] = priv * MPP
             entry = at & -rng.choice((2, 4, 4))
-            status = {"mstatus": priv * MPP}
-            made.case(f"fetch {note}", [], x={}, csrs=csrs | status, entry=entry)
+            made.case(f"fetch {note}", [], x={}, csrs=csrs, entry=entry)
             continue
         body, x = access(rng, xlen, at)
+        if _inside(regions, x[11], x[11] + 7):  # `known`
+            x[11] &= ~7
         if priv == M:
             csrs["inline"] = rng.choice((U, S, M)) * MPP | rng.randrange(2) * MPRV
         else:

@@ -150,9 +150,20 @@ class Window:
         elif size(base):
             self._memory(entry, base)
         else:
-            drawn = operands(self.rng, entry, self.xlen, self.fixed)
-            if drawn is not None:
-                self.parts.append([drawn[0]])
+            self._plain(entry)
+
+    def _plain(self, entry: Entry) -> None:
+        found = operands(self.rng, entry, self.xlen, self.fixed)
+        if found is None:
+            return
+        drawn, got = found
+        if entry.name == "ctzw":  # `known`: a bit of the lower half must be set
+            if got.rs1 not in self.free[1:]:
+                return
+            bit = self.rng.randrange(32)
+            self.parts.append([word("bseti", rd=got.rs1, rs1=got.rs1, imm=bit), drawn])
+            return
+        self.parts.append([drawn])
 
     @property
     def free(self) -> list[int]:
