@@ -133,12 +133,7 @@ class Machine:
         programs = list(programs)
         if not programs:
             raise MachineError("no program")
-        if not 1 <= harts <= MAX_HARTS:
-            raise MachineError(f"{harts} harts: must be from 1 to {MAX_HARTS}")
-        if not MIN_QUANTUM <= quantum <= MAX_QUANTUM:
-            raise MachineError(
-                f"quantum {quantum}: must be from {MIN_QUANTUM} to {MAX_QUANTUM} instructions"
-            )
+        _check_turns(harts, quantum)
         if platform not in PLATFORMS:
             raise MachineError(f"platform {platform!r}: known are {', '.join(PLATFORMS)}")
         self.xlen = programs[0].xlen
@@ -152,28 +147,23 @@ class Machine:
         self.exit_reason: ExitReason | None = None
         self.exit_code: int | None = None
         self._operations = operations(self.xlen, extensions)
-        explained = _explained(programs, board.memory) if explained is None else explained
-        cpus = np.zeros((harts, state.SIZE), np.uint64)
-        which = range(harts) if record is True else record or ()
-        capacities = _Capacities(
-            max(chunk_refs, 1 << 12), max(chunk_traps, 1), max(table_blocks, 1 << 10)
+        common = _Common(
+            memory=self.memory,
+            extensions=extensions,
+            xlen=self.xlen,
+            reset_pc=board.reset_pc,
+            explained=_explained(programs, board.memory) if explained is None else explained,
+            sideband=sideband or SidebandOptions(),
+            passages=passages,
+            refs=max(chunk_refs, 1 << 12),
+            traps=max(chunk_traps, 1),
+            blocks=max(table_blocks, 1 << 10),
         )
+        cpus = np.zeros((harts, state.SIZE), np.uint64)
+        recorded = range(harts) if record is True else record or ()
         #: By mhartid.
         self.harts = tuple(
-            Hart(
-                cpus,
-                number,
-                self.memory,
-                extensions=extensions,
-                xlen=self.xlen,
-                reset_pc=board.reset_pc,
-                explained=explained,
-                sideband=sideband or SidebandOptions(),
-                record=number in which,
-                passages=passages,
-                capacities=capacities,
-            )
-            for number in range(harts)
+            Hart(cpus, number, common, record=number in recorded) for number in range(harts)
         )
         #: The one whose turn it is, or was last.
         self.hart = self.harts[0]
@@ -480,34 +470,19 @@ class Machine:
 class Hart:
     """One of the harts of a machine: its state, what it tells, and what that is told by."""
 
-    def __init__(
-        self,
-        cpus: Words,
-        number: int,
-        memory: Memory,
-        *,
-        extensions: frozenset[str],
-        xlen: int,
-        reset_pc: int,
-        explained: Sequence[tuple[int, bytes]],
-        sideband: SidebandOptions,
-        record: bool,
-        passages: bool,
-        capacities: "_Capacities",
-    ) -> None:
+    def __init__(self, cpus: Words, number: int, common: "_Common", record: bool) -> None:
         self.number = number
-        self.xlen = xlen
+        self.xlen = common.xlen
         self.cpu: Words = cpus[number]
         #: Whether `run` yields what retires here.
         self.records = record
-        self._want_passages = record and passages
-        self._capacities = capacities
-        self._extensions, self._reset_pc = extensions, reset_pc
+        self._want_passages = record and common.passages
+        self._common = common
         self._keep: list[npt.NDArray[np.generic]] = []
         cpu = self.cpu
         cpu[state.HARTS], cpu[state.CPUS] = len(cpus), cpus.ctypes.data
-        self._allocate(memory)
-        self.sideband = Sideband(cpu, sideband, xlen)
+        self._allocate(common.memory)
+        self.sideband = Sideband(cpu, common.sideband, common.xlen)
         self.reset()
         # As on Spike: the timer interrupt is pending until mtimecmp is set.
         cpu[state.MTIMECMP] = cpu[state.TIMER_SINCE] = 0
@@ -519,7 +494,7 @@ class Hart:
         self._blocks = np.zeros(0, BLOCK)
         self._successors = np.zeros((0, 2), np.uint32)
         self._marks = np.zeros(0, np.uint64)
-        self._tell_code(explained)
+        self._tell_code(common.explained)
         #: Rows of the block table that the previous chunk had: of `run`, of retirement hooks.
         self._rows_yielded = self._rows_delivered = 0
 
@@ -579,23 +554,23 @@ class Hart:
     def reset(self) -> None:
         """Registers and CSRs are 0 or as they must be, the pc is the reset vector."""
         cpu = self.cpu
-        compressed = "c" in self._extensions
+        compressed = "c" in self._common.extensions
         width = (1 << self.xlen) - 1
         cpu[state.X : state.SINK] = cpu[state.F : state.F + 32] = 0
         cpu[state.CSR_KIND : state.SIZE] = 0
-        cpu[state.HAS] = sum(bit for name, bit in _HAS.items() if name in self._extensions)
-        tables = "zcmt" in self._extensions
-        csrs.configure(cpu, self.xlen, misa(self._extensions, self.xlen), compressed, tables)
+        cpu[state.HAS] = sum(bit for name, bit in _HAS.items() if name in self._common.extensions)
+        tables = "zcmt" in self._common.extensions
+        csrs.configure(cpu, self.xlen, misa(self._common.extensions, self.xlen), compressed, tables)
         cpu[state.CONTEXT_CSR] = cpu[state.STIMECMP] = _ALL_ONES
         cpu[state.FCSR] = cpu[state.MIP_STORED] = cpu[state.PMP_COUNT] = 0
         self.sideband.reset()
         cpu[state.INSTRET_OFFSET] = cpu[state.CYCLE_OFFSET] = -self.instret & _ALL_ONES
         cpu[state.STUCK] = cpu[state.LAST_TRAP] = cpu[state.REST] = cpu[state.HANDLING] = 0
-        cpu[state.PC] = self._reset_pc
+        cpu[state.PC] = self._common.reset_pc
         cpu[state.XLEN] = self.xlen
         cpu[state.MHARTID] = self.number
         cpu[state.WAITS] = 0
-        cpu[state.SELECTION] = selection(self._extensions, self.xlen)
+        cpu[state.SELECTION] = selection(self._common.extensions, self.xlen)
         cpu[state.ADDRESS_MASK] = width
         cpu[state.EPC_MASK] = width & (~1 if compressed else ~3)
         cpu[state.ALIGN_MASK] = 0 if compressed else 2
@@ -604,7 +579,7 @@ class Hart:
 
     def begin_run(self, flush: Callable[[Words], None], buffers: int) -> None:
         """Have `buffers` chunks, and a block table."""
-        room = self._capacities
+        room = self._common
         self._ring = [
             _Buffer(room.refs, room.traps, self._want_passages)
             for _ in range(buffers if self.records else 1)
@@ -647,10 +622,10 @@ class Hart:
 
     def begin_table(self, flush: Callable[[Words], None]) -> None:
         """Begin a block table; translations refer to the one before it, so they are dropped."""
-        self._blocks = np.zeros(self._capacities.blocks, BLOCK)
-        self._marks = np.zeros(self._capacities.blocks, np.uint64)
+        self._blocks = np.zeros(self._common.blocks, BLOCK)
+        self._marks = np.zeros(self._common.blocks, np.uint64)
         if self._want_passages:
-            self._successors = np.zeros((self._capacities.blocks, 2), np.uint32)
+            self._successors = np.zeros((self._common.blocks, 2), np.uint32)
             self.cpu[state.SUCCESSORS] = self._successors.ctypes.data
         self._rows_yielded = self._rows_delivered = 0
         flush(self.cpu)
@@ -727,13 +702,33 @@ class Hart:
         return int(array.ctypes.data)
 
 
-@dataclass(frozen=True)
-class _Capacities:
-    """Of a chunk: references, traps; rows of the block table."""
+@dataclass(frozen=True, kw_only=True)
+class _Common:
+    """What is the same for all harts of a machine.
 
+    `refs`, `traps`: room in a chunk; `blocks`: rows of the block table.
+    """
+
+    memory: Memory
+    extensions: frozenset[str]
+    xlen: int
+    reset_pc: int
+    explained: Sequence[tuple[int, bytes]]
+    sideband: SidebandOptions
+    passages: bool
     refs: int
     traps: int
     blocks: int
+
+
+def _check_turns(harts: int, quantum: int) -> None:
+    """Raise MachineError for what cannot be."""
+    if not 1 <= harts <= MAX_HARTS:
+        raise MachineError(f"{harts} harts: must be from 1 to {MAX_HARTS}")
+    if not MIN_QUANTUM <= quantum <= MAX_QUANTUM:
+        raise MachineError(
+            f"quantum {quantum}: must be from {MIN_QUANTUM} to {MAX_QUANTUM} instructions"
+        )
 
 
 class _Buffer:

@@ -67,7 +67,7 @@ def diagnose(trace: Trace) -> str | None:
     if not any(head):
         return None
     with_code = code is not None
-    now = fit(head, configuration, code, alone=trace.hart is None)
+    now = fit(head, configuration, code, trace.hart is None)
     if now.score(with_code) >= _FAIR:
         return None
     what = (
