@@ -15,12 +15,13 @@ from emu.memory import MachineError
 if TYPE_CHECKING:
     from emu.host.semihosting import SemihostingOptions
     from emu.ingress.options import SidebandOptions, Time
-    from emu.machine import ExitReason, Machine
+    from emu.machine import ExitReason, Hart, Machine
     from emu.platforms.elf import ElfError, Program, load
 
 __all__ = [
     "ElfError",
     "ExitReason",
+    "Hart",
     "Machine",
     "MachineError",
     "Program",
@@ -35,6 +36,7 @@ _HOME = {
     "Program": "emu.platforms.elf",
     "load": "emu.platforms.elf",
     "ExitReason": "emu.machine",
+    "Hart": "emu.machine",
     "Machine": "emu.machine",
     "SemihostingOptions": "emu.host.semihosting",
     "SidebandOptions": "emu.ingress.options",

@@ -61,6 +61,8 @@ def record(
     max_size: int | None = None,
     signature: PathLike | None = None,
     signature_granularity: int = DEFAULT_GRANULARITY,
+    harts: int = 1,
+    quantum: int | None = None,
 ) -> Trace:
     """Run the firmware `elf` (or several ELF files) and record its trace.
 
@@ -75,7 +77,8 @@ def record(
     (`etrace.filtering.Selection`; `params` has the registers). `max_size`: end the trace when the
     stream has more bytes. `signature`: where to write what a compliance program leaves between its
     symbols begin_signature and end_signature when it has ended, `signature_granularity` bytes a
-    line. Raises `EtraceError` or `ParametersError`; KeyboardInterrupt (and SIGTERM
+    line. `harts`: 1 to 8, each in turn for `quantum` instructions. Raises `EtraceError` or
+    `ParametersError`; KeyboardInterrupt (and SIGTERM
     and SIGHUP do what they do) after the trace was ended properly.
     """
     for each in plugins:
@@ -92,6 +95,8 @@ def record(
         cmdline=None if where is None else cmdline,
         tohost=tohost,
         telling=telling,
+        harts=harts,
+        quantum=quantum,
     )
     choices = Choices(params=params, framing=framing, encoding=encoding, selection=selection)
     header, code = run_header(_paths(elf), wanted, choices)
@@ -180,13 +185,15 @@ def open(
     force: bool = False,
     input_format: str = "auto",
     ring: int | str | None = None,
+    hart: int | None = None,
 ) -> Trace:
     """Open a trace file, or a bare packet stream with its `params` and `elf`.
 
     `image`: `ADDRESS:FILE` binary images. A program that is missing raises `InputError`, one whose
     contents differ from what the trace names `ProgramMismatchError` unless `force`: at once if
     `elf` or `image` names it, else when it is needed (`packets` needs none). `input_format`,
-    `ring`: see `etrace.trace.dumps.Dump`. Raises `EtraceError` or `ParametersError`.
+    `ring`: see `etrace.trace.dumps.Dump`. `hart`: which of several (`Trace.of_hart`). Raises
+    `EtraceError` or `ParametersError`.
     """
     paths = tuple(os.fspath(each) for each in _paths(elf))
     chosen = None
@@ -200,6 +207,7 @@ def open(
         platform=platform,
         force=force,
         dump=Dump(input_format, ring),
+        hart=hart,
     )
     files.refuse_pipe(reading.trace)
     with open_for_reading(reading, chosen, need_code=bool(paths or image)) as trace:

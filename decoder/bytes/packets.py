@@ -4,11 +4,19 @@ import numpy as np
 import numpy.typing as npt
 
 from decoder.bytes.brief import BRIEFS, Brief
-from decoder.bytes.parse import PADDING, Damage, Found, PacketRows, Reading, parse
+from decoder.bytes.parse import (
+    EVERY_SOURCE,
+    PADDING,
+    Damage,
+    Found,
+    PacketRows,
+    Reading,
+    parse,
+)
 from decoder.bytes.quick import quick_table
 from specs.configuration.parameters import Configuration, ParametersError
 from specs.kernels.njit import announce_compilation
-from specs.trace.framing import FramingLayout
+from specs.trace.framing import FramingField, FramingLayout
 from specs.trace.packets import COLUMNS, Column, Format, Layout
 from specs.trace.packing import WORDS
 from specs.trace.support import learn
@@ -27,10 +35,16 @@ class PacketReader:
     announces is how the packets after it are read.
     """
 
-    def __init__(self, configuration: Configuration, full: bool = True, offset: int = 0) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        full: bool = True,
+        offset: int = 0,
+        every_source: bool = False,
+    ) -> None:
         """`full` False: packets of formats 0.1, 1 and 2 have but a brief, no row of details.
 
-        `offset`: that of the first byte in the stream.
+        `offset`: that of the first byte in the stream. `every_source`: whatever the srcID.
         """
         announce_compilation("the packet reader", __name__)
         self._full = full
@@ -40,6 +54,8 @@ class PacketReader:
         self.refused = False
         self._announced: list[int] = []
         self._framing = FramingLayout(configuration).array()
+        if every_source:
+            self._framing[FramingField.srcid] = EVERY_SOURCE
         self._adopt()
         self._damage = np.zeros(len(Damage), np.int64)
         self._data = np.zeros(PADDING, np.uint8)

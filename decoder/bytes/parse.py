@@ -82,6 +82,8 @@ _CHAIN_NULLS = 64
 _UNEXPLAINED = -1
 #: More bytes are needed to tell.
 _UNTOLD = -1
+#: In the place of FramingField.srcid: packets of all sources are read.
+EVERY_SOURCE = -1
 
 
 @njit
@@ -107,7 +109,9 @@ def read_packet(reading, rows, at, total):
     source = get(words, s64(0), srcid_width)
     timestamp = get(words, srcid_width, timestamp_bits)
     kind = get(words, srcid_width + timestamp_bits, type_width)
-    if source != u64(framing[_framing.srcid]) or kind != u64(framing[_framing.type]):
+    if framing[_framing.srcid] != EVERY_SOURCE and source != u64(framing[_framing.srcid]):
+        return OTHER
+    if kind != u64(framing[_framing.type]):
         return OTHER
     for i in range((bits + 63) >> 6):
         words[i] = get(words, start + 64 * i, s64(64))
@@ -205,10 +209,10 @@ def parse(reading, rows, begin, end, stream_offset, final):
     data, framing, quick, damage = reading.data, reading.framing, reading.quick, reading.damage
     briefs, details, found = rows
     pointer = data.ctypes.data
-    hurry = (
-        quick[_quick.ADDRESS] >= 0
-        and framing[_framing.srcid_width] + framing[_framing.type_width] == 0
-    )
+    srcid_width, srcid = framing[_framing.srcid_width], framing[_framing.srcid]
+    whole_byte = srcid_width == 8
+    hurry = quick[_quick.ADDRESS] >= 0 and framing[_framing.type_width] == 0
+    hurry = hurry and (whole_byte or srcid_width == 0)
     at = begin
     supported = False
     while at < end and found[_found.BRIEFS] < briefs.shape[0] and not supported:
@@ -234,11 +238,16 @@ def parse(reading, rows, begin, end, stream_offset, final):
         quickly = False
         if total != BAD:
             reason = _reason.BAD_PACKET
-            head = 1 + framing[_framing.timestamp_bytes] if data[at] & EXTEND != 0 else 1
-            if hurry and total - head <= _QUICK_BYTES:
+            head = 1 + (srcid_width >> 3)
+            if data[at] & EXTEND != 0:
+                head += framing[_framing.timestamp_bytes]
+            others = whole_byte and srcid != EVERY_SOURCE and s64(data[at + 1]) != srcid
+            if others:
+                done = s64(OTHER)
+            elif hurry and total - head <= _QUICK_BYTES:
                 done = s64(unpack_quickly(pointer, at + head, total - head, quick, briefs, row))
                 quickly = done != OTHER
-            if not quickly:
+            if not quickly and not others:
                 done = s64(read_packet(reading, rows, at, total))
         if done < 0:
             damage[_damage.REASON] = reason

@@ -69,6 +69,7 @@ from emu.hart.state import (
     EVENT_RAISED,
     FLUSHES,
     GOAL,
+    HARTS,
     HOST,
     HOST_CALLED,
     HOST_REQUEST,
@@ -118,6 +119,7 @@ from emu.hart.state import (
     TRAPPED,
     TVAL,
     WFI_FOREVER,
+    WFI_WAITS,
 )
 from emu.hart.status import MTI, STCE, STI, TSR, TVM, TW
 from emu.hart.traps import (
@@ -294,11 +296,13 @@ def _leave(cpu: Any, registers: Any, ip: Any) -> Any:
         cpu[TVAL] = imm(ip) & LOW32
         take_exception(cpu, ip)
         return GO_ON
-    if why == FOR_WFI and cpu[HOST] == U0 and not _can_come(cpu, cpu[MIE], retired_at(cpu, ip)):
-        # It never retires.
-        retire_part(cpu, ip)
-        cpu[PC] = block_pc(cpu, ip)
-        return WFI_FOREVER
+    alone = cpu[HARTS] == U1
+    if why == FOR_WFI and alone and cpu[HOST] == U0:
+        if not _can_come(cpu, cpu[MIE], retired_at(cpu, ip)):
+            # It never retires.
+            retire_part(cpu, ip)
+            cpu[PC] = block_pc(cpu, ip)
+            return WFI_FOREVER
     _retire_block(cpu, ip, U0)
     cpu[RETIRED] = cpu[GOAL] - cpu[LEFT]
     if why == FOR_MRET:
@@ -311,8 +315,11 @@ def _leave(cpu: Any, registers: Any, ip: Any) -> Any:
         cpu[PC] = block_pc(cpu, ip)
         return HOST_CALLED
     cpu[PC] = load64(ip + _FALL_PC)
-    if why == FOR_WFI:
+    if why == FOR_WFI and alone:
         _wait(cpu)
+    elif why == FOR_WFI:
+        if cpu[HOST] == U0 and pending(cpu, cpu[RETIRED]) & cpu[MIE] == U0:
+            return WFI_WAITS
     elif why == FOR_SFENCE:
         forget_addresses(cpu)
     elif why == FOR_FENCE_I or cpu[STALE] != U0:

@@ -155,6 +155,19 @@ EXCEPTION_COUNTS, INTERRUPT_COUNTS = 256, 320
     PASSAGE_COUNT,
     PASSAGE_LIMIT,
 ) = range(402, 402 + 14)
+#: Several harts (`emu.hart.turns`).
+(
+    HARTS,  # how many
+    CPUS,  # host pointer to that of hart 0; those of the others follow
+    WAITS,  # what it waits in, IN_WFI or IN_LOOP, for an interrupt; 0: it does not
+    WAITS_SINCE,  # mtime when it began to
+    TIMERS_UP,  # which timers were up at the end of its last turn (`interrupts.timers_up`)
+) = range(416, 416 + 5)
+IN_WFI, IN_LOOP = 1, 2
+MAX_HARTS = 8
+#: Instructions of a hart's turn, where there are several; and the least, so that a loop of LR and
+#: SC as Zalrsc has it (16 instructions) gets to its end in one.
+QUANTUM, MIN_QUANTUM, MAX_QUANTUM = 10_000, 64, 1 << 32
 
 #: A compiled hook: its machine code, its user pointer, its kinds.
 HOOK_BYTES = 24
@@ -246,7 +259,8 @@ TRIGGER_BYTES = 24
     HOST_CALLED,  # PC is at an ebreak that is a host call
     ENDLESS_LOOP,  # PC is at a jump to itself, WFI_FOREVER: at a wfi, and no interrupt can come
     WFI_FOREVER,
-) = range(14)
+    WFI_WAITS,  # of several harts: behind a wfi, until an interrupt is pending
+) = range(15)
 
 #: CAUSE of what is no trap: the block ends behind a store to a device.
 BLOCK_ENDS = (1 << 64) - 1

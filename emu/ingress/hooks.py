@@ -7,7 +7,7 @@ called by Python, so that the order holds. They must not raise (Numba prints suc
 on) and may change nothing but what `user` points to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,10 +57,10 @@ class _Hook:
 
 
 class Hooks:
-    """The hooks of a machine, and their tables in `cpu`."""
+    """The hooks of a machine, and their tables in each hart's `cpu`."""
 
-    def __init__(self, cpu: Words) -> None:
-        self._cpu = cpu
+    def __init__(self, cpus: Sequence[Words]) -> None:
+        self._cpus = cpus
         self._events: list[_Hook] = []
         self._retire: list[_Hook] = []
         self._keep: list[object] = []
@@ -79,36 +79,42 @@ class Hooks:
 
     def on_retire(self, callback: Any, user: Words | None) -> None:
         """See `Machine.on_retire`."""
-        self._retire.append(self._hook(callback, RETIREMENT, int(ALL_KINDS), user))
+        hook = self._hook(callback, RETIREMENT, int(ALL_KINDS), user)
+        if hook.code is None and len(self._cpus) > 1:
+            raise TypeError(
+                "compiled retirement hooks are not told which hart it is: with several harts take "
+                "a Python callable, and its chunk's `hart`"
+            )
+        self._retire.append(hook)
         self._enter()
 
-    def event(self, chunk: Chunk | None) -> None:
+    def event(self, cpu: Words, chunk: Chunk | None) -> None:
         """Call all hooks for the event in hand; first those for `chunk`, which retired before."""
-        words = self._cpu[state.EVENT_KIND : state.EVENT_PENDING_SINCE + 1].tolist()
+        words = cpu[state.EVENT_KIND : state.EVENT_PENDING_SINCE + 1].tolist()
         event = from_words(words)
         try:
-            self.retired(chunk)
+            self.retired(cpu, chunk)
             for hook in self._events:
                 if hook.kinds & words[0]:
                     if hook.code is None:
-                        call_event_hook(self._cpu, hook.pointer)
+                        call_event_hook(cpu, hook.pointer)
                     else:
                         hook.code(event)
         finally:
-            self._cpu[state.EVENT_KIND] = 0
+            cpu[state.EVENT_KIND] = 0
 
-    def retired(self, chunk: Chunk | None) -> None:
+    def retired(self, cpu: Words, chunk: Chunk | None) -> None:
         """Call all hooks for `chunk`: the references that were not delivered yet."""
         if chunk is None:
             return
         try:
             for hook in self._retire:
                 if hook.code is None:
-                    call_retire_hook(self._cpu, hook.pointer)
+                    call_retire_hook(cpu, hook.pointer)
                 else:
                     hook.code(chunk)
         finally:
-            self._cpu[state.DELIVERED] = self._cpu[state.REFS]
+            cpu[state.DELIVERED] = cpu[state.REFS]
 
     def _hook(self, callback: Any, signature: Any, kinds: int, user: Words | None) -> _Hook:
         row = np.zeros(state.HOOK_BYTES // 8, np.uint64)
@@ -130,7 +136,6 @@ class Hooks:
         return _Hook(kinds, None, row)
 
     def _enter(self) -> None:
-        cpu = self._cpu
         kinds = returns = 0
         for hook in self._events:
             kinds |= hook.kinds
@@ -138,7 +143,8 @@ class Hooks:
                 returns |= hook.kinds
         if any(hook.code is not None for hook in self._retire):
             returns = int(ALL_KINDS)
-        cpu[state.EVENT_KINDS], cpu[state.EVENT_RETURNS] = kinds, returns
+        for cpu in self._cpus:
+            cpu[state.EVENT_KINDS], cpu[state.EVENT_RETURNS] = kinds, returns
         for hooks, at, count in (
             (self._events, state.EVENT_HOOKS, state.EVENT_HOOK_COUNT),
             (self._retire, state.RETIRE_HOOKS, state.RETIRE_HOOK_COUNT),
@@ -146,4 +152,5 @@ class Hooks:
             rows = [hook.row for hook in hooks if hook.code is None]
             table = np.concatenate(rows) if rows else np.zeros(0, np.uint64)
             self._keep.append(table)
-            cpu[at], cpu[count] = table.ctypes.data, len(rows)
+            for cpu in self._cpus:
+                cpu[at], cpu[count] = table.ctypes.data, len(rows)

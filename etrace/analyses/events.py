@@ -277,7 +277,7 @@ def _objects(table: npt.NDArray[np.void], hart: int) -> Iterator[TraceEvent]:
 def events_from_trace(trace: "Trace") -> Iterator[TraceEvent]:
     """The events of `trace`, in order."""
     for table in tables(trace.flows(), trace.code.map):
-        yield from _objects(table, 0)
+        yield from _objects(table, trace.hart or 0)
 
 
 def events_from_machine(machine: "Machine", max_instructions: int | None = None) -> Iterator[Event]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +80,28 @@ def take_inventory(trace: Trace) -> Inventory:
         inventory.loops = flows.loops
         inventory.gaps, inventory.gap_list = flows.gaps, flows.gap_list
     return inventory
+
+
+def together(inventories: list[Inventory]) -> Inventory:
+    """What the harts of one trace have together."""
+    if len(inventories) == 1:
+        return inventories[0]
+    known = [vars(each) for each in inventories]
+    sums: dict[str, Any] = {
+        name: None if value is None else _sum([each[name] for each in known])
+        for name, value in known[0].items()
+    }
+    sums["bytes"] = inventories[0].bytes  # of the one stream
+    sums["ended"] = all(each.ended for each in inventories)
+    return Inventory(**sums)
+
+
+def _sum(values: list[Any]) -> Any:
+    """Numbers, lists, or tables of numbers, added up."""
+    if not isinstance(values[0], dict):
+        return sum(values[1:], start=values[0])
+    names = dict.fromkeys(name for each in values for name in each)
+    return {name: sum(each.get(name, 0) for each in values) for name in names}
 
 
 class _Mix:

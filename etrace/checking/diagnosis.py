@@ -67,7 +67,7 @@ def diagnose(trace: Trace) -> str | None:
     if not any(head):
         return None
     with_code = code is not None
-    now = fit(head, configuration, code)
+    now = fit(head, configuration, code, trace.hart is None)
     if now.score(with_code) >= _FAIR:
         return None
     what = (
@@ -94,8 +94,10 @@ def diagnose(trace: Trace) -> str | None:
     return f"{what}, and no other parameters that were tried fit" if with_code else None
 
 
-def fit(head: bytes, configuration: Configuration, code: Code | None) -> Fit:
-    """How well `configuration` (and the program) fits the first bytes of a stream."""
+def fit(head: bytes, configuration: Configuration, code: Code | None, alone: bool = True) -> Fit:
+    """How well `configuration` (and the program) fits the first bytes of a stream. Where there are
+    other harts in it, not `alone`, packets of other sources are none that are wrong.
+    """
     reader = decoder.PacketReader(configuration)
     reader.feed(head)
     arrays = []
@@ -107,7 +109,7 @@ def fit(head: bytes, configuration: Configuration, code: Code | None) -> Fit:
     reasons = rows[:, Column.reason]
     good = int(np.count_nonzero(reasons == 0))
     bad = rows[(reasons != 0) & (reasons != Reason.TRUNCATED)]
-    wrong = int(bad[:, Column.length].sum()) / _USUAL + reader.foreign
+    wrong = int(bad[:, Column.length].sum()) / _USUAL + reader.foreign * alone
     sound = good / (good + wrong) if good else 0.0
     modes = any(vars(reader.configuration.modes).values())
     if code is None or not good or (modes and sound < _GOOD):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from etrace.checking.comparison import compare
@@ -25,6 +26,14 @@ _CUT_SHORT = " (no end-of-trace packet: the recording was cut short)"
 
 def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -> Verification:
     """See `Trace.verify`."""
+    sides = trace.each_hart()
+    if len(sides) > 1:
+        if against is not None:
+            raise InputError(
+                f"{trace.name}: has {len(sides)} harts, and a pc trace is of one; choose it with "
+                "--hart N"
+            )
+        return _of_all([verify(each, None, semihosting) for each in sides])
     log = None if against is None else open_log(against, trace.header.xlen)
     if log is not None and not log.traps_told:
         return _by_instructions(trace, log)
@@ -54,6 +63,22 @@ def verify(trace: Trace, against: str | None, semihosting: Path | None = None) -
         remark += _CUT_SHORT if remark else CUT_SHORT
     return Verification(
         comparison.instructions, comparison.traps, comparison, flow.gaps, remark, same, cut_short
+    )
+
+
+def _of_all(results: list[Verification]) -> Verification:
+    """Of several harts: the first one that is not the same, or all together."""
+    for number, result in enumerate(results):
+        if not result.same:
+            return replace(result, hart=number)
+    names = ("instructions", "traps", "reports", "pauses", "loops", "rounds")
+    sums = {name: sum(getattr(each.comparison, name) for each in results) for name in names}
+    comparison = replace(results[0].comparison, **sums)
+    return replace(
+        results[0],
+        instructions=sums["instructions"],
+        traps=sums["traps"],
+        comparison=comparison,
     )
 
 
@@ -151,7 +176,8 @@ def _rerun(trace: Trace, semihosting: Path | None) -> Iterator[Stretch]:
     from etrace.recording.recorder import new_machine, qualifier
     from etrace.sources import rerun
 
-    machine = new_machine(trace.code, trace.header, semihosting=semihosting)
+    record = True if trace.hart is None else (trace.hart,)
+    machine = new_machine(trace.code, trace.header, semihosting=semihosting, record=record)
     return rerun.stretches(
         machine,
         trace.header.max_instructions,

@@ -35,11 +35,12 @@ def _readings(
     input_format: str,
     elf_b: tuple[str, ...],
     params_b: str | None,
+    hart: int | None,
 ) -> "tuple[Reading, Reading]":
     """What these options say is to be read."""
     if a == b == STDIO:
         raise InputError("standard input: cannot be both sides")
-    one = options.reading(a, elf, image, params, platform, force, input_format, None)
+    one = options.reading(a, elf, image, params, platform, force, input_format, None, hart)
     return one, replace(one, trace=b, elf=elf_b or elf, params=params_b or params)
 
 
@@ -67,6 +68,7 @@ _READINGS = options.as_one(
             metavar="FILE.toml",
             help="Parameters of B, a bare stream, if others than A's.",
         ),
+        options.HART,
     ),
 )
 

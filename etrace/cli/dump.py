@@ -35,6 +35,8 @@ def command(
     if last is not None and last < first:
         raise click.BadParameter(f"--to {last} is before --from {first}")
 
+    import numpy as np
+
     from etrace import files
     from etrace.cli.gaps import advise
     from etrace.cli.source import opened
@@ -43,7 +45,7 @@ def command(
     from specs.trace.packets import Column
 
     bad = 0
-    final = None
+    finals: dict[int, np.ndarray] = {}
     with (
         opened(reading, need_code=False, output=output) as source,
         files.open_output(output, listing=True) as file,
@@ -55,7 +57,8 @@ def command(
             wanted = rows[before:] if last is None else rows[before : last - text.number + before]
             if not file.gone:
                 file.write(text.describe(wanted))
-            final = rows[-1].copy()
+            for srcid in np.unique(rows[:, Column.srcID]).tolist():
+                finals[srcid] = rows[rows[:, Column.srcID] == srcid][-1]
             bad += int((wanted[:, Column.reason] != 0).sum())
             if source.seam is not None:  # a ring's last packet need not be whole
                 bad -= int((wanted[:, Column.reason] == Reason.TRUNCATED).sum())
@@ -73,7 +76,7 @@ def command(
         advise(source)
         return Exit.CORRUPT
     to_the_end = last is None and source.seam is None
-    if to_the_end and final is not None and not (says_ended(final) or says_lost(final)):
+    if to_the_end and not all(says_ended(each) or says_lost(each) for each in finals.values()):
         say(f"{source.name}: {CUT_SHORT}")
         return Exit.CORRUPT
     return Exit.OK

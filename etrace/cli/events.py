@@ -24,9 +24,10 @@ def _reading(
     force: bool,
     input_format: str,
     ring: int | str | None,
+    hart: int | None,
 ) -> "Reading":
     # --platform is one of the options for a run
-    return options.reading(trace, elf, image, params, None, force, input_format, ring)
+    return options.reading(trace, elf, image, params, None, force, input_format, ring, hart)
 
 
 @click.command("events")
@@ -53,6 +54,7 @@ def _reading(
 @options.FORCE
 @options.INPUT_FORMAT
 @options.RING
+@options.HART
 @running.RUN
 @options.as_one("reading", _reading, ())
 def command(
@@ -67,7 +69,8 @@ def command(
     """List the events of a run of ELF, or of a decoded TRACE.
 
     Both tell the same, except what no trace carries: host calls, and since when an interrupt was
-    pending. --isa to --trace-window are for an ELF; --elf, --image, --params, --force for a TRACE.
+    pending. --isa to --trace-window are for an ELF; --elf, --image, --params, --force, --hart for a
+    TRACE.
     """
     from etrace import files
 
@@ -107,6 +110,7 @@ def _for_traces(reading: "Reading") -> dict[str, object]:
         "--image": reading.image,
         "--params": reading.params,
         "--force": reading.force,
+        "--hart": reading.hart is not None,
     }
 
 
@@ -122,6 +126,8 @@ def _for_programs(run: "Run") -> dict[str, object]:
         "--max-instructions": run.max_instructions,
         "--cmdline": run.cmdline,
         "--tohost": run.tohost is not None,
+        "--harts": run.harts > 1,
+        "--quantum": run.quantum,
         "--context-csr": telling.context_csr,
         "--time": telling.time,
         "--trigger": telling.triggers,
@@ -194,7 +200,7 @@ def _decoded(reading: "Reading", plugins: "list[Loaded]", output: str) -> int:
 
     with opened(reading, output=output) as trace:
         report = GapReport(trace)
-        source = DecodedTrace(report.flows(), trace.code.map)
+        source = DecodedTrace(report.flows(), trace.code.map, trace.hart or 0)
         for plugin in plugins:
             plugin.attach(source)
         with blamed(plugins):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etrace.cli import options, out, say
+from etrace.cli.summary import counted
 from etrace.errors import EtraceError, Exit, one_line, printable
 from etrace.trace.ending import CUT_SHORT
 
@@ -26,7 +27,7 @@ def command(
 
     Without its program only what the packets alone tell.
     """
-    from etrace.analyses.inventory import take_inventory
+    from etrace.analyses.inventory import take_inventory, together
     from etrace.cli.gaps import advise
     from etrace.cli.source import opened
     from etrace.trace.program import for_header
@@ -38,13 +39,16 @@ def command(
             if reading.elf or reading.image:
                 raise
             say(f"{one_line(error)}: instructions are not counted")
-        inventory = take_inventory(source)
+        by_hart = [take_inventory(each) for each in source.each_hart()]
+    inventory = together(by_hart)
     values = _values(source.name, source.header, inventory)
+    if len(by_hart) > 1:
+        values["by_hart"] = [_counts(each) for each in by_hart]
     values |= {"lead_in": source.lead_in, "seam": source.seam and source.seam.pointer}
     if as_json:
         out(json.dumps(values, sort_keys=True) + "\n")
     else:
-        _show(source.header, inventory, values)
+        _show(source.header, by_hart, values)
     problem = ""
     if inventory.gaps:
         problem = f"{inventory.gaps:,} gap(s)"
@@ -80,7 +84,15 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
             {"address": each.address, "path": each.path, "sha256": each.sha256}
             for each in header.images
         ],
+        "harts": header.harts,
+        "quantum": header.quantum,
         "configuration": header.configuration.to_dict(),
+        **_counts(inventory),
+    }
+
+
+def _counts(inventory: "Inventory") -> dict[str, Any]:
+    return {
         "bytes": inventory.bytes,
         "packets": inventory.packets,
         "packet_bytes": inventory.packet_bytes,
@@ -98,8 +110,11 @@ def _values(name: str, header: "Header", inventory: "Inventory") -> dict[str, An
     }
 
 
-def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> None:
+def _show(header: "Header", by_hart: "list[Inventory]", values: dict[str, Any]) -> None:
+    from etrace.analyses.inventory import together
     from specs.trace.single import TITLES
+
+    inventory = together(by_hart)
 
     rows = [("file", values["file"]), ("made by", " ".join(header.command) or header.source)]
     rows += [("program", f"{each.path} (sha256 {each.sha256})") for each in header.programs]
@@ -110,6 +125,8 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
     rows.append(("hart", f"RV{header.xlen}, isa {header.isa or 'not restricted'}, "
                  + (f"modes {header.modes}, " if header.modes else "")
                  + f"platform {header.platform or 'none'}"))  # fmt: skip
+    if header.harts > 1:
+        rows.append(("harts", f"{header.harts}, in turns of {header.quantum:,} instructions"))
     if header.max_instructions is not None:
         rows.append(("budget", f"{header.max_instructions:,} instructions"))
     if header.semihosting is not None:
@@ -145,7 +162,21 @@ def _show(header: "Header", inventory: "Inventory", values: dict[str, Any]) -> N
         rows.append(("losses", f"{inventory.losses:,} times the encoder lost packets"))
     rows.append(("gaps", f"{inventory.gaps:,}"))
     rows += [("", text) for text in inventory.gap_list]
+    if len(by_hart) > 1:
+        rows += [(f"hart {number}", _line(each)) for number, each in enumerate(by_hart)]
     out("".join(f"{name:<13} {printable(text)}\n" for name, text in rows))
+
+
+def _line(inventory: "Inventory") -> str:
+    """What is one hart's, of several."""
+    parts = [counted(sum(inventory.packets.values()), "packet")]
+    parts.append(counted(sum(inventory.packet_bytes.values()), "byte"))
+    if inventory.instructions is not None and inventory.traps is not None:
+        traps = counted(sum(inventory.traps.values()), "trap")
+        parts = [counted(inventory.instructions, "instruction"), traps, *parts]
+    if inventory.gaps:
+        parts.append(counted(inventory.gaps, "gap"))
+    return ", ".join(parts)
 
 
 def _told(header: "Header") -> list[str]:

@@ -119,6 +119,11 @@ RING = click.option(
 )
 
 
+HART = click.option(
+    "--hart", type=click.IntRange(min=0), metavar="N", help="Only this hart, of a trace of several."
+)
+
+
 def output(help_text: str, required: bool = False) -> Decorator:
     """The `-o` option; `-` is standard output, and the default unless `required`."""
     names = ("-o", "--output")
@@ -136,6 +141,7 @@ def reading(
     force: bool,
     input_format: str,
     ring: int | str | None,
+    hart: int | None,
 ) -> "Reading":
     """What these options say is to be read."""
     from etrace.trace.dumps import Dump
@@ -149,6 +155,7 @@ def reading(
         platform=platform,
         force=force,
         dump=Dump(input_format, ring),
+        hart=hart,
     )
 
 
@@ -167,6 +174,7 @@ READING = as_one(
         FORCE,
         INPUT_FORMAT,
         RING,
+        HART,
     ),
 )
 

@@ -63,7 +63,7 @@ def command(
     machine = recorder.new_machine(code, header, terminal, run.semihosting)
     if wanted is not None:
         wanted.bytes_of(machine.memory)
-    history = ChunkHistory()
+    histories = [ChunkHistory() for _ in machine.harts]
     running.say_wishes(code, run.isa)
     for each in plugins:
         each.attach(machine)
@@ -71,10 +71,11 @@ def command(
     try:
         with blamed(plugins):
             for chunk in machine.run(run.max_instructions):
-                history.feed(chunk)
+                histories[chunk.hart].feed(chunk)
     except KeyboardInterrupt as error:
         stopped = number_of(error)
     running.show_reports(plugins)
+    history = histories[machine.hart.number]
     account = recorder.account_of(machine, history, code, header, stopped)
     outcome = _outcome(machine, stopped)
     written = wanted is not None and stopped is None and wanted.write(machine)
@@ -85,6 +86,7 @@ def command(
             "exit_code": machine.exit_code,
             "signal": None if stopped is None else stopped.name,
             "instructions": machine.instret + machine.host_calls,
+            "harts": len(machine.harts),
             "account": None if account is None else account.values(),
             "signature": wanted.file if wanted is not None and written else None,
         }

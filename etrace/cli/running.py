@@ -133,6 +133,20 @@ _OPTIONS = (
         metavar="ADDRESS|none",
         help="Where the program writes its exit code [its symbol tohost].",
     ),
+    click.option(
+        "--harts",
+        type=click.IntRange(1, 8),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Run N harts, in turns; each is a source of its own in the trace.",
+    ),
+    click.option(
+        "--quantum",
+        type=options_.Count(1),
+        metavar="N",
+        help="Instructions of a hart's turn, of several [10000].",
+    ),
 )
 
 
@@ -188,6 +202,8 @@ def _run(
     semihosting: Path | None,
     cmdline: str | None,
     tohost: int | Literal["none"] | None,
+    harts: int,
+    quantum: int | None,
     context_csr: str | None,
     context_type: int,
     time_source: str | None,
@@ -207,6 +223,8 @@ def _run(
         semihosting=semihosting,
         cmdline=cmdline,
         tohost=tohost,
+        harts=harts,
+        quantum=quantum,
         telling=Telling(
             context_csr=context_csr,
             context_type=context_type,

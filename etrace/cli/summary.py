@@ -32,6 +32,8 @@ def show_summary(summary: "Summary", as_json: bool) -> None:
         parts = [instructions, counted(traps, "trap"), *parts]
     if summary.bits_per_instruction is not None:
         parts.append(f"{summary.bits_per_instruction:.3f} bits per instruction")
+    if summary.harts > 1:
+        parts.insert(0, counted(summary.harts, "hart"))
     if added := ", ".join(f"{name} {count:,}" for name, count in summary.added.items() if count):
         parts.append(f"{counted(sum(summary.added.values()), 'packet')} added ({added})")
     if summary.lost:

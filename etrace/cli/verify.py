@@ -55,22 +55,40 @@ def command(
         source = stack.enter_context(opened(reading))
         if against is not None:
             source.closed()
-        result = source.verify(against, semihosting)
-    if result.same:
-        outcome = Exit.OK
-    elif result.comparison.difference is None and (len(result.gaps) or result.cut_short):
-        outcome = Exit.CORRUPT
-    else:
-        outcome = Exit.NO
-    if outcome != Exit.OK:
-        advise(source)
-    if result.cut_short:
-        say(f"{source.name}: {CUT_SHORT}")
+        sides = [source] if against is not None else source.each_hart()
+        results = []
+        for side in sides:
+            result = side.verify(against, semihosting)
+            results.append(result)
+            if _outcome(result) != Exit.OK:
+                advise(side)
+            if result.cut_short:
+                say(f"{side.name}: {CUT_SHORT}")
+            if not as_json:
+                _tell(side, result)
     if as_json:
-        out(json.dumps(_values(result), sort_keys=True) + "\n")
-    else:
-        _tell(source, result)
-    return outcome
+        values = [_values(result) for result in results]
+        out(json.dumps(values[0] if len(values) == 1 else _joined(values), sort_keys=True) + "\n")
+    outcomes = [_outcome(result) for result in results]
+    return next((each for each in (Exit.NO, Exit.CORRUPT) if each in outcomes), Exit.OK)
+
+
+def _outcome(result: "Verification") -> Exit:
+    if result.same:
+        return Exit.OK
+    if result.comparison.difference is None and (len(result.gaps) or result.cut_short):
+        return Exit.CORRUPT
+    return Exit.NO
+
+
+def _joined(by_hart: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of several harts: whether all are the same, their sums, and each one's own."""
+    return {
+        "same": all(each["same"] for each in by_hart),
+        "instructions": sum(each["instructions"] for each in by_hart),
+        "traps": sum(each["traps"] for each in by_hart),
+        "by_hart": by_hart,
+    }
 
 
 def _values(result: "Verification") -> dict[str, Any]:

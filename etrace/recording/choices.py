@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from emu.hart.state import MAX_HARTS, MAX_QUANTUM, MIN_QUANTUM
 from emu.platforms.elf import Program
 from etrace.errors import InputError
 from etrace.recording.encoding import Encoding
@@ -32,6 +33,7 @@ class Run:
     `emu.Machine`. Host calls are served with the files of the directory `semihosting` and the
     command line `cmdline`; without one it is the program's name. `tohost`: its address where no
     symbol says it, "none" if there is none. `telling`: context, time, triggers and windows.
+    `harts`, and the `quantum` of instructions that each of several has in turn.
     """
 
     isa: str | None = None
@@ -43,11 +45,20 @@ class Run:
     cmdline: str | None = None
     tohost: int | Literal["none"] | None = None
     telling: Telling | None = None
+    harts: int = 1
+    quantum: int | None = None
 
     def __post_init__(self) -> None:
         most = self.max_instructions
         if most is not None and not 1 <= most < MAX_COUNT:
             raise InputError(f"max_instructions {most!r}: must be at least 1, below 2**63")
+        if not 1 <= self.harts <= MAX_HARTS:
+            raise InputError(f"harts {self.harts!r}: must be from 1 to {MAX_HARTS}")
+        if self.quantum is not None and not MIN_QUANTUM <= self.quantum <= MAX_QUANTUM:
+            raise InputError(
+                f"quantum {self.quantum!r}: must be from {MIN_QUANTUM} to {MAX_QUANTUM} "
+                "instructions"
+            )
         if isinstance(self.tohost, int) and not 0 <= self.tohost < 1 << 64:
             raise InputError(f'tohost {self.tohost!r}: must be an address, "none", or left out')
 

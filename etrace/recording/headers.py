@@ -3,9 +3,11 @@
 import os
 from collections.abc import Sequence
 
+from emu.hart.state import QUANTUM
 from etrace.errors import InputError
 from etrace.recording.choices import Choices, PathLike, Run
 from etrace.recording.filtering import triggered, windowed
+from etrace.trace.harts import with_sources
 from etrace.trace.header import Header
 from etrace.trace.program import Code, load_image, load_programs
 
@@ -38,7 +40,7 @@ def run_header(
         if sideband.windows:
             chosen = windowed(chosen)
     header = Header(
-        configuration=chosen,
+        configuration=with_sources(chosen, run.harts),
         xlen=code.xlen,
         source="record",
         programs=program_references,
@@ -52,6 +54,8 @@ def run_header(
         semihosting=run.command_line(elf[0]),
         sideband=sideband,
         tohost=run.tohost,
+        harts=run.harts,
+        quantum=None if run.harts == 1 else run.quantum or QUANTUM,
     )
     return header, code
 

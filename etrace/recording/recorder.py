@@ -4,7 +4,7 @@ The encoder drains one chunk in a thread while the machine fills the next. What 
 is written and flushed at once, so that a trace is good however its writer ends.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from emu import ExitReason, Machine
+from emu.hart.state import QUANTUM
 from emu.host.semihosting import SemihostingOptions
 from encoder.encoder import Encoder
 from etrace.analyses.history import ChunkHistory
@@ -25,6 +26,7 @@ from etrace.plugins.plugin import Loaded, blamed
 from etrace.recording.beside import Beside
 from etrace.recording.signature import Signature
 from etrace.signals import Interruption
+from etrace.trace.harts import of_hart
 from etrace.trace.header import Header
 from etrace.trace.program import Code
 from specs.configuration.parameters import Configuration
@@ -68,7 +70,7 @@ class Summary:
     `end`: how the run ended; `guest_exit` its exit code. `signal`: what interrupted it, as
     "SIGINT". `account`: why it ended so, unless it ended well or where it was told to. `added`,
     `lost`, `stalled`: see `encoder.encoder.Statistics`. `signature`: the file that one was written
-    to.
+    to. `harts`: how many; of several `by_hart` says what is each one's own, all else is the sum.
     """
 
     packets: dict[str, int]
@@ -85,6 +87,8 @@ class Summary:
     signal: str | None = None
     account: "Account | None" = None
     signature: str | None = None
+    harts: int = 1
+    by_hart: list[dict[str, int]] = field(default_factory=list)
 
     @property
     def bits_per_instruction(self) -> float | None:
@@ -108,35 +112,62 @@ _CODES = {
 }
 
 
-class _Encoding:
-    """An encoder that writes to a file, and counts events; filters before it, if there are any.
+class _Stream:
+    """The bytes of a trace, on their way to `file`. The trace is `full` when there are more than
+    `max_size`."""
 
-    `code`: the program, for the filters. `max_size`: the trace is `full` when it has more bytes.
+    def __init__(self, file: Sink, max_size: int | None = None, warn: Warn | None = None) -> None:
+        self._file = file
+        self._max_size = max_size
+        self._warn = warn
+        self.bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the trace has passed its size."""
+        return self._max_size is not None and self.bytes >= self._max_size
+
+    def tell_excess(self) -> None:
+        """Warn of a trace that ended by itself before it was asked whether it is full."""
+        size = self.bytes
+        if self._warn is not None and self._max_size is not None and size > self._max_size:
+            self._warn(
+                f"the trace has {size:,} bytes, more than the {self._max_size:,} of --max-size: "
+                "all ended within the piece that passed them"
+            )
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._file.flush()
+        self.bytes += len(data)
+        if self._warn is not None and self._max_size is None and self.bytes >= WARN_SIZE:
+            self._warn(
+                f"the trace has passed {WARN_SIZE / 2**30:g} GiB and goes on; "
+                "--max-size SIZE would end it"
+            )
+            self._warn = None
+
+
+class _Encoding:
+    """An encoder that writes to a stream, and counts events; filters before it, if there are any.
+
+    `code`: the program, for the filters.
     """
 
     def __init__(
         self,
         configuration: Configuration,
-        file: Sink,
+        stream: _Stream,
         code: Code | None,
-        max_size: int | None = None,
-        warn: Warn | None = None,
         beside: Beside | None = None,
     ) -> None:
         self.encoder = Encoder(configuration)
         self._beside = beside
         #: How the run that is encoded ends.
         self.history = ChunkHistory()
-        self._max_size = max_size
-        self._warn = warn
         self._qualifier = qualifier(configuration, code)
         self.events = dict.fromkeys((str(kind.name).lower() for kind in _CODES), 0)
-        self._file = file
-
-    @property
-    def full(self) -> bool:
-        """Whether the trace has passed its size."""
-        return self._max_size is not None and self.encoder.statistics.bytes >= self._max_size
+        self._stream = stream
 
     @property
     def takes_passages(self) -> bool:
@@ -149,27 +180,18 @@ class _Encoding:
         for kind, code in _CODES.items():
             self.events[str(kind.name).lower()] += int(count_code(chunk.refs, code))
         if self._qualifier is None:
-            self._write(self.encoder.feed(chunk))
+            self._stream.write(self.encoder.feed(chunk))
             return
         for qualified in self._qualifier.feed(chunk):
-            self._write(self.encoder.feed(qualified))
+            self._stream.write(self.encoder.feed(qualified))
 
     def finish(self) -> None:
         self._await_kernels()
-        self._write(self.encoder.finish())
+        self._stream.write(self.encoder.finish())
 
     def _await_kernels(self) -> None:
         if self._beside is not None:
             self._beside.wait()
-
-    def tell_excess(self) -> None:
-        """Warn of a trace that ended by itself before it was asked whether it is full."""
-        size = self.encoder.statistics.bytes
-        if self._warn is not None and self._max_size is not None and size > self._max_size:
-            self._warn(
-                f"the trace has {size:,} bytes, more than the {self._max_size:,} of --max-size: "
-                "all ended within the piece that passed them"
-            )
 
     def written(self) -> dict[str, Any]:
         """What a `Summary` has of the encoder's statistics."""
@@ -177,16 +199,61 @@ class _Encoding:
         names = ("packets", "bytes", "added", "lost", "stalled")
         return {name: getattr(statistics, name) for name in names}
 
-    def _write(self, data: bytes) -> None:
-        self._file.write(data)
-        self._file.flush()
-        size = self.encoder.statistics.bytes
-        if self._warn is not None and self._max_size is None and size >= WARN_SIZE:
-            self._warn(
-                f"the trace has passed {WARN_SIZE / 2**30:g} GiB and goes on; "
-                "--max-size SIZE would end it"
-            )
-            self._warn = None
+
+class _Encodings:
+    """One for each hart, all in one stream in order of execution."""
+
+    def __init__(
+        self, header: Header, stream: _Stream, code: Code, beside: Beside | None = None
+    ) -> None:
+        self.by_hart = [
+            _Encoding(of_hart(header.configuration, number), stream, code, beside)
+            for number in range(header.harts)
+        ]
+        self.stream = stream
+
+    @property
+    def takes_passages(self) -> bool:
+        """Whether passages are of use."""
+        return self.by_hart[0].takes_passages
+
+    def feed(self, chunk: Chunk) -> None:
+        self.by_hart[chunk.hart].feed(chunk)
+
+    def finish(self) -> None:
+        for each in self.by_hart:
+            each.finish()
+
+    def events(self) -> dict[str, int]:
+        """Of all harts, by kind."""
+        events: dict[str, int] = _summed([each.events for each in self.by_hart])
+        return events
+
+    def written(self) -> dict[str, Any]:
+        """What a `Summary` has of the encoders' statistics."""
+        return _summed([each.written() for each in self.by_hart])
+
+    def of_each(self, machine: Machine) -> list[dict[str, int]]:
+        """`Summary.by_hart`."""
+        return [
+            {
+                "instructions": hart.instret + hart.host_calls,
+                "traps": sum(hart.trap_counts.values()),
+                "packets": sum(encoding.encoder.statistics.packets.values()),
+                "bytes": encoding.encoder.statistics.bytes,
+            }
+            for hart, encoding in zip(machine.harts, self.by_hart, strict=True)
+        ]
+
+
+def _summed(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Tables of the same names, added up: numbers, and tables of such."""
+    return {
+        name: _summed([each[name] for each in counts])
+        if isinstance(value, Mapping)
+        else sum(each[name] for each in counts)
+        for name, value in counts[0].items()
+    }
 
 
 def qualifier(configuration: Configuration, code: Code | None) -> "Qualifier | None":
@@ -225,7 +292,8 @@ def record(
     next one is filled, so that it can work beside the machine, and no event cuts them short.)
     """
     beside = Beside("encoder", header.configuration, header.xlen)
-    encoding = _Encoding(header.configuration, file, code, max_size, warn, beside)
+    stream = _Stream(file, max_size, warn)
+    encoding = _Encodings(header, stream, code, beside)
     # where a trace ends for its size depends on the chunks, and passages make longer ones
     passages = encoding.takes_passages and max_size is None
     machine = new_machine(code, header, console, semihosting, passages=passages)
@@ -248,11 +316,11 @@ def record(
     reason = machine.exit_reason
     stop = interruption.requested if reason is None else None
     if reason is not None:
-        encoding.tell_excess()
+        stream.tell_excess()
     written = signature is not None and signature.write(machine)
     return Summary(
         **encoding.written(),
-        events={**encoding.events, str(HOST_CALL.name).lower(): machine.host_calls},
+        events={**encoding.events(), str(HOST_CALL.name).lower(): machine.host_calls},
         # the ebreak of a host call is in the trace, though it does not count as retired
         instructions=machine.instret + machine.host_calls,
         traps=_trap_names(machine),
@@ -260,7 +328,11 @@ def record(
         guest_exit=machine.exit_code,
         interrupted=stop is not None,
         signal=stop.name if stop is not None else None,
-        account=account_of(machine, encoding.history, code, header, stop),
+        account=account_of(
+            machine, encoding.by_hart[machine.hart.number].history, code, header, stop
+        ),
+        harts=header.harts,
+        by_hart=encoding.of_each(machine) if header.harts > 1 else [],
         signature=signature.file if signature is not None and written else None,
     )
 
@@ -304,7 +376,7 @@ def new_machine(
     header: Header,
     console: Callable[[bytes], None] | None = None,
     semihosting: Path | None = None,
-    record: bool = True,
+    record: bool | Collection[int] = True,
     passages: bool = False,
 ) -> Machine:
     """The machine that `header` describes; raises `InputError`.
@@ -333,6 +405,8 @@ def new_machine(
             semihosting=options,
             sideband=header.sideband,
             tohost=header.tohost,
+            harts=header.harts,
+            quantum=header.quantum or QUANTUM,
         )
     except ValueError as error:
         raise InputError(str(error)) from None
@@ -343,7 +417,7 @@ def new_machine(
 def _drain(
     machine: Machine,
     max_instructions: int | None,
-    encoding: "_Encoding",
+    encoding: "_Encodings",
     interruption: Interruption,
     progress: Progress | None,
 ) -> None:
@@ -357,10 +431,10 @@ def _drain(
         for chunk in machine.run(max_instructions, buffers=2):
             if pending is not None:
                 pending.result()
-            full = encoding.full
+            full = encoding.stream.full
             pending = encoder.submit(encoding.feed, chunk)
             if progress is not None:
-                progress(machine.instret, encoding.encoder.statistics.bytes)
+                progress(machine.instret, encoding.stream.bytes)
             if interruption.requested or full:
                 break
         if pending is not None:
@@ -389,7 +463,8 @@ def encode(
     from etrace.sources import csvin  # what `record` has to start without
     from etrace.sources.streamcheck import StreamCheck
 
-    encoding = _Encoding(header.configuration, file, code, max_size, warn)
+    trace = _Stream(file, max_size, warn)
+    encoding = _Encoding(header.configuration, trace, code)
     parameters = header.configuration.parameters
     chunks = csvin.chunks(
         path,
@@ -403,7 +478,7 @@ def encode(
     rows = 0
     started = False
     with Interruption() as interruption:
-        while (chunk := _next_chunk(chunks, interruption)) is not None and not encoding.full:
+        while (chunk := _next_chunk(chunks, interruption)) is not None and not trace.full:
             if not started and not raw:
                 file.write(header.pack())
             started = True
@@ -413,7 +488,7 @@ def encode(
                 raise InputError(f"{shown(path)}: {error}") from None
             rows += len(chunk.refs)
             if progress is not None:
-                progress(rows, encoding.encoder.statistics.bytes)
+                progress(rows, trace.bytes)
             if interruption.requested:
                 break
         if not started and not raw:
@@ -422,7 +497,7 @@ def encode(
     requested = interruption.requested
     ended = chunk is None and requested is None
     if ended:
-        encoding.tell_excess()
+        trace.tell_excess()
     return Summary(
         **encoding.written(),
         events=dict(encoding.events),

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from emu.hart.state import MAX_HARTS
 from emu.ingress.options import SidebandOptions, Time
 from etrace.trace.flowhash import FlowHash, from_values
+from etrace.trace.harts import with_sources
 from specs.configuration.parameters import Configuration, from_dict
 
 MAGIC = b"\x89ETRACE\n"
@@ -71,6 +73,10 @@ class Header:
     tohost: int | Literal["none"] | None = None
     #: What a later run is held against.
     reference: Reference | None = None
+    #: How many harts ran; of several, the instructions of a turn. The srcID of the first one is
+    #: that of the configuration, those of the others follow.
+    harts: int = 1
+    quantum: int | None = None
 
     @property
     def hashes(self) -> tuple[str, ...]:
@@ -100,6 +106,8 @@ class Header:
             values["tohost"] = self.tohost
         if self.reference is not None:
             values["reference"] = self.reference.values()
+        if self.harts > 1:
+            values["harts"], values["quantum"] = self.harts, self.quantum
         if self.sideband is not None:
             values["sideband"] = sideband_values(self.sideband)
         text = json.dumps(values, sort_keys=True, indent=1).encode() + b"\n"
@@ -113,9 +121,10 @@ def header_from(values: Any) -> Header:
     xlen = values["xlen"]
     if xlen not in (32, 64) or isinstance(xlen, bool):
         raise ValueError("xlen is neither 32 nor 64")
-    configuration = _with_loops(_mapping(values["configuration"]))
+    configuration = from_dict(_with_loops(_mapping(values["configuration"])), xlen, "configuration")
+    harts, quantum = _harts(values, configuration)
     return Header(
-        configuration=from_dict(configuration, xlen, "configuration"),
+        configuration=configuration,
         xlen=xlen,
         source=_text(values["source"]),
         programs=tuple(
@@ -138,7 +147,21 @@ def header_from(values: Any) -> Header:
         sideband=sideband_from(values.get("sideband")),
         tohost=_tohost(values.get("tohost")),
         reference=_reference(values.get("reference")),
+        harts=harts,
+        quantum=quantum,
     )
+
+
+def _harts(values: Mapping[str, Any], configuration: Configuration) -> tuple[int, int | None]:
+    """How many, and the instructions of a turn."""
+    harts = values.get("harts", 1)
+    if isinstance(harts, bool) or not isinstance(harts, int) or not 1 <= harts <= MAX_HARTS:
+        raise ValueError(f"harts: a number from 1 to {MAX_HARTS} was expected")
+    if harts == 1:
+        return 1, None
+    if with_sources(configuration, harts) != configuration:
+        raise ValueError("harts: the framing has no srcID")
+    return harts, _natural(values["quantum"])
 
 
 def _reference(values: Any) -> Reference | None:

@@ -48,6 +48,7 @@ class Verification:
     """The outcome of comparing a trace. `same`: equal up to its proper end, without gaps.
 
     `remark`: how the longer side goes on, or nothing. `cut_short`: the trace has no proper end.
+    `hart`: of several, the first that is not the same.
     """
 
     instructions: int
@@ -57,3 +58,4 @@ class Verification:
     remark: str
     same: bool
     cut_short: bool = False
+    hart: int | None = None

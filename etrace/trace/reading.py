@@ -13,7 +13,7 @@ class Reading:
     be read only once. `elf`, `image`: programs and `ADDRESS:FILE` images in
     the place of those that it names; a program must be the one that was traced, unless `force`.
     `params`: the parameter file of a bare stream; `platform`: whose boot ROM ran. `dump`: how the
-    file has the stream's bytes.
+    file has the stream's bytes. `hart`: which one, of several.
     """
 
     trace: str
@@ -24,6 +24,7 @@ class Reading:
     platform: str | None = None
     force: bool = False
     dump: Dump = PLAIN
+    hart: int | None = None
 
     @property
     def file(self) -> str:

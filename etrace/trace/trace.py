@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from io import BytesIO
 from itertools import chain
@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from etrace.arguments import checked
 from etrace.errors import EtraceError, InputError, TraceError, path_of
-from etrace.files import shown
+from etrace.files import refuse_pipe, shown
 from etrace.trace.dumps import HEAD, MOST_RING, PLAIN, Dump, Seam, lead_in, unrolled
 from etrace.trace.fields import Fields
 from etrace.trace.file import TraceStream, open_trace
+from etrace.trace.harts import of_hart
 from etrace.trace.header import Header
 from etrace.trace.outcome import Verification
 from etrace.trace.program import Code, for_header
@@ -73,6 +74,8 @@ class Trace:
     decoded: int = 0
     #: The first bytes of the stream, if it was read from a file.
     head: bytes = b""
+    #: Of a trace of several harts: the one that this is about; None: all of them.
+    hart: int | None = None
 
     @property
     def code(self) -> Code:
@@ -123,7 +126,46 @@ class Trace:
     @property
     def configuration(self) -> Configuration:
         """Parameters, modes, resynchronisation and framing."""
-        return self.header.configuration
+        configuration = self.header.configuration
+        return configuration if self.hart is None else of_hart(configuration, self.hart)
+
+    def of_hart(self, number: int) -> "Trace":
+        """What is hart `number`'s, counted from 0, of a trace of several. (A bare stream does not
+        say how many it has.) Raises `InputError` if there is no such hart.
+        """
+        harts = self.header.harts
+        if number < 0 or (number >= harts and self.header.source != BARE):
+            has = "one hart, number 0" if harts == 1 else f"{harts} harts, from 0 to {harts - 1}"
+            raise InputError(f"{self.name}: no hart {number}: it has {has}")
+        try:
+            of_hart(self.header.configuration, number)
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}") from None
+        if harts == 1 and number == 0:
+            return self
+        return replace(
+            self,
+            name=f"{self.name} (hart {number})",
+            hart=number,
+            _path=self._path or self.name,
+            _learned=None,
+            ended=False,
+            packet_counts=None,
+            decoded=0,
+        )
+
+    def each_hart(self) -> "list[Trace]":
+        """The traces of all harts that this one is about. Raises `InputError` if there are several
+        and it can be read but once."""
+        if not self._several:
+            return [self]
+        if self._bytes is None:
+            refuse_pipe(self._path or self.name)
+        return [self.closed().of_hart(number) for number in range(self.header.harts)]
+
+    @property
+    def _several(self) -> bool:
+        return self.hart is None and self.header.harts > 1
 
     @property
     def fields(self) -> Fields:
@@ -150,11 +192,19 @@ class Trace:
                 yield from stream.chunks()
 
     def flows(self) -> Iterator[Flow]:
-        """The instruction flow in chunks."""
+        """The instruction flow in chunks. Raises `InputError` for that of several harts."""
         from decoder import Decoder  # not needed to record
 
+        self._check_hart()
         machine = Decoder(self.configuration, self.code.map, offset=self.lead_in)
         yield from self.flows_from(machine)
+
+    def _check_hart(self) -> None:
+        if self._several:
+            raise InputError(
+                f"{self.name}: has {self.header.harts} harts; choose one with --hart 0 to "
+                f"--hart {self.header.harts - 1}"
+            )
 
     def flows_from(self, machine: "Decoder") -> Iterator[Flow]:
         """The rest of the flow, behind the bytes that `machine` has had."""
@@ -239,7 +289,7 @@ class Trace:
         """As `packets`, each with the configuration that its rows were read by."""
         from decoder import PacketReader
 
-        reader = PacketReader(self.configuration, offset=self.lead_in)
+        reader = PacketReader(self.configuration, offset=self.lead_in, every_source=self._several)
         for chunk in chain(self.chunks(), [None]):
             if chunk is not None:
                 reader.feed(chunk)
@@ -308,7 +358,7 @@ def open_for_reading(
             _find_start(trace, stream, dump)
         elif dump.ring is not None:
             raise InputError(f"{stream.name}: a trace file, not a ring; leave out --ring")
-        yield trace
+        yield trace if reading.hart is None else trace.of_hart(reading.hart)
 
 
 def code_for(header: Header, reading: Reading) -> Code:

@@ -138,6 +138,9 @@ class Chunk:
     `code`: rows of `CODE`, about `pages` (uint8, `PAGE` a row); nearly always none.
 
     `fresh`: rows of `blocks` before it stood, unchanged, in the previous chunk's table.
+
+    `hart`: whose it is. Chunks of several harts are in order of execution; for each of them the
+    previous chunk is its own previous one.
     """
 
     refs: npt.NDArray[np.uint32]
@@ -150,6 +153,7 @@ class Chunk:
     successors: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros((0, 2), np.uint32))
     code: npt.NDArray[np.void] = field(default_factory=lambda: _empty(CODE))
     pages: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, PAGE), np.uint8))
+    hart: int = 0
 
 
 class IngressError(ValueError):
