@@ -80,6 +80,8 @@ def record(
     line. `harts`: 1 to 8, each in turn for `quantum` instructions. Raises `EtraceError` or
     `ParametersError`; KeyboardInterrupt (and SIGTERM
     and SIGHUP do what they do) after the trace was ended properly.
+
+    Long: its parameters, and what each of them is.
     """
     for each in plugins:
         if not callable(getattr(each, "attach", None)):

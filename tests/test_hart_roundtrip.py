@@ -22,7 +22,7 @@ TRIALS = int(os.environ.get("ETRACE_HART_TRIALS", "3"))
 #: Cases of a program.
 CASES = 10
 #: Those whose code is where the program file has it.
-KINDS = [kind for kind in generators.KINDS if kind not in ("paging", "pmp")]
+KINDS = [kind for kind in generators.KINDS if kind not in ("paging", "pmp", "smepmp", "svnapot")]
 _NAMES = sorted(CONFIGURATIONS)
 
 

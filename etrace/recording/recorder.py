@@ -120,6 +120,7 @@ class _Stream:
         self._file = file
         self._max_size = max_size
         self._warn = warn
+        self._has_told = False
         self.bytes = 0
 
     @property
@@ -134,6 +135,17 @@ class _Stream:
             self._warn(
                 f"the trace has {size:,} bytes, more than the {self._max_size:,} of --max-size: "
                 "all ended within the piece that passed them"
+            )
+
+    def tell_code(self, chunk: Chunk) -> None:
+        """Warn, once, of code that ran and that no program file has."""
+        if self._warn is not None and not self._has_told:
+            self._has_told = True
+            retired, address = (int(chunk.code[0][name]) for name in ("retired", "iaddr"))
+            self._warn(
+                f"from instruction {retired:,} on code ran in the page at {address:#x} that no "
+                "program file has there: a decoder has only the files and cannot follow it. "
+                "Code that stays as it is can be given with --image"
             )
 
     def write(self, data: bytes) -> None:
@@ -177,6 +189,8 @@ class _Encoding:
     def feed(self, chunk: Chunk) -> None:
         self._await_kernels()
         self.history.feed(chunk)
+        if len(chunk.code):
+            self._stream.tell_code(chunk)
         for kind, code in _CODES.items():
             self.events[str(kind.name).lower()] += int(count_code(chunk.refs, code))
         if self._qualifier is None:

@@ -117,6 +117,7 @@ def test_a_good_end_has_no_account(run: Run, firmware: Path, tmp_path: Path) -> 
         "account": None,
         "end": "exit",
         "exit_code": 0,
+        "harts": 1,
         "instructions": json.loads(result.stdout)["instructions"],
         "signal": None,
         "signature": None,

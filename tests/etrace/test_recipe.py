@@ -104,7 +104,12 @@ def test_thirty_seconds(place: tuple[Path, dict[str, str]]) -> None:
 @pytest.mark.parametrize(
     ("options", "etrace", "cause", "to_do"),
     [
-        ("", ["--semihosting", "DIR"], r"illegal instruction at 0x\w+ <_start", "no F and no D"),
+        (
+            "",
+            ["--semihosting", "DIR", "--isa", "rv64imac"],
+            r"illegal instruction at 0x\w+ <_start",
+            "no F and no D",
+        ),
         (
             "-march=rv64imac -mabi=lp64 -mcmodel=medany",
             ["--semihosting", "DIR"],
