@@ -423,8 +423,13 @@ def _cache_block(cpu: Any, registers: Any, ip: Any, op: Any) -> Any:
     address = rs1(registers, ip) & cpu[ADDRESS_MASK]
     if op != CBO_ZERO:
         # whoever may load or store there, may
-        if reach(cpu, address, U1, READ, U0) == U0 and reach(cpu, address, U1, WRITE, U0) == U0:
+        host = reach(cpu, address, U1, READ, U0)
+        if host == U0:
+            host = reach(cpu, address, U1, WRITE, U0)
+        if host == U0:
             return FAULT
+        if host == NO_MEMORY and not in_clint(cpu[PHYSICAL], U1):
+            return access_fault(cpu, WRITE, address)
         return OK
     block = address & ~(_BLOCK - U1)
     host = reach(cpu, block, _BLOCK, WRITE, U0)

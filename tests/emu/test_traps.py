@@ -282,3 +282,17 @@ def test_the_run_starts_in_the_boot_rom() -> None:
     assert (machine.exit_reason, machine.exit_code) == (ExitReason.EXIT, 5)
     assert machine.register(11) == 0x1020
     assert machine.memory.read(TOHOST, 8) == 11
+
+
+@pytest.mark.parametrize("xlen", [32, 64])
+def test_a_cache_block_where_no_memory_is(xlen: int) -> None:
+    """CMO, "Memory Access Permissions": a store access fault, also of those that store nothing."""
+    a = with_handler(xlen)
+    a.li(11, 0x10)
+    want = []
+    for name in ("clean", "flush", "inval", "zero"):
+        at = getattr(a, f"cbo_{name}")(rs1=11)
+        want.append((at, 0, 1, 7, 0x10))
+        getattr(a, f"cbo_{name}")(rs1=10)
+    a.exit()
+    assert trap_rows(a.program()) == want
