@@ -163,7 +163,7 @@ def _of_width(has: int, xlen: int) -> Iterable[Row]:
 #: have to be translated anew: the translator ends a block there. (RV64 has no upper halves; their
 #: numbers mean nothing then.)
 ENDS_BLOCK = np.zeros(4096, np.bool_)
-#: Whether one may access them depends on other registers (`is_guarded`).
+#: Whether one may access them depends on other registers (`is_denied`).
 GUARDED = np.zeros(4096, np.bool_)
 for _name in (
     *("mstatus", "mie", "mip", "mideleg", "mcycle", "minstret", "mcycleh", "minstreth"),
