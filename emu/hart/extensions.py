@@ -54,7 +54,7 @@ def extensions() -> dict[str, tuple[str, ...]]:
 
 
 def everything(xlen: int) -> str:
-    """What the emulator executes as the manual writes it: RV64IMAFDCB_Zicond_Zicsr .... Leaves out what
+    """What the emulator executes as the manual writes it: RV64IMAFDCB_Zicond.... Leaves out what
     another name stands for (Zba, where there is B), what has no instructions, and the modes.
     """
     has = allowed(None, xlen)
